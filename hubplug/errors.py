@@ -1,0 +1,135 @@
+"""Every error that hubplug raises on purpose.
+
+    HubplugError
+    ├── ConfigError (ValueError)              hubplug.yaml, an environment variable or an argument is wrong
+    ├── PluginError (RuntimeError)            a plugin cannot be used, or broke the contract of a hook
+    ├── HandleError (ValueError)              the text cannot be a handle
+    ├── NobodyAnswered (RuntimeError)         no plugin of the chain takes this
+    ├── FetchError (OSError)                  the module could not be brought here
+    │   ├── MissingError                      nothing is at that place (a path, a 404)
+    │   ├── AccessError                       the server refused (401, 403, 407)
+    │   ├── IncompleteDownload                fewer bytes than announced
+    │   └── OfflineError                      the network would be needed and is switched off
+    ├── ArchiveError (OSError)                the archive is damaged or is no archive at all
+    │   └── UnsafeArchiveError (ValueError)   the archive asks for what no module needs
+    ├── DigestMismatch (OSError)              what arrived is not what was pinned
+    ├── CacheError (OSError)                  the cache directory cannot be used
+    ├── FormatError (ValueError)              the files are not a module hubplug can read
+    ├── UnknownTagsError (ValueError, KeyError)
+    ├── UnknownSignatureError (ValueError, KeyError)
+    ├── InputError (TypeError)                what was fed to a signature does not fit it
+    ├── ExportError (RuntimeError)            the module could not be written
+    └── ValidationError (ValueError)          a module does not keep a profile that is demanded of it
+
+Each member also inherits the builtin type that tensorflow_hub 0.15 raised in that place, so that an old ``except
+ValueError`` keeps working. Those that must be a ``tf.errors`` type as well are defined by the plugin ``tf1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hubplug.types import Finding
+
+
+class HubplugError(Exception):
+    """Base of all errors of hubplug.
+
+    Attributes:
+        message: What failed, on which object, with the values that disagree. One line.
+        hint: The one thing to do next, or None.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class ConfigError(HubplugError, ValueError):
+    """hubplug.yaml, an environment variable or an argument has a value that cannot be meant."""
+
+
+class PluginError(HubplugError, RuntimeError):
+    """A plugin cannot be imported or constructed, or broke the contract of a hook."""
+
+
+class HandleError(HubplugError, ValueError):
+    """The text cannot be a handle."""
+
+
+class NobodyAnswered(HubplugError, RuntimeError):
+    """No plugin of the chain takes what it was asked for."""
+
+
+class FetchError(HubplugError, OSError):
+    """The module could not be brought here."""
+
+
+class MissingError(FetchError):
+    """Nothing is at the place that the handle names."""
+
+
+class AccessError(FetchError):
+    """The server refused: 401, 403 or 407."""
+
+
+class IncompleteDownload(FetchError):
+    """The transfer ended before the announced number of bytes had arrived."""
+
+
+class OfflineError(FetchError):
+    """The network would be needed, and it is switched off."""
+
+
+class ArchiveError(HubplugError, OSError):
+    """The archive is damaged, truncated, or no archive at all."""
+
+
+class UnsafeArchiveError(ArchiveError, ValueError):
+    """The archive asks for what no module needs: a link, a name outside the module, more than the caps."""
+
+
+class DigestMismatch(HubplugError, OSError):
+    """What arrived does not have the digest that was pinned."""
+
+
+class CacheError(HubplugError, OSError):
+    """The cache directory, or an entry of it, cannot be used."""
+
+
+class FormatError(HubplugError, ValueError):
+    """The files are not a module that hubplug can read."""
+
+
+class UnknownTagsError(HubplugError, ValueError, KeyError):
+    """The module has no graph variant with these tags."""
+
+
+class UnknownSignatureError(HubplugError, ValueError, KeyError):
+    """The graph variant has no signature of this name."""
+
+
+class InputError(HubplugError, TypeError):
+    """What was fed to a signature, or asked of it, does not fit it."""
+
+
+class ExportError(HubplugError, RuntimeError):
+    """The module could not be written."""
+
+
+class ValidationError(HubplugError, ValueError):
+    """A module does not keep a profile that is demanded of it.
+
+    Attributes:
+        findings: What was found, errors and warnings.
+    """
+
+    def __init__(self, message: str, *, findings: Sequence[Finding] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.findings = tuple(findings)

@@ -1,0 +1,355 @@
+"""The values that flow along the chain: plain frozen data, no TensorFlow, no network, no secret in any repr."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+
+from hubplug.errors import HandleError
+from hubplug.urls import redact, scheme_of
+
+if TYPE_CHECKING:
+    from hubplug.spec import ModuleSpec
+
+T_co = TypeVar("T_co", covariant=True)
+
+_PIN = re.compile(r"#sha256=(?P<digest>[^#]*)$")
+
+
+@dataclass(frozen=True, repr=False)
+class Handle:
+    """What somebody asks for: a URL, a path, or a name that only a company's plugin understands.
+
+    Attributes:
+        text: The handle as typed, without its fragment. It may hold a secret: show ``str(handle)`` instead.
+        sha256: Digest that the archive must have (64 hexadecimal digits), or None.
+        asked_before: The handle for which a plugin or a server answered "ask for this one instead", or None.
+        named_by_server: Whether a server, not the user or a plugin, chose this text.
+    """
+
+    text: str
+    sha256: str | None = None
+    asked_before: Handle | None = None
+    named_by_server: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Handle:
+        """Splits a typed handle into its text and its ``#sha256=<hex>`` pin.
+
+        Any other fragment of a URL is dropped; in a path ``#`` is an ordinary character.
+
+        Raises:
+            TypeError: ``text`` is no string.
+            HandleError: It is empty, has a NUL character, or its pin is not 64 hexadecimal digits.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"A handle is a str (a URL or a path), got {type(text).__name__}: {text!r}")
+        digest = None
+        if pin := _PIN.search(text):
+            digest = pin["digest"].lower()
+            if not re.fullmatch("[0-9a-f]{64}", digest):
+                raise HandleError(
+                    f"The pin of {redact(text[: pin.start()])!r} is not a sha256 digest: {pin['digest'][:80]!r}",
+                    hint="write #sha256= followed by the 64 hexadecimal digits of the archive's sha256",
+                )
+            text = text[: pin.start()]
+        elif scheme_of(text):
+            text = text.partition("#")[0]
+        if not text or "\0" in text:
+            raise HandleError(
+                f"{redact(text)!r} is no handle: it is empty or has a NUL character",
+                hint="give the URL of a module, or the path of a module directory or archive",
+            )
+        return cls(text, digest)
+
+    @property
+    def scheme(self) -> str:
+        """The part before ``://``, as typed; empty for a path."""
+        return scheme_of(self.text)
+
+    @property
+    def original(self) -> Handle:
+        """The handle that the user typed: the first of the trail."""
+        return self if self.asked_before is None else self.asked_before.original
+
+    def instead(self, text: str, *, named_by_server: bool = False) -> Handle:
+        """The handle to ask for instead of this one; it keeps the pin and remembers where it came from."""
+        parsed = Handle.parse(text)
+        return Handle(parsed.text, parsed.sha256 or self.sha256, self, named_by_server)
+
+    def __str__(self) -> str:
+        return redact(self.text)
+
+    def __repr__(self) -> str:
+        return f"Handle({redact(self.text)!r})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Source:
+    """Where a handle lives.
+
+    Attributes:
+        handle: The handle that was resolved.
+        location: A local directory, or what a fetch plugin understands: the URL or path of an archive or tree.
+        in_place: Whether ``location`` is a local directory to be used as it is, neither cached nor fetched.
+        cache_key: What the cache files the module under; None stands for the text of the original handle.
+        cacheable: Whether a cache may keep it.
+    """
+
+    handle: Handle
+    location: str
+    in_place: bool = False
+    cache_key: str | None = None
+    cacheable: bool = True
+
+    @property
+    def key(self) -> str:
+        """The cache key in effect. It may hold a secret."""
+        return self.handle.original.text if self.cache_key is None else self.cache_key
+
+    def __str__(self) -> str:
+        return redact(self.location)
+
+    def __repr__(self) -> str:
+        return f"Source({redact(self.location)!r})"
+
+
+@dataclass(frozen=True)
+class Declined:
+    """A plugin's answer "not mine", with the reason that is listed when nobody answers."""
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Plan(Generic[T_co]):
+    """What a plugin would do, and the function that does it.
+
+    Attributes:
+        what: One sentence for people, without secrets ("download https://example.com/m/1 as a tar archive").
+        run: The function that acts; its arguments and result are those that the hook documents.
+        network: Whether ``run`` opens a socket itself: such a plan is refused when offline.
+    """
+
+    what: str
+    run: Callable[..., T_co] = field(repr=False)
+    network: bool = False
+
+
+class Readable(Protocol):
+    """A stream of bytes; ``read`` returns at most ``size`` bytes, and none only at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class ArchiveStream:
+    """The bytes of an archive, hashed as they are read.
+
+    Attributes:
+        name: What a person calls it: a redacted URL or a path.
+        size: Its length in bytes where that is known.
+        location: Where the bytes really came from, after redirects; redacted.
+        etag: The server's entity tag, or None.
+        media_type: The server's Content-Type, or None.
+    """
+
+    def __init__(
+        self,
+        stream: Readable,
+        *,
+        name: str,
+        size: int | None = None,
+        location: str | None = None,
+        etag: str | None = None,
+        media_type: str | None = None,
+    ) -> None:
+        self._stream = stream
+        self._ahead = b""
+        self._sha256 = hashlib.sha256()
+        self.name = name
+        self.size = size
+        self.location = name if location is None else location
+        self.etag = etag
+        self.media_type = media_type
+
+    def peek(self, size: int) -> bytes:
+        """The next ``size`` bytes, or all there are, without consuming them."""
+        while len(self._ahead) < size and (more := self._stream.read(size - len(self._ahead))):
+            self._ahead += more
+        return self._ahead[:size]
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes; none only at the end of the archive."""
+        if self._ahead:
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+        else:
+            data = self._stream.read(size)
+        self._sha256.update(data)
+        return data
+
+    def sha256(self) -> str:
+        """Hexadecimal digest of what has been read so far."""
+        return self._sha256.hexdigest()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> ArchiveStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"ArchiveStream({self.name!r})"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One file of a module.
+
+    Attributes:
+        path: Relative to the module's directory, with ``/``.
+        size: In bytes.
+        sha256: Hexadecimal digest of the content.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the files of a local copy came from; this is what a cache records in its manifest.
+
+    Attributes:
+        handle: The original handle, redacted.
+        handle_sha256: Digest of the cache key's whole text: tells two handles apart without storing either.
+        location: Where the bytes came from, after rewriting and redirects; redacted.
+        archive_sha256: Digest of the archive; None for a tree that came as single files.
+        etag: The server's entity tag, or None.
+        files: Every file, sorted by path.
+    """
+
+    handle: str
+    handle_sha256: str
+    location: str
+    archive_sha256: str | None = None
+    etag: str | None = None
+    files: tuple[FileRecord, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class LocalModule:
+    """A directory that holds a module.
+
+    Attributes:
+        path: The directory.
+        handle: The handle that was resolved to it.
+        provenance: Where its files came from; None for a directory that is used in place, and for an entry that
+            tensorflow_hub wrote.
+    """
+
+    path: Path
+    handle: Handle
+    provenance: Provenance | None = None
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a signature.
+
+    Attributes:
+        dtype: TensorFlow's name for it: ``float32``, ``string``, ``int64``, ...
+        shape: A number or None for each dimension; None where not even the rank is known.
+        kind: How it is encoded.
+        names: The tensors of the graph that carry it: one of a dense tensor (``x:0``); values, indices and shape of a
+            sparse one under those keys; components in order of a composite.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+    kind: Literal["dense", "sparse", "composite"] = "dense"
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class SignatureInfo:
+    """The inputs and outputs of a signature by their keys."""
+
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a validator found.
+
+    Attributes:
+        rule: Stable id, ``profile/what``: ``text-feature-vector/input-count``.
+        level: ``error`` makes the module fail the profile.
+        message: What was found and what was expected.
+        tags: The graph variant, or None.
+        signature: Its name, or None.
+        where: The input, output, node, variable or file, or None.
+    """
+
+    rule: str
+    level: Literal["error", "warning", "note"]
+    message: str
+    tags: frozenset[str] | None = None
+    signature: str | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AuthRequest:
+    """A request that is about to be sent.
+
+    Attributes:
+        url: Where to. It may hold a secret.
+        handle: The handle on whose behalf.
+        redirected_from: The URL whose answer sent us here, or None for the first request.
+    """
+
+    url: str
+    handle: Handle
+    redirected_from: str | None = None
+
+    def __repr__(self) -> str:
+        return f"AuthRequest({redact(self.url)!r})"
+
+
+@dataclass(frozen=True, eq=False)
+class ExportRequest:
+    """A module to be written.
+
+    Attributes:
+        spec: The definition.
+        path: The directory that is to hold the module.
+        session: A ``tf.compat.v1.Session`` with the variables' values; None when they come from a checkpoint.
+        variables: Name in the module -> Variable, or list of Variables, of the graph of ``session``.
+        tags: The graph variant that ``variables`` belong to.
+        checkpoint_path: A checkpoint with the values, or None.
+        name_transform_fn: Name in the module -> name in the checkpoint.
+    """
+
+    spec: ModuleSpec
+    path: str
+    session: Any = None
+    variables: Mapping[str, Any] | None = None
+    tags: frozenset[str] = frozenset()
+    checkpoint_path: str | None = None
+    name_transform_fn: Callable[[str], str] | None = None
+
+
