@@ -1,0 +1,276 @@
+"""The one way bytes get into a module directory: every name is checked, every cap kept, every file hashed and synced.
+
+Whoever brings a module, an archive or a tree of single files, writes it through a ``TreeWriter``. So what is refused,
+which modes files get and what the manifest holds is decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubplug.errors import ArchiveError, CacheError, IncompleteDownload, PluginError, UnsafeArchiveError
+from hubplug.names import abridged, collision_key, find_name_error
+from hubplug.types import FileRecord
+
+_GIB = 1 << 30
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps that no legitimate module reaches, and that stop a bomb.
+
+    Attributes:
+        max_bytes: Of all files together.
+        max_file_bytes: Of one file; a checkpoint may be a single shard, hence as large as the whole.
+        max_members: Files and directories, those included that are only implied by a longer path.
+        max_ratio: Unpacked bytes for each byte of a compressed archive, applied above ``ratio_floor`` unpacked bytes:
+            variables that were initialized with zeros compress a thousandfold.
+        ratio_floor: In bytes.
+        max_header_bytes: Of an archive's extended header for one member.
+    """
+
+    max_bytes: int = 256 * _GIB
+    max_file_bytes: int = 256 * _GIB
+    max_members: int = 20_000
+    max_ratio: int = 200
+    ratio_floor: int = 4 * _GIB
+    max_header_bytes: int = 1 << 20
+
+
+class TreeFile:
+    """A file of the tree while it is written. Made by ``TreeWriter.open``."""
+
+    def __init__(self, tree: TreeWriter, name: str, size: int | None, descriptor: int) -> None:
+        self._tree = tree
+        self._descriptor = descriptor
+        self._sha256 = hashlib.sha256()
+        self.name = name
+        self.size = size
+        self.written = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Appends ``data``.
+
+        Raises:
+            ArchiveError: That makes the file longer than announced.
+            UnsafeArchiveError: That makes the file or the tree larger than its cap.
+            CacheError: The system could not write it.
+        """
+        self._tree._count_bytes(self, len(data))
+        self._sha256.update(data)
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except OSError as error:
+                raise self._tree._cannot_write(self.name, len(rest) + self.missing, error) from error
+
+    @property
+    def missing(self) -> int:
+        """Announced bytes that have not been written yet."""
+        return max((self.size or 0) - self.written, 0)
+
+    def _sync_and_close(self) -> FileRecord:
+        if self.missing:
+            raise IncompleteDownload(f"{self.name!r} has {self.written:,} bytes of the {self.size:,} announced for it")
+        try:
+            os.fsync(self._descriptor)
+            self._descriptor, closing = -1, self._descriptor
+            os.close(closing)
+        except OSError as error:
+            raise self._tree._cannot_write(self.name, 0, error) from error
+        return FileRecord(self.name, self.written, self._sha256.hexdigest())
+
+
+class TreeWriter:
+    """Fills an empty directory with a module.
+
+    Names are relative, with ``/``; ``hubplug.names`` says what is wrong with others. Parents are made. Modes are
+    0755 and 0644 under the umask, links are neither made nor followed, and nothing that exists is written over.
+    Several threads may have files open at once.
+    """
+
+    def __init__(self, root: Path, limits: Limits = Limits()) -> None:
+        """Writes under ``root``, an existing empty directory."""
+        self.root = root
+        self.limits = limits
+        self._lock = threading.RLock()
+        self._names: dict[str, str] = {}
+        self._directories: list[str] = []
+        self._records: dict[str, FileRecord] = {}
+        self._open: dict[str, TreeFile] = {}
+        self._bytes = 0
+        self._finished = False
+
+    def directory(self, name: str) -> None:
+        """Makes a directory and its parents; one that the tree has already is fine.
+
+        Raises:
+            UnsafeArchiveError: The name is bad, collides with another, or is one too many.
+            CacheError: The system could not make it.
+        """
+        with self._lock:
+            self._check(name)
+            self._make_directories(name)
+
+    @contextmanager
+    def open(self, name: str, size: int | None = None) -> Iterator[TreeFile]:
+        """Opens a new file for a ``with`` block, at whose end it is on the disk.
+
+        A block that raises leaves no file: the name is free again.
+
+        Args:
+            name: Where, relative to the root.
+            size: The announced size in bytes, or None where nobody knows.
+
+        Raises:
+            UnsafeArchiveError: The name is bad, collides with another, or is one too many; a cap is exceeded.
+            IncompleteDownload: Fewer than ``size`` bytes were written.
+            CacheError: The system could not write the file, or has not enough room for it.
+        """
+        with self._lock:
+            self._check(name)
+            self._check_room(name, size or 0)
+            if parent := name.rpartition("/")[0]:
+                self._make_directories(parent)
+            self._register(name, is_directory=False)
+            try:
+                descriptor = os.open(self.root / name, _CREATE, 0o644)
+            except OSError as error:
+                del self._names[collision_key(name)]
+                raise self._cannot_write(name, size or 0, error) from error
+            file = self._open[name] = TreeFile(self, name, size, descriptor)
+        try:
+            yield file
+            record = file._sync_and_close()
+        except BaseException:
+            self._forget(file)
+            raise
+        with self._lock:
+            del self._open[name]
+            self._records[name] = record
+
+    def finish(self) -> tuple[FileRecord, ...]:
+        """Puts the directories on the disk as well, and ends the writing.
+
+        Returns:
+            Every file, sorted by path.
+
+        Raises:
+            PluginError: A file is still open.
+            CacheError: The system could not sync a directory.
+        """
+        with self._lock:
+            if self._open:
+                raise PluginError(f"{min(self._open)!r} was still being written when its tree was finished")
+            self._finished = True
+            for name in [*reversed(self._directories), ""]:
+                try:
+                    _sync_directory(self.root / name)
+                except OSError as error:
+                    raise self._cannot_write(name, 0, error) from error
+            return tuple(self._records[name] for name in sorted(self._records))
+
+    def _check(self, name: str) -> None:
+        if self._finished:
+            raise PluginError(f"{name!r} came after its tree was finished")
+        if not isinstance(name, str):
+            raise PluginError(f"the name of a member is a str, got {type(name).__name__}: {name!r}")
+        if fault := find_name_error(name):
+            raise UnsafeArchiveError(f"The name {abridged(name)} is refused: {fault}")
+
+    def _check_room(self, name: str, size: int) -> None:
+        if size > self.limits.max_file_bytes:
+            raise UnsafeArchiveError(
+                f"{name!r} has {size:,} bytes, more than the cap of {self.limits.max_file_bytes:,}"
+            )
+        needed = size + sum(file.missing for file in self._open.values())
+        if self._bytes + needed > self.limits.max_bytes:
+            total = self._bytes + needed
+            raise UnsafeArchiveError(f"{name!r} makes {total:,} bytes, more than the cap of {self.limits.max_bytes:,}")
+        if needed and needed > (free := shutil.disk_usage(self.root).free):
+            raise CacheError(
+                f"No room for {self.root / name}: {needed:,} bytes are needed and {free:,} are free",
+                hint="free some space, or choose a directory on a larger disk (TFHUB_CACHE_DIR)",
+            )
+
+    def _register(self, name: str, *, is_directory: bool) -> bool:
+        """Takes a name; False if it is a directory that the tree has already."""
+        key = collision_key(name)
+        taken = self._names.get(key)
+        if taken is not None:
+            if is_directory and taken == f"{name}/":
+                return False
+            if taken.rstrip("/") != name:
+                raise UnsafeArchiveError(f"{abridged(name)} and {abridged(taken)} are one name on some systems")
+            if is_directory or taken.endswith("/"):
+                raise UnsafeArchiveError(f"{abridged(name)} is both a file and a directory")
+            raise UnsafeArchiveError(f"{abridged(name)} is there twice")
+        if len(self._names) >= self.limits.max_members:
+            raise UnsafeArchiveError(
+                f"{abridged(name)} is one file or directory more than the cap of {self.limits.max_members:,}"
+            )
+        self._names[key] = f"{name}/" if is_directory else name
+        return True
+
+    def _make_directories(self, name: str) -> None:
+        components = name.split("/")
+        for depth in range(1, len(components) + 1):
+            ancestor = "/".join(components[:depth])
+            if self._register(ancestor, is_directory=True):
+                try:
+                    os.mkdir(self.root / ancestor, 0o755)
+                except OSError as error:
+                    raise self._cannot_write(ancestor, 0, error) from error
+                self._directories.append(ancestor)
+
+    def _count_bytes(self, file: TreeFile, count: int) -> None:
+        if file.size is not None and file.written + count > file.size:
+            raise ArchiveError(f"{file.name!r} goes on after the {file.size:,} bytes that were announced for it")
+        with self._lock:
+            if file.written + count > self.limits.max_file_bytes:
+                raise UnsafeArchiveError(
+                    f"{file.name!r} is larger than the cap of {self.limits.max_file_bytes:,} bytes"
+                )
+            if self._bytes + count > self.limits.max_bytes:
+                raise UnsafeArchiveError(
+                    f"{file.name!r} exceeds the cap of {self.limits.max_bytes:,} bytes for all files"
+                )
+            self._bytes += count
+            file.written += count
+
+    def _forget(self, file: TreeFile) -> None:
+        if file._descriptor >= 0:
+            os.close(file._descriptor)
+        with self._lock:
+            with suppress(OSError):
+                (self.root / file.name).unlink()
+            del self._open[file.name]
+            del self._names[collision_key(file.name)]
+            self._bytes -= file.written
+
+    def _cannot_write(self, name: str, needed: int, error: OSError) -> CacheError:
+        if error.errno in _FULL:
+            return CacheError(
+                f"Cannot write {self.root / name}: {error.strerror}; {max(needed, 1):,} more bytes are needed",
+                hint="free some space, or choose a directory on a larger disk (TFHUB_CACHE_DIR)",
+            )
+        return CacheError(f"Cannot write {self.root / name}: {error.strerror or error}")
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
