@@ -219,4 +219,3 @@ def hubplug_export(request: ExportRequest) -> Plan[None] | Declined | None:
         A plan whose ``run(dest)`` writes into the empty staging directory ``dest`` (a Path); the core publishes it with
         one rename.
     """
-

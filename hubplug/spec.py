@@ -73,6 +73,16 @@ class ModuleSpec:
         """Describes the outputs that a signature provides; as ``get_input_info_dict``."""
         raise NotImplementedError
 
+    def describe(self) -> dict[str, Any]:
+        """What a person wants to know at a glance, as plain data for JSON; formats add what they know."""
+        return {
+            "format": type(self).__name__,
+            "variants": [
+                {"tags": sorted(tags), "signatures": {name: _plain(s) for name, s in self.signatures(tags).items()}}
+                for tags in sorted(self.get_tags(), key=sorted)
+            ],
+        }
+
     def attached_bytes(self, key: str, tags: Collection[str] | None = None) -> bytes | None:
         """The serialized message attached under ``key``, or None.
 
@@ -142,6 +152,16 @@ class ModuleSpec:
         current_hub().export(
             ExportRequest(self, path, checkpoint_path=checkpoint_path, name_transform_fn=name_transform_fn)
         )
+
+
+def _plain(signature: SignatureInfo) -> dict[str, Any]:
+    return {
+        side: {
+            key: {"dtype": info.dtype, "shape": None if info.shape is None else list(info.shape), "kind": info.kind}
+            for key, info in tensors.items()
+        }
+        for side, tensors in (("inputs", signature.inputs), ("outputs", signature.outputs))
+    }
 
 
 def variants_in_words(variants: Sequence[Collection[str]]) -> str:

@@ -112,6 +112,11 @@ class Source:
         """The cache key in effect. It may hold a secret."""
         return self.handle.original.text if self.cache_key is None else self.cache_key
 
+    @property
+    def key_sha256(self) -> str:
+        """Hexadecimal sha256 of the cache key: by it a manifest recognizes the key without storing it."""
+        return hashlib.sha256(self.key.encode("utf-8", "surrogateescape")).hexdigest()
+
     def __str__(self) -> str:
         return redact(self.location)
 
@@ -351,5 +356,3 @@ class ExportRequest:
     tags: frozenset[str] = frozenset()
     checkpoint_path: str | None = None
     name_transform_fn: Callable[[str], str] | None = None
-
-

@@ -1,0 +1,94 @@
+"""hubplug: TensorFlow 1's ``hub.Module`` on today's TensorFlow, as a small plugin framework.
+
+``import hubplug as hub`` takes the place of ``import tensorflow_hub as hub``. TensorFlow is imported by the first name
+that needs it, not by this import.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hubplug.api import explain as explain
+    from hubplug.api import load_module_spec as load_module_spec
+    from hubplug.api import resolve as resolve
+    from hubplug.api import validate as validate
+    from hubplug.hookspecs import hookimpl as hookimpl
+    from hubplug.hub import Hub as Hub
+    from hubplug.module import Module as Module
+    from hubplug.resolvers import OldResolver as OldResolver
+    from hubplug.spec import ModuleSpec as ModuleSpec
+    from hubplug.urls import redact as redact
+    from hubplug.urls import under_prefix as under_prefix
+
+_HOMES = {
+    "Hub": "hubplug.hub",
+    "Module": "hubplug.module",
+    "ModuleSpec": "hubplug.spec",
+    "OldResolver": "hubplug.resolvers",
+    "explain": "hubplug.api",
+    "hookimpl": "hubplug.hookspecs",
+    "load_module_spec": "hubplug.api",
+    "redact": "hubplug.urls",
+    "resolve": "hubplug.api",
+    "under_prefix": "hubplug.urls",
+    "validate": "hubplug.api",
+    **dict.fromkeys(
+        [
+            "ArchiveStream",
+            "AuthRequest",
+            "Declined",
+            "ExportRequest",
+            "FileRecord",
+            "Finding",
+            "Handle",
+            "LocalModule",
+            "Plan",
+            "Provenance",
+            "SignatureInfo",
+            "Source",
+            "TensorInfo",
+        ],
+        "hubplug.types",
+    ),
+    "HubplugError": "hubplug.errors",
+    **dict.fromkeys(
+        [
+            "ImageModuleInfo",
+            "LatestModuleExporter",
+            "add_signature",
+            "attach_image_module_info",
+            "attach_message",
+            "create_module_spec",
+            "create_module_spec_from_saved_model",
+            "eval_function_for_module",
+            "get_expected_image_size",
+            "get_num_image_channels",
+            "image_embedding_column",
+            "register_module_for_export",
+            "sparse_text_embedding_column",
+            "text_embedding_column",
+        ],
+        "hubplug_tf1",
+    ),
+    "load": "hubplug_savedmodel",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("hubplug")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

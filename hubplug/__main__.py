@@ -1,0 +1,5 @@
+"""``python -m hubplug``: the command line."""
+
+from hubplug.cli import main
+
+main()

@@ -1,0 +1,246 @@
+"""One chain of plugins, and how it is asked.
+
+pluggy registers and checks the plugins. The chain then asks the implementations one by one, since pluggy does not tell
+who answered: errors and ``explain`` name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pluggy
+
+from hubplug import hookspecs
+from hubplug.config import nearest
+from hubplug.errors import HubplugError, NobodyAnswered, PluginError
+from hubplug.spec import ModuleSpec
+from hubplug.types import Declined, Finding, Handle, Plan, Source
+from hubplug.urls import redact
+
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("hubplug_"))
+
+# None: any callable will do, since the core does not know requests.auth.AuthBase.
+_ANSWERS: Mapping[str, tuple[type, ...] | None] = {
+    "hubplug_resolve": (Source, Handle),
+    "hubplug_auth": None,
+    "hubplug_cache": (Plan,),
+    "hubplug_fetch": (Plan,),
+    "hubplug_unpack": (Plan,),
+    "hubplug_load_format": (ModuleSpec,),
+    "hubplug_export": (Plan,),
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One plugin instance of a chain.
+
+    Attributes:
+        name: Its name in the chain.
+        plugin: The instance.
+        distribution: ``name version`` of the distribution it came from.
+    """
+
+    name: str
+    plugin: object
+    distribution: str = "this program"
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Who answered a hook, and what.
+
+    Attributes:
+        hook: Its name.
+        member: Who answered; None when nobody did.
+        value: The answer; None when nobody did.
+        declined: Names and reasons of those who declined before.
+    """
+
+    hook: str
+    member: Member | None
+    value: Any
+    declined: tuple[tuple[str, str], ...] = ()
+
+    def run(self, *arguments: Any, expect: tuple[type, ...] | None = None) -> Any:
+        """Carries out the plan that was answered.
+
+        Args:
+            arguments: What the hook's documentation says.
+            expect: The types that its result may have; None: any.
+
+        Raises:
+            HubplugError: As the plugin says; a PluginError when it let out anything else, or gave another type.
+        """
+        assert self.member is not None
+        plan: Plan[Any] = self.value
+        try:
+            result = plan.run(*arguments)
+        except Exception as error:
+            raise _blamed(error, self.member, f"plan of {self.hook}: {plan.what}") from error
+        if expect is not None and not isinstance(result, expect):
+            raise PluginError(
+                f"The plan of {self.hook} of the plugin {self.member.name!r} ({self.member.distribution}) gave "
+                f"{type(result).__name__}, expected {_type_names(expect)}"
+            )
+        return result
+
+
+class Chain:
+    """Plugin instances in the order in which they are asked."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        """Registers the members.
+
+        Raises:
+            PluginError: A member misspells a hook, mistakes its arguments, or asks to be called out of order.
+        """
+        self.members = tuple(members)
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
+        self._manager.add_hookspecs(hookspecs)
+        for member in self.members:
+            if problem := _find_hook_problem(member.plugin):
+                raise PluginError(f"The plugin {member.name!r} of {member.distribution} {problem[0]}", hint=problem[1])
+        # pluggy calls the last registered first.
+        for member in reversed(self.members):
+            self._register(member)
+        self._manager.check_pending()
+        by_plugin = {id(member.plugin): member for member in self.members}
+        self._implementations = {
+            hook: tuple(
+                (by_plugin[id(implementation.plugin)], implementation)
+                for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls())
+            )
+            for hook in HOOKS
+        }
+
+    def hooks_of(self, member: Member) -> list[str]:
+        """The hooks that a member implements, in the order in which a handle travels."""
+        return [hook for hook in HOOKS if any(owner is member for owner, _ in self._implementations[hook])]
+
+    def ask(self, hook: str, *arguments: Any) -> Answer:
+        """The first answer to a hook.
+
+        Raises:
+            PluginError: A plugin answered with a type that the hook does not allow, or failed with a foreign error.
+            HubplugError: A plugin said "mine, and it failed".
+        """
+        declined: list[tuple[str, str]] = []
+        allowed = _ANSWERS[hook]
+        for member, value in self._values(hook, arguments):
+            if isinstance(value, Declined):
+                declined.append((member.name, value.reason))
+            elif value is not None:
+                if not (callable(value) if allowed is None else isinstance(value, allowed)):
+                    expected = "a callable" if allowed is None else _type_names(allowed)
+                    raise _wrong_type(member, hook, value, f"{expected}, Declined or None")
+                return Answer(hook, member, value, tuple(declined))
+        return Answer(hook, None, None, tuple(declined))
+
+    def ask_or_raise(self, hook: str, what: str, *arguments: Any) -> Answer:
+        """The first answer to a hook that somebody has to answer.
+
+        Args:
+            hook: Its name.
+            what: What nobody takes, for the error.
+            arguments: The hook's.
+
+        Raises:
+            NobodyAnswered: Names who was asked and why they declined.
+            HubplugError: As ``ask``.
+        """
+        answer = self.ask(hook, *arguments)
+        if answer.member is None:
+            asked = ", ".join(member.name for member, _ in self._implementations[hook]) or "nobody"
+            reasons = "".join(f"; {name}: {reason}" for name, reason in answer.declined)
+            raise NobodyAnswered(
+                f"No plugin takes {what} (asked {hook} of: {asked}{reasons})",
+                hint="`hubplug plugins` shows who is in the chain, `hubplug config show` where it comes from",
+            )
+        return answer
+
+    def findings(self, spec: ModuleSpec, profile: str) -> tuple[list[str], list[Finding] | None]:
+        """Asks everybody to validate a module.
+
+        Returns:
+            Who was asked, and all findings; None when nobody knows the profile.
+        """
+        asked: list[str] = []
+        found: list[Finding] | None = None
+        for member, value in self._values("hubplug_validate", (spec, profile)):
+            asked.append(member.name)
+            if value is None or isinstance(value, Declined):
+                continue
+            if not isinstance(value, Sequence) or not all(isinstance(item, Finding) for item in value):
+                raise _wrong_type(member, "hubplug_validate", value, "a list of Finding or None")
+            found = [*(found or ()), *value]
+        return asked, found
+
+    def _values(self, hook: str, arguments: Sequence[Any]) -> Iterator[tuple[Member, Any]]:
+        names = getattr(self._manager.hook, hook).spec.argnames
+        given = dict(zip(names, arguments, strict=True))
+        for member, implementation in self._implementations[hook]:
+            try:
+                value = implementation.function(*[given[name] for name in implementation.argnames])
+            except Exception as error:
+                raise _blamed(error, member, f"hook {hook}") from error
+            yield member, value
+
+    def _register(self, member: Member) -> None:
+        try:
+            self._manager.register(member.plugin, member.name)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise PluginError(
+                f"The plugin {member.name!r} of {member.distribution} does not fit a hook: "
+                f"{' '.join(str(error).split())}",
+                hint="a hook's arguments are in its documentation (docs/hooks.md)",
+            ) from error
+
+
+def _find_hook_problem(plugin: object) -> tuple[str, str] | None:
+    """What is wrong with a plugin's hooks, and a hint; pluggy would let each of these pass or take effect silently."""
+    for name in dir(type(plugin)):
+        if not name.startswith("hubplug_"):
+            continue
+        member = getattr(type(plugin), name)
+        options = getattr(member, "hubplug_impl", None)
+        if name not in HOOKS:
+            if callable(member):
+                return f"has {name!r}, and there is no such hook", nearest(name, HOOKS)
+        elif options is None:
+            return f"has {name!r} without the marker, so it would never be called", "put @hubplug.hookimpl before it"
+        else:
+            for option in ("tryfirst", "trylast", "hookwrapper", "wrapper"):
+                if options.get(option):
+                    return (
+                        f"marks {name} as {option}: the order of the chain is the order of the calls, and nobody wraps "
+                        "an answer",
+                        "use @hubplug.hookimpl without arguments, and order the chain in hubplug.yaml",
+                    )
+    return None
+
+
+def _wrong_type(member: Member, hook: str, value: object, expected: str) -> PluginError:
+    return PluginError(
+        f"The plugin {member.name!r} of {member.distribution} answered {hook} with {type(value).__name__}, expected "
+        f"{expected}"
+    )
+
+
+def _blamed(error: Exception, member: Member, doing: str) -> Exception:
+    """The error to raise for one that a plugin let out: its own if it is one of ours, else one that names the plugin."""
+    if isinstance(error, HubplugError):
+        return error
+    return PluginError(
+        f"The plugin {member.name!r} of {member.distribution} failed ({doing}): {type(error).__name__}: "
+        f"{redact(str(error))}",
+        hint="this is a mistake in the plugin; the traceback above says where",
+    )
+
+
+def _type_names(kinds: Sequence[type]) -> str:
+    return " or ".join(kind.__name__ for kind in kinds)

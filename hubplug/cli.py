@@ -1,0 +1,226 @@
+"""The command ``hubplug``: the core's subcommands, and those that plugins add through the group ``hubplug.commands``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from hubplug.errors import HubplugError
+from hubplug.hub import Hub, current_hub
+from hubplug.manager import COMMANDS_GROUP, installed_commands, load_entry_point
+
+FORMAT = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for machines."
+)
+
+
+class Commands(click.Group):
+    """The core's subcommands and those of plugins; an error is two lines, not a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *installed_commands()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        offered = installed_commands().get(cmd_name, ())
+        if command is not None or not offered:
+            return command
+        loaded = load_entry_point(offered[0])
+        if not isinstance(loaded, click.Command):
+            raise HubplugError(f"{offered[0].value} of the group {COMMANDS_GROUP} is no click.Command")
+        return loaded
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HubplugError as error:
+            print_error(error)
+            ctx.exit(2)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--config", metavar="FILE", help="The hubplug.yaml to use.")
+@click.option("--chain", metavar="NAME", help="An alternative chain that it names.")
+@click.option("--offline", is_flag=True, default=None, help="Open no socket.")
+@click.version_option(package_name="hubplug")
+@click.pass_context
+def hubplug(ctx: click.Context, config: str | None, chain: str | None, offline: bool | None) -> None:
+    """Resolve, look at, pack and serve TensorFlow Hub modules."""
+    if config or chain or offline:
+        ctx.with_resource(Hub(config, chain=chain, offline=offline).activate())
+
+
+@hubplug.command()
+@click.argument("handle")
+def resolve(handle: str) -> None:
+    """Bring a module here and print the directory that holds it."""
+    click.echo(current_hub().resolve(handle).path)
+
+
+@hubplug.command()
+@click.argument("handle")
+@FORMAT
+def explain(handle: str, form: str) -> None:
+    """Show the way of a handle through the chain, without fetching anything."""
+    answers = current_hub().explain(handle)
+    rows: list[dict[str, Any]] = [
+        {
+            "hook": answer.hook,
+            "plugin": answer.member.name if answer.member else None,
+            "plan": _in_words(answer.hook, answer.value),
+            "declined": [{"plugin": name, "reason": reason} for name, reason in answer.declined],
+        }
+        for answer in answers
+    ]
+    if form == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['hook'].removeprefix('hubplug_'):8} {row['plugin'] or '-'}: {row['plan']}")
+        for other in row["declined"]:
+            click.echo(f"{'':8} {other['plugin']} declined: {other['reason']}")
+
+
+@hubplug.command()
+@click.argument("handle")
+@FORMAT
+def show(handle: str, form: str) -> None:
+    """Show a module's graph variants, signatures, inputs and outputs."""
+    hub = current_hub()
+    description = hub.load_spec(handle).describe()
+    if form == "json":
+        click.echo(json.dumps(description, indent=2))
+        return
+    click.echo("\n".join(describe_in_words(description)))
+
+
+@hubplug.command()
+@FORMAT
+def plugins(form: str) -> None:
+    """List the installed plugins, the hooks they implement, and which are in the chain."""
+    from hubplug.inventory import inventory
+
+    rows = inventory(current_hub())
+    if form == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = [
+        (row["name"], row["distribution"], row["state"], ", ".join(h.removeprefix("hubplug_") for h in row["hooks"]))
+        for row in rows
+    ]
+    click.echo("\n".join(aligned([("NAME", "DISTRIBUTION", "IN THE CHAIN", "HOOKS"), *table])))
+
+
+@hubplug.group()
+def config() -> None:
+    """Look at the configuration in effect."""
+
+
+@config.command("show")
+def config_show() -> None:
+    """Print which file is read and what is in effect, without secrets."""
+    from hubplug.inventory import effective_config
+
+    click.echo(effective_config(current_hub()), nl=False)
+
+
+@config.command("check")
+def config_check() -> None:
+    """Check the configuration and every plugin that it names."""
+    hub = current_hub()
+    click.echo(f"{hub.config.where}: fine; chain: {', '.join(member.name for member in hub.chain.members)}")
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of hubplug.yaml with the plugins that are installed here."""
+    from hubplug.inventory import config_schema as schema
+
+    click.echo(json.dumps(schema(), indent=2))
+
+
+@hubplug.command()
+@click.argument("handles", nargs=-1, required=True, metavar="HANDLE...")
+def lock(handles: tuple[str, ...]) -> None:
+    """Fetch modules and pin their content in hubplug.lock."""
+    from hubplug.pins import Pins
+
+    hub = current_hub()
+    pins = Pins.read(hub.config)
+    for handle in handles:
+        pins = pins.with_module(hub.resolve(handle))
+    pins.write()
+    click.echo(f"{pins.path}: {len(pins.modules)} modules pinned")
+
+
+@hubplug.command()
+@click.argument("handles", nargs=-1, metavar="[HANDLE...]")
+@click.option("--locked", is_flag=True, help="Fetch everything that hubplug.lock lists, and nothing that differs.")
+def fetch(handles: tuple[str, ...], locked: bool) -> None:
+    """Fill the cache with modules, for a container or a machine without a network."""
+    from hubplug.pins import Pins
+
+    hub = current_hub()
+    wanted = list(handles)
+    if locked:
+        pins = Pins.read(hub.config)
+        if not pins.present:
+            raise HubplugError(f"There is no {pins.path}", hint="write it with `hubplug lock HANDLE...`")
+        wanted.extend(handle for handle in pins.modules if handle not in wanted)
+    if not wanted:
+        raise click.UsageError("name handles, or give --locked")
+    for handle in wanted:
+        click.echo(f"{hub.resolve(handle).path}  {handle}")
+
+
+def describe_in_words(description: Mapping[str, Any]) -> list[str]:
+    """A module's description as lines for a terminal."""
+    lines = [f"{key}: {value}" for key, value in description.items() if isinstance(value, (str, int))]
+    for variant in description.get("variants", ()):
+        lines.append(f"graph variant {variant['tags']}" + ("" if variant["tags"] else " (inference)"))
+        for name, signature in variant["signatures"].items():
+            lines.append(f"  signature {name!r}")
+            for side in ("inputs", "outputs"):
+                rows = [
+                    (f"    {side[:-1]}", repr(key), info["dtype"], info["shape"], info["kind"])
+                    for key, info in signature[side].items()
+                ]
+                lines.extend(aligned(rows) if rows else [f"    no {side}"])
+    return lines
+
+
+def aligned(rows: Sequence[Iterable[object]]) -> list[str]:
+    """Rows as lines with aligned columns."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def print_error(error: HubplugError) -> None:
+    """The two lines of an error, on standard error."""
+    click.echo(f"error: {' '.join(error.message.split())}", err=True)
+    if error.hint:
+        click.echo(f"hint: {' '.join(error.hint.split())}", err=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; exit status 2 for an error of hubplug."""
+    try:
+        hubplug(args=None if arguments is None else list(arguments), prog_name="hubplug")
+    except HubplugError as error:
+        print_error(error)
+        sys.exit(2)
+
+
+def _in_words(hook: str, value: Any) -> str:
+    if value is None:
+        return "unsigned requests" if hook == "hubplug_auth" else "nobody answers"
+    if hook == "hubplug_resolve":
+        return f"ask for {value} instead" if type(value).__name__ == "Handle" else f"it lives at {value}"
+    if hook == "hubplug_auth":
+        return str(getattr(value, "hubplug_rule", type(value).__name__))
+    return str(value.what)

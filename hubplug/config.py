@@ -1,0 +1,324 @@
+"""Which settings are in effect: finds, reads and checks hubplug.yaml, and reads the environment (nobody else does).
+
+Looked for in this order: the argument, ``HUBPLUG_CONFIG``, ``./hubplug.yaml``, ``hubplug.yaml`` in the user's
+configuration directory, the built-in default below.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hubplug.errors import ConfigError
+
+VERSION = 1
+EVERY_OTHER = "*"
+
+# The repository's hubplug.yaml says the same with a comment on every line; a test holds the two equal.
+DEFAULT: Mapping[str, Any] = {
+    "version": VERSION,
+    "chain": ["auth", "cache", "file", "http", "fsspec", "archive", "tf1", "savedmodel", "signatures"],
+    "chains": {},
+    "offline": False,
+    "locked": False,
+    "limits": {},
+    "validate": {},
+    "plugins": {
+        "http": {
+            "options": {
+                "rewrite": [
+                    {
+                        "from": "https://hub\\.tensorflow\\.google\\.cn/(.*)",
+                        "to": "https://gcs.tensorflow.google.cn/tfhub-modules/\\1.tar.gz",
+                        "format_query": False,
+                    }
+                ]
+            }
+        }
+    },
+}
+
+_SECTIONS: Mapping[str, type | tuple[type, ...]] = {
+    "version": int,
+    "chain": list,
+    "chains": dict,
+    "offline": bool,
+    "locked": bool,
+    "limits": dict,
+    "validate": dict,
+    "plugins": dict,
+}
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+
+
+@dataclass(frozen=True)
+class PluginConfig:
+    """One plugin instance: the entry point it is made from, and its options (with ``${...}`` unexpanded)."""
+
+    use: str
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one Hub.
+
+    Attributes:
+        chain: Plugin instance names in the order in which they are asked; ``*`` stands for every other third-party one.
+        plugins: Options and other names, by instance name; an absent one is the entry point of that name.
+        chains: Named alternatives to ``chain``.
+        offline: Whether no socket may be opened.
+        locked: Whether a handle that hubplug.lock does not list is refused.
+        limits: Caps on what is unpacked, by the field names of ``hubplug.tree.Limits``.
+        validate: Profiles that modules under a URL prefix must keep.
+        path: The file this came from; None for the built-in default.
+        trusted: Whether the file was named or is the user's own, not merely found in the working directory.
+        import_whole_graph: Whether each application imports all of a module's graph, as tensorflow_hub did.
+        force_progress: Whether a progress bar is drawn although nobody watches.
+    """
+
+    chain: tuple[str, ...]
+    plugins: Mapping[str, PluginConfig] = field(default_factory=dict)
+    chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    offline: bool = False
+    locked: bool = False
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    validate: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    path: Path | None = None
+    trusted: bool = True
+    import_whole_graph: bool = False
+    force_progress: bool = False
+
+    def plugin(self, name: str) -> PluginConfig:
+        """What the instance ``name`` is made from."""
+        return self.plugins.get(name, PluginConfig(name))
+
+    @property
+    def where(self) -> str:
+        """The file as a person reads it."""
+        return str(self.path) if self.path else "the built-in configuration"
+
+    @property
+    def lock_path(self) -> Path:
+        """Where the pins are: ``HUBPLUG_LOCK``, or hubplug.lock beside the configuration file in effect."""
+        named = os.environ.get("HUBPLUG_LOCK")
+        if named:
+            return Path(named)
+        return (self.path.parent if self.path else Path()) / "hubplug.lock"
+
+
+def load_config(
+    path: str | os.PathLike[str] | None = None, *, chain: str | None = None, offline: bool | None = None
+) -> Config:
+    """Reads the configuration in effect.
+
+    Args:
+        path: A configuration file; None: the first one in the order above.
+        chain: The name of an alternative in its section ``chains``; None: ``HUBPLUG_CHAIN``, else ``chain``.
+        offline: None: ``HUBPLUG_OFFLINE``, else what the file says.
+
+    Raises:
+        ConfigError: A file that is named is not there, or something in it cannot be meant.
+    """
+    found, trusted = _find(path)
+    data = DEFAULT if found is None else _read_yaml(found)
+    config = replace(parse_config(data, str(found or "built-in")), path=found, trusted=trusted)
+    chain = chain or os.environ.get("HUBPLUG_CHAIN") or None
+    if chain is not None:
+        config = replace(config, chain=_named_chain(config, chain))
+    if offline is None and "HUBPLUG_OFFLINE" in os.environ:
+        offline = environment_switch("HUBPLUG_OFFLINE")
+    return replace(
+        config,
+        offline=config.offline if offline is None else offline,
+        import_whole_graph=environment_switch("HUBPLUG_IMPORT_WHOLE_GRAPH"),
+        force_progress=bool(os.environ.get("TFHUB_DOWNLOAD_PROGRESS")),
+    )
+
+
+def parse_config(data: object, where: str) -> Config:
+    """Checks the content of a configuration file.
+
+    Raises:
+        ConfigError: Names the file, the key path, what was found and what is possible.
+    """
+    sections = _mapping(data, where, "")
+    for key, value in sections.items():
+        if key not in _SECTIONS:
+            raise ConfigError(f"{where}: unknown section {key!r}", hint=nearest(key, _SECTIONS))
+        expected = _SECTIONS[key]
+        if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+            raise ConfigError(f"{where}: {key}: expected {_kind_name(expected)}, got {value!r}")
+    if sections.get("version", None) != VERSION:
+        raise ConfigError(
+            f"{where}: version: expected {VERSION}, got {sections.get('version')!r}",
+            hint="begin the file with version: 1",
+        )
+    plugins = {
+        _name(name, where, "plugins"): _plugin(name, value, where)
+        for name, value in sections.get("plugins", {}).items()
+    }
+    return Config(
+        chain=_names(sections.get("chain", DEFAULT["chain"]), where, "chain"),
+        plugins=plugins,
+        chains={
+            _name(name, where, "chains"): _names(value, where, f"chains.{name}")
+            for name, value in sections.get("chains", {}).items()
+        },
+        offline=sections.get("offline", False),
+        locked=sections.get("locked", False),
+        limits=_mapping(sections.get("limits", {}), where, "limits"),
+        validate={
+            _name(prefix, where, "validate"): _names(value, where, f"validate.{prefix}")
+            for prefix, value in sections.get("validate", {}).items()
+        },
+    )
+
+
+def environment_value(name: str) -> str | None:
+    """The value of an environment variable; None where it is unset or empty."""
+    return os.environ.get(name) or None
+
+
+def environment_switch(name: str) -> bool:
+    """Whether a switch of ours is on.
+
+    Raises:
+        ConfigError: Its value is neither of 1, true, yes, on nor of 0, false, no, off.
+    """
+    value = os.environ.get(name, "").strip().lower()
+    if value in ("", "0", "false", "no", "off"):
+        return False
+    if value in ("1", "true", "yes", "on"):
+        return True
+    raise ConfigError(f"{name} is a switch, and {value!r} is neither on nor off", hint=f"set {name}=1, or unset it")
+
+
+def environment_fingerprint() -> tuple[tuple[str, str], ...]:
+    """What the default Hub depends on: the variables of tensorflow_hub and ours."""
+    return tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(("TFHUB_", "HUBPLUG_"))))
+
+
+def expand(value: Any, where: str) -> Any:
+    """Replaces ``${NAME}`` in every string of an option by the environment variable.
+
+    Raises:
+        ConfigError: The variable is not set.
+    """
+    if isinstance(value, str):
+
+        def substitute(match: re.Match[str]) -> str:
+            if match[1] not in os.environ:
+                raise ConfigError(
+                    f"{where}: the environment variable {match[1]!r} is not set",
+                    hint=f"set {match[1]}, or write the value itself",
+                )
+            return os.environ[match[1]]
+
+        return _REFERENCE.sub(substitute, value)
+    if isinstance(value, Mapping):
+        return {key: expand(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [expand(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    return value
+
+
+def has_reference(value: Any) -> bool:
+    """Whether any string of an option holds a ``${NAME}``."""
+    if isinstance(value, str):
+        return bool(_REFERENCE.search(value))
+    if isinstance(value, Mapping):
+        return any(has_reference(item) for item in value.values())
+    if isinstance(value, Sequence):
+        return any(has_reference(item) for item in value)
+    return False
+
+
+def nearest(name: object, names: Sequence[str] | Mapping[str, Any]) -> str:
+    """A hint for a name that is not one of ``names``."""
+    close = get_close_matches(str(name), names, n=1)
+    possible = "possible: " + ", ".join(sorted(names)) if names else "there are none"
+    return f"did you mean {close[0]!r}? {possible}" if close else possible
+
+
+def user_config_path() -> Path:
+    """hubplug.yaml in the user's configuration directory."""
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "hubplug" / "hubplug.yaml"
+
+
+def _find(path: str | os.PathLike[str] | None) -> tuple[Path | None, bool]:
+    for named, said in ((path, "the argument"), (os.environ.get("HUBPLUG_CONFIG"), "HUBPLUG_CONFIG")):
+        if named:
+            if not Path(named).is_file():
+                raise ConfigError(f"No configuration file {os.fspath(named)!r}, which {said} names")
+            return Path(named), True
+    try:
+        if Path("hubplug.yaml").is_file():
+            return Path("hubplug.yaml").absolute(), False
+        own = user_config_path()
+        return (own, True) if own.is_file() else (None, True)
+    except (OSError, RuntimeError):  # a working directory that is gone, or a user without a home
+        return None, True
+
+
+def _read_yaml(path: Path) -> object:
+    from hubplug._yaml import read_yaml
+
+    return read_yaml(path)
+
+
+def _named_chain(config: Config, name: str) -> tuple[str, ...]:
+    if name not in config.chains:
+        raise ConfigError(f"{config.where}: there is no chain {name!r}", hint=nearest(name, config.chains))
+    return config.chains[name]
+
+
+def _plugin(name: str, value: object, where: str) -> PluginConfig:
+    settings = _mapping(value, where, f"plugins.{name}")
+    for key in settings:
+        if key not in ("use", "options"):
+            raise ConfigError(f"{where}: plugins.{name}: unknown key {key!r}", hint=nearest(key, ["use", "options"]))
+    return PluginConfig(
+        _name(settings.get("use", name), where, f"plugins.{name}.use"),
+        _mapping(settings.get("options", {}), where, f"plugins.{name}.options"),
+    )
+
+
+def _mapping(value: object, where: str, key_path: str) -> Mapping[str, Any]:
+    prefix = f"{where}: {key_path}" if key_path else where
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{prefix}: expected a mapping, got {value!r}")
+    for key in value:
+        _name(key, where, key_path or "the top")
+    return value
+
+
+def _names(value: object, where: str, key_path: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ConfigError(f"{where}: {key_path}: expected a list of names, got {value!r}")
+    names = tuple(_name(item, where, key_path) for item in value)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(
+            f"{where}: {key_path}: {twice!r} is there twice",
+            hint="give the second instance another name in the section plugins",
+        )
+    return names
+
+
+def _name(value: object, where: str, key_path: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(
+            f"{where}: {key_path}: {value!r} is no name", hint="quote it: YAML reads no, on and numbers as other values"
+        )
+    return value
+
+
+def _kind_name(kind: type | tuple[type, ...]) -> str:
+    return {dict: "a mapping", list: "a list", bool: "true or false", int: "a number"}[kind]  # type: ignore[index]

@@ -1,0 +1,138 @@
+"""What there is: installed plugins, the effective configuration, and its JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hubplug.config import DEFAULT
+from hubplug.errors import PluginError
+from hubplug.hub import Hub
+from hubplug.manager import installed_plugins, load_entry_point
+from hubplug.options import options_schema
+from hubplug.tree import Limits
+from hubplug.urls import redact, scheme_of
+
+_SECRET_WORDS = ("token", "password", "secret", "header", "key", "credential", "username")
+
+
+def inventory(hub: Hub) -> list[dict[str, Any]]:
+    """Every member of the chain and every other installed plugin, one row each.
+
+    Returns:
+        Rows with ``name``, ``distribution``, ``state`` (its place in the chain, or why it is not in it) and ``hooks``.
+    """
+    rows: list[dict[str, Any]] = []
+    used = set()
+    for place, member in enumerate(hub.chain.members, 1):
+        used.add(hub.config.plugin(member.name).use)
+        rows.append(
+            {
+                "name": member.name,
+                "distribution": member.distribution,
+                "state": str(place),
+                "hooks": hub.chain.hooks_of(member),
+            }
+        )
+    for name, offered in sorted(installed_plugins().items()):
+        for entry_point in offered:
+            if name in used:
+                continue
+            try:
+                load_entry_point(entry_point)
+                state = f"no: {hub.config.where} does not name it"
+            except PluginError as error:
+                state = f"no: {error.message}"
+            distribution = f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "?"
+            rows.append({"name": name, "distribution": distribution, "state": state, "hooks": []})
+    return rows
+
+
+def effective_config(hub: Hub) -> str:
+    """The configuration in effect as YAML, with secrets replaced and references unexpanded."""
+    import yaml
+
+    config = hub.config
+    content = {
+        "version": DEFAULT["version"],
+        "chain": [member.name for member in hub.chain.members],
+        "chains": {name: list(chain) for name, chain in config.chains.items()},
+        "offline": config.offline,
+        "locked": config.locked,
+        "limits": dict(config.limits),
+        "validate": {redact(prefix): list(profiles) for prefix, profiles in config.validate.items()},
+        "plugins": {
+            name: {"use": plugin.use, "options": _without_secrets(plugin.options)}
+            for name, plugin in config.plugins.items()
+        },
+    }
+    return f"# read from {config.where}\n" + yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of hubplug.yaml, with the options of every plugin that is installed here."""
+    names = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    by_use = []
+    for name, offered in sorted(installed_plugins().items()):
+        try:
+            options = options_schema(load_entry_point(offered[0]))
+        except PluginError:
+            options = {"type": "object"}
+        by_use.append((name, options))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "hubplug.yaml",
+        "type": "object",
+        "required": ["version"],
+        "additionalProperties": False,
+        "properties": {
+            "version": {"const": DEFAULT["version"]},
+            "chain": names,
+            "chains": {"type": "object", "additionalProperties": names},
+            "offline": {"type": "boolean", "default": False},
+            "locked": {"type": "boolean", "default": False},
+            "limits": options_schema(Limits),
+            "validate": {"type": "object", "additionalProperties": names},
+            "plugins": {
+                "type": "object",
+                "properties": {
+                    name: {
+                        "if": _uses_itself(name),
+                        "then": {"properties": {"options": options}},
+                        "else": {"$ref": "#/$defs/plugin"},
+                    }
+                    for name, options in by_use
+                },
+                "additionalProperties": {"$ref": "#/$defs/plugin"},
+            },
+        },
+        "$defs": {
+            "plugin": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"use": {"enum": [name for name, _ in by_use]}, "options": {"type": "object"}},
+                "allOf": [
+                    {
+                        "if": {"properties": {"use": {"const": name}}, "required": ["use"]},
+                        "then": {"properties": {"options": options}},
+                    }
+                    for name, options in by_use
+                ],
+            }
+        },
+    }
+
+
+def _uses_itself(name: str) -> dict[str, Any]:
+    return {"properties": {"use": {"const": name}}}
+
+
+def _without_secrets(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _without_secrets(item, str(name).lower()) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_secrets(item, key) for item in value]
+    if not isinstance(value, str):
+        return value
+    if any(word in key for word in _SECRET_WORDS) and not key.endswith(("_env", "_file", "_command")):
+        return value if value.startswith("${") and value.endswith("}") else "***"
+    return redact(value) if scheme_of(value) else value

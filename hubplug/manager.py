@@ -1,0 +1,196 @@
+"""From entry points to one chain of plugin instances.
+
+A chain is an ordered list; list order is call order for every hook. Plugins are loaded by name, only those that the
+chain names. A plugin that is named and cannot be had is an error: authentication and validation never fail open.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from hubplug.chain import Chain, Member
+from hubplug.config import EVERY_OTHER, Config, environment_switch, expand, has_reference, nearest
+from hubplug.config import environment_value as _environment_value
+from hubplug.errors import ConfigError, PluginError
+from hubplug.options import find_option_error, option_parameters
+
+GROUP = "hubplug"
+COMMANDS_GROUP = "hubplug.commands"
+DISTRIBUTION = "hubplug"
+_SWITCH_OFF = "HUBPLUG_DISABLE_PLUGIN_AUTOLOAD"
+
+
+def build_chain(config: Config, first: Sequence[object] = ()) -> Chain:
+    """Makes the plugin instances that the configuration names.
+
+    Args:
+        config: The settings.
+        first: Plugin objects that are asked before all others.
+
+    Raises:
+        ConfigError: A name or an option is wrong.
+        PluginError: A plugin cannot be imported or constructed, or breaks the contract of a hook.
+    """
+    installed = installed_plugins()
+    members = [Member(f"{type(plugin).__name__}[{index}]", plugin) for index, plugin in enumerate(first)]
+    overlaid: set[tuple[type[Any], str]] = set()
+    writable_seen: dict[type[Any], str] = {}
+    for name in effective_names(config, installed):
+        settings = config.plugin(name)
+        entry_point = _entry_point(config, name, settings.use, installed)
+        kind = load_entry_point(entry_point)
+        options = _effective_options(config, name, kind, settings.options, overlaid)
+        _refuse_unreachable(config, name, kind, options, writable_seen)
+        members.append(Member(name, _construct(config, name, kind, options, entry_point), _origin(entry_point)))
+    return Chain(members)
+
+
+def installed_plugins() -> Mapping[str, Sequence[EntryPoint]]:
+    """Every plugin that an installed distribution offers, by name; two entries where two distributions offer it."""
+    return _by_name(GROUP)
+
+
+def installed_commands() -> Mapping[str, Sequence[EntryPoint]]:
+    """Every subcommand that an installed distribution offers, by name."""
+    return _by_name(COMMANDS_GROUP)
+
+
+def effective_names(config: Config, installed: Mapping[str, Sequence[EntryPoint]]) -> list[str]:
+    """The chain with the third-party plugins that come by themselves put in their place."""
+    used = {config.plugin(name).use for name in config.chain if name != EVERY_OTHER}
+    third_party = sorted(
+        (_distribution_name(entry_point), name)
+        for name, offered in installed.items()
+        for entry_point in offered
+        if _distribution_name(entry_point) != DISTRIBUTION and name not in used
+    )
+    others = list(dict.fromkeys(name for _, name in third_party))
+    if config.path is None and EVERY_OTHER not in config.chain:
+        return list(config.chain) if environment_switch(_SWITCH_OFF) else [*others, *config.chain]
+    names: list[str] = []
+    for name in config.chain:
+        names.extend(others if name == EVERY_OTHER else [name])
+    return names
+
+
+def load_entry_point(entry_point: EntryPoint) -> Any:
+    """Imports what an entry point names.
+
+    Raises:
+        PluginError: It cannot be imported; says which distribution it came from and how to go on without it.
+    """
+    try:
+        return entry_point.load()
+    except Exception as error:
+        missing = f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else None
+        way_out = f"mend or uninstall the distribution, or set {_SWITCH_OFF}=1 and name the plugins in hubplug.yaml"
+        raise PluginError(
+            f"The plugin {entry_point.name!r} ({entry_point.value}) of {_origin(entry_point)} cannot be imported: "
+            f"{type(error).__name__}: {error}",
+            hint=f"{missing}; or {way_out}" if missing else way_out,
+        ) from error
+
+
+@cache
+def _scan(group: str, path: tuple[str, ...]) -> dict[str, tuple[EntryPoint, ...]]:
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for entry_point in entry_points(group=group):
+        # An editable install beside a wheel of the same distribution offers everything twice.
+        found.setdefault(entry_point.name, {}).setdefault(_distribution_name(entry_point), entry_point)
+    return {name: tuple(offered.values()) for name, offered in found.items()}
+
+
+def _by_name(group: str) -> Mapping[str, Sequence[EntryPoint]]:
+    return _scan(group, tuple(sys.path))
+
+
+def _entry_point(config: Config, name: str, use: str, installed: Mapping[str, Sequence[EntryPoint]]) -> EntryPoint:
+    key_path = f"plugins.{name}.use" if name in config.plugins and use != name else "chain"
+    offered = installed.get(use, ())
+    if not offered:
+        raise ConfigError(
+            f"{config.where}: {key_path}: no plugin {use!r} is installed",
+            hint=f"{nearest(use, installed)}; install the distribution that offers it, or take it out of the chain",
+        )
+    if len(offered) > 1:
+        raise PluginError(
+            f"{config.where}: {key_path}: the plugin {use!r} is offered by "
+            + " and by ".join(_origin(entry_point) for entry_point in offered),
+            hint="uninstall all but one of them",
+        )
+    return offered[0]
+
+
+def _effective_options(
+    config: Config, name: str, kind: Any, options: Mapping[str, Any], overlaid: set[tuple[type[Any], str]]
+) -> dict[str, Any]:
+    """Options from the file, with references expanded, under what the environment says."""
+    if not isinstance(kind, type):
+        raise PluginError(f"The plugin {name!r} is {kind!r}, and an entry point of the group {GROUP!r} names a class")
+    _refuse_untrusted(config, name, kind, options)
+    effective = dict(expand(options, f"{config.where}: plugins.{name}.options"))
+    parameters, _ = option_parameters(kind)
+    for option, variable in getattr(kind, "environment", {}).items():
+        value = _environment_value(variable)
+        # TFHUB_CACHE_DIR moves the first writable cache and no other.
+        if value is None or effective.get("read_only") or ((kind, option) in overlaid and "read_only" in parameters):
+            continue
+        overlaid.add((kind, option))
+        effective[option] = value
+    if error := find_option_error(kind, effective):
+        option, problem, hint = error
+        raise ConfigError(f"{config.where}: plugins.{name}.options.{option}: {problem}", hint=hint)
+    return effective
+
+
+def _refuse_untrusted(config: Config, name: str, kind: type[Any], options: Mapping[str, Any]) -> None:
+    if config.trusted:
+        return
+    guarded = set(getattr(kind, "trusted_options", ()))
+    for option, value in options.items():
+        if option in guarded or has_reference(value):
+            raise ConfigError(
+                f"{config.where}: plugins.{name}.options.{option}: a file that was merely found in the working directory "
+                "may not define credentials, commands or references to the environment",
+                hint=f"if you trust it, name it: HUBPLUG_CONFIG={config.path}",
+            )
+
+
+def _refuse_unreachable(
+    config: Config, name: str, kind: type[Any], options: Mapping[str, Any], writable_seen: dict[type[Any], str]
+) -> None:
+    if "read_only" not in option_parameters(kind)[0]:
+        return
+    if options.get("read_only"):
+        if kind in writable_seen:
+            raise ConfigError(
+                f"{config.where}: chain: the read-only {name!r} stands after the writable {writable_seen[kind]!r}, which "
+                "answers for everything",
+                hint=f"put {name} before {writable_seen[kind]}",
+            )
+    else:
+        writable_seen.setdefault(kind, name)
+
+
+def _construct(config: Config, name: str, kind: Any, options: Mapping[str, Any], entry_point: EntryPoint) -> object:
+    try:
+        return kind(**options)
+    except ConfigError as error:
+        raise ConfigError(f"{config.where}: plugins.{name}.options: {error.message}", hint=error.hint) from error
+    except Exception as error:
+        raise PluginError(
+            f"The plugin {name!r} ({entry_point.value}) of {_origin(entry_point)} cannot be made from its options "
+            f"{sorted(options)}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _distribution_name(entry_point: EntryPoint) -> str:
+    return entry_point.dist.name.lower() if entry_point.dist else ""
+
+
+def _origin(entry_point: EntryPoint) -> str:
+    return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "an unknown distribution"

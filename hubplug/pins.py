@@ -1,0 +1,176 @@
+"""Which content a handle must have: hubplug.lock, written by ``hubplug lock`` and checked at every resolve.
+
+The file is JSON::
+
+    {"version": 1, "modules": {"https://example.com/m/1": {"location": "...", "archive_sha256": "...", "tree_sha256": "..."}}}
+
+A handle that would show a secret is listed by its redacted text and told apart by the sha256 of the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hubplug.config import Config
+from hubplug.errors import ConfigError, DigestMismatch
+from hubplug.types import FileRecord, Handle, LocalModule
+
+_LOG = logging.getLogger("hubplug")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What is known of a handle's content.
+
+    Attributes:
+        handle_sha256: Digest of the handle's whole text.
+        location: Where it came from, redacted.
+        archive_sha256: Digest of the archive; None for a tree of single files.
+        tree_sha256: Digest of the files, see ``tree_digest``.
+    """
+
+    handle_sha256: str
+    location: str
+    archive_sha256: str | None
+    tree_sha256: str
+
+
+@dataclass(frozen=True)
+class Pins:
+    """The pins of a lock file; none where there is no such file."""
+
+    path: Path
+    modules: Mapping[str, Pin] = field(default_factory=dict)
+    present: bool = False
+    locked: bool = False
+
+    @classmethod
+    def read(cls, config: Config) -> Pins:
+        """Reads the lock file that belongs to a configuration.
+
+        Raises:
+            ConfigError: It is damaged, or ``locked: true`` is set and it is not there.
+        """
+        path = config.lock_path
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            if config.locked:
+                raise ConfigError(
+                    f"{config.where} sets locked: true, and there is no {path}",
+                    hint="write it with `hubplug lock HANDLE...`",
+                ) from None
+            return cls(path)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        try:
+            data: Any = json.loads(text)
+            if data["version"] != 1:
+                raise ValueError(f"version {data['version']!r}")
+            modules = {str(handle): Pin(**pin) for handle, pin in data["modules"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"{path} is no lock file of version 1: {error}", hint="write it anew with `hubplug lock HANDLE...`"
+            ) from error
+        return cls(path, modules, present=True, locked=config.locked)
+
+    def of(self, handle: Handle) -> Pin | None:
+        """The pin of a handle, or None."""
+        pin = self.modules.get(str(handle.original))
+        return pin if pin and pin.handle_sha256 == text_digest(handle.original.text) else None
+
+    def apply(self, handle: Handle) -> Handle:
+        """The handle with the digest that it must have.
+
+        Raises:
+            DigestMismatch: The handle names another digest than the lock file, or is not listed though ``locked``.
+        """
+        if not self.present:
+            return handle
+        pin = self.of(handle)
+        if pin is None:
+            if handle.scheme:
+                if self.locked:
+                    raise DigestMismatch(
+                        f"{handle} is not listed in {self.path}, and the configuration says locked: true",
+                        hint=f"hubplug lock '{handle}'",
+                    )
+                _LOG.warning("%s is not listed in %s: its content is not checked", handle, self.path)
+            return handle
+        if handle.sha256 and pin.archive_sha256 and handle.sha256 != pin.archive_sha256:
+            raise DigestMismatch(
+                f"{handle} asks for the archive with sha256 {handle.sha256}, and {self.path} pins {pin.archive_sha256}",
+                hint="make the two agree",
+            )
+        return replace(handle, sha256=handle.sha256 or pin.archive_sha256)
+
+    def check(self, handle: Handle, files: Iterable[FileRecord]) -> None:
+        """Compares what arrived as single files with the pinned tree.
+
+        Raises:
+            DigestMismatch: They differ.
+        """
+        pin = self.of(handle)
+        if pin is None or pin.archive_sha256 is not None:
+            return
+        got = tree_digest(files)
+        if got != pin.tree_sha256:
+            raise DigestMismatch(
+                f"{handle.original}: {self.path} pins the tree with sha256 {pin.tree_sha256}, got {got}",
+                hint=f"if the new content is right: hubplug lock '{handle.original}'",
+            )
+
+    def with_module(self, module: LocalModule) -> Pins:
+        """These pins and that of a module that was fetched.
+
+        Raises:
+            ConfigError: Nothing is known of where its files came from, as for a directory used in place.
+        """
+        provenance = module.provenance
+        if provenance is None:
+            raise ConfigError(
+                f"{module.handle.original} has no record of its files: it is used in place, or another program cached it",
+                hint="lock handles that hubplug fetches; for an old cache entry: hubplug cache remove, then again",
+            )
+        original = module.handle.original
+        pin = Pin(
+            text_digest(original.text), provenance.location, provenance.archive_sha256, tree_digest(provenance.files)
+        )
+        return replace(self, modules={**self.modules, str(original): pin}, present=True)
+
+    def write(self) -> None:
+        """Writes the lock file: whole or not at all.
+
+        Raises:
+            ConfigError: It cannot be written.
+        """
+        staged = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            staged.write_text(self.to_json(), encoding="utf-8")
+            staged.replace(self.path)
+        except OSError as error:
+            staged.unlink(missing_ok=True)
+            raise ConfigError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def to_json(self) -> str:
+        """The content of the lock file."""
+        modules = {handle: vars(pin) for handle, pin in sorted(self.modules.items())}
+        return json.dumps({"version": 1, "modules": modules}, indent=2) + "\n"
+
+
+def text_digest(text: str) -> str:
+    """Hexadecimal sha256 of a text, by which it is recognized without being stored."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def tree_digest(files: Iterable[FileRecord]) -> str:
+    """Hexadecimal sha256 over the sorted lines ``<sha256>  <size>  <path>`` of every file."""
+    lines = sorted(f"{file.sha256}  {file.size}  {file.path}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
