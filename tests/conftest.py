@@ -1,0 +1,49 @@
+"""What every test has: an environment of its own, and none of TensorFlow's tests where TensorFlow is not installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HAS_TENSORFLOW = find_spec("tensorflow") is not None
+SHARED_MODULES = Path(__file__).resolve().parents[2] / "shared" / "modules"
+
+collect_ignore_glob = [] if HAS_TENSORFLOW else ["**/test_tf_*.py", "test_tf_*.py"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not HAS_TENSORFLOW and "tensorflow" in str(config.option.markexpr).split():
+        raise pytest.UsageError("TensorFlow is not installed")
+
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "soak" not in str(config.option.markexpr):
+        long = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No setting of the machine reaches a test, and no test writes outside its folder."""
+    for name in list(os.environ):
+        if name.startswith(("TFHUB_", "HUBPLUG_")) and not name.startswith("HUBPLUG_TEST_"):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(home / "modules"))
+    yield
+
+
+@pytest.fixture
+def shared_modules() -> Path:
+    """Real published modules; a clone without them skips."""
+    if not SHARED_MODULES.is_dir():
+        pytest.skip("the published modules are not here")
+    return SHARED_MODULES
