@@ -72,6 +72,7 @@ _HOMES = {
         ],
         "hubplug_tf1",
     ),
+    "install_as_tensorflow_hub": "hubplug_compat",
     "load": "hubplug_savedmodel",
 }
 

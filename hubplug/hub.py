@@ -337,12 +337,26 @@ def current_hub() -> Hub:
     return _default.get() if active is None else active
 
 
+def put_first_in_default_hub(plugin: object) -> None:
+    """Puts a plugin object before all others of the default Hub, for the rest of the process.
+
+    For programs that registered resolvers with tensorflow_hub; others make a Hub of their own.
+    """
+    _default.put_first(plugin)
+
+
 class _DefaultHub:
     """The default Hub of the process and the environment that it was built from."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._built: tuple[tuple[tuple[str, str], ...], Hub] | None = None
+        self._first: tuple[object, ...] = ()
+
+    def put_first(self, plugin: object) -> None:
+        with self._lock:
+            self._first = (plugin, *self._first)
+            self._built = None
 
     def get(self) -> Hub:
         fingerprint = environment_fingerprint()
@@ -351,7 +365,7 @@ class _DefaultHub:
             with self._lock:
                 built = self._built
                 if built is None or built[0] != fingerprint:
-                    built = self._built = (fingerprint, Hub())
+                    built = self._built = (fingerprint, Hub(plugins=self._first))
         return built[1]
 
 

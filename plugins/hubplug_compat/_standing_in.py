@@ -1,0 +1,135 @@
+"""What ``import tensorflow_hub`` and its submodules give once hubplug stands in for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec as ImportSpec
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import hubplug
+from hubplug.errors import HubplugError
+
+NAME = "tensorflow_hub"
+# Programs compare tensorflow_hub.__version__ with the release that brought what they need.
+API_LEVEL = "0.15.0"
+
+_LATER = "hubplug does not offer it yet"
+_SUBMODULES: Mapping[str, Sequence[str]] = {
+    "config": (),
+    "estimator": ("LatestModuleExporter", "register_module_for_export"),
+    "feature_column": ("image_embedding_column", "sparse_text_embedding_column", "text_embedding_column"),
+    "image_module_info_pb2": ("ImageModuleInfo",),
+    "image_util": (
+        "ImageModuleInfo",
+        "attach_image_module_info",
+        "get_expected_image_size",
+        "get_num_image_channels",
+    ),
+    "module": ("Module", "eval_function_for_module", "load_module_spec"),
+    "module_spec": ("ModuleSpec",),
+    "module_v2": ("load", "resolve"),
+    "native_module": ("add_signature", "attach_message", "create_module_spec"),
+    "registry": ("resolver",),
+    "saved_model_module": ("create_module_spec_from_saved_model",),
+    "tf_v1": (),
+}
+
+
+class StandingInError(HubplugError, ImportError):
+    """hubplug cannot stand in for tensorflow_hub, or not for this part of it."""
+
+
+def install_as_tensorflow_hub() -> None:
+    """Makes ``import tensorflow_hub`` mean hubplug in this process; a second call does nothing.
+
+    The absl flags that tensorflow_hub defines are defined too, where absl is installed.
+
+    Raises:
+        StandingInError: The real tensorflow_hub is imported already. It is an ImportError.
+    """
+    imported = sys.modules.get(NAME)
+    if isinstance(imported, StandIn):
+        return
+    if imported is not None:
+        raise StandingInError(
+            f"The real {NAME} is imported already (from {getattr(imported, '__file__', None)}), and objects of both would "
+            "mix",
+            hint=f"call hubplug.install_as_tensorflow_hub() before the first import of {NAME}",
+        )
+    sys.meta_path.insert(0, _Finder())
+    if find_spec("absl") is not None:
+        from hubplug_compat._flags import define_flags
+
+        define_flags()
+
+
+class StandIn(ModuleType):
+    """``tensorflow_hub``, or one of its submodules, in terms of hubplug's public names."""
+
+    def __init__(self, name: str, offers: Sequence[str]) -> None:
+        super().__init__(name, f"hubplug, standing in for {name}")
+        self.__all__ = list(offers)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__all__:
+            return resolvers() if name == "resolver" else getattr(hubplug, name)
+        if self.__name__ == f"{NAME}.tf_v1":
+            import tensorflow as tf
+
+            return getattr(tf.compat.v1, name)
+        if name.startswith("__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        raise AttributeError(
+            f"module {self.__name__!r} has no attribute {name!r}: hubplug stands in for tensorflow_hub here, and "
+            + (_LATER if name in ("KerasLayer", "text_embedding_column_v2") else "offers its public names only")
+        )
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Answers for ``tensorflow_hub`` and everything below it, before any installed package."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ImportSpec | None:
+        top, _, submodule = fullname.partition(".")
+        if top != NAME:
+            return None
+        if submodule and submodule not in _SUBMODULES:
+            raise StandingInError(
+                f"hubplug stands in for tensorflow_hub and has no part {fullname!r}",
+                hint=f"import the public names from {NAME} itself; submodules there are: {', '.join(_SUBMODULES)}",
+            )
+        return ImportSpec(fullname, self, is_package=not submodule)
+
+    def create_module(self, spec: ImportSpec) -> ModuleType:
+        submodule = spec.name.partition(".")[2]
+        offers = _SUBMODULES[submodule] if submodule else [n for n in hubplug.__all__ if not n.startswith("Hub")]
+        return StandIn(spec.name, offers)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__name__ == NAME:
+            module.__version__ = API_LEVEL  # type: ignore[attr-defined]
+            for submodule in _SUBMODULES:
+                setattr(module, submodule, __import__(f"{NAME}.{submodule}", fromlist=["_"]))
+
+
+class _Resolvers:
+    """``tensorflow_hub.registry.resolver``: takes resolvers as programs registered them."""
+
+    def add_implementation(self, implementation: Any) -> None:
+        """Puts a resolver before all others: the last added is asked first."""
+        from hubplug.hub import put_first_in_default_hub
+
+        put_first_in_default_hub(hubplug.OldResolver(implementation))
+
+    def __call__(self, handle: str) -> str:
+        return hubplug.resolve(handle)
+
+
+def resolvers() -> _Resolvers:
+    """The stand-in for ``tensorflow_hub.registry.resolver``."""
+    return _Resolvers()
