@@ -1,0 +1,110 @@
+"""The cache directory of modules, shared with tensorflow_hub (``TFHUB_CACHE_DIR``)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from hubplug.hookspecs import hookimpl
+from hubplug.types import Declined, LocalModule, Plan, Provenance, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubplug_cache._directory import Root
+    from hubplug_cache._entry import Entry
+
+
+class CacheDirectory:
+    """Keeps local copies of modules in a directory.
+
+    Options of hubplug.yaml:
+        dir: A local directory; null stands for ``tfhub_modules`` under the system's temporary directory, or a per-user
+            directory where that one cannot be trusted. The variable ``TFHUB_CACHE_DIR`` beats it.
+        read_only: Whether the directory is only read: what it does not have, or has damaged, is left to the next plugin.
+        lock_timeout: Seconds to wait for another process that fills the same entry.
+    """
+
+    environment: ClassVar[Mapping[str, str]] = {"dir": "TFHUB_CACHE_DIR"}
+
+    def __init__(self, dir: str | None = None, read_only: bool = False, lock_timeout: float = 1800.0) -> None:
+        if lock_timeout < 0:
+            from hubplug.errors import ConfigError
+
+            raise ConfigError(f"lock_timeout is {lock_timeout}, and nobody waits less than 0 seconds")
+        self._dir = dir
+        self.read_only = read_only
+        self._lock_timeout = lock_timeout
+        self._root: Root | None = None
+        self._choosing = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"CacheDirectory({self._dir!r}, read_only={self.read_only})"
+
+    def root(self) -> Root:
+        """The directory in effect; it need not exist yet.
+
+        Raises:
+            CacheError: The choice is no local directory, or none can be trusted.
+        """
+        from hubplug_cache._directory import choose_root
+
+        with self._choosing:
+            if self._root is None:
+                self._root = choose_root(self._dir)
+            return self._root
+
+    @hookimpl
+    def hubplug_cache(self, source: Source) -> Plan[LocalModule] | Declined | None:
+        """Uses the entry of a source, or offers to fill it.
+
+        Raises:
+            CacheError: The directory cannot be used, or the entry belongs to another handle.
+        """
+        if source.in_place or not source.cacheable:
+            return None
+        from hubplug_cache._entry import find_entry
+        from hubplug_cache._layout import entry_name
+
+        root = self.root()
+        path = root.path / entry_name(source.key)
+        try:
+            entry = find_entry(path, source, root.trusted_owners)
+        except OSError as error:
+            return self._unreadable(path, error)
+        if entry.state == "hit":
+            module = LocalModule(path, source.handle, entry.manifest.provenance if entry.manifest else None)
+            return Plan(f"use {path}", lambda produce: module)
+        if self.read_only:
+            return self._declined(root.path, source, entry)
+        return Plan(_intention(entry), lambda produce: self._fill(root, path, source, produce))
+
+    def _fill(self, root: Root, path: Path, source: Source, produce: Callable[[Path], Provenance]) -> LocalModule:
+        from hubplug_cache._filling import fill
+
+        return fill(root, path, source, produce, self._lock_timeout)
+
+    def _declined(self, directory: Path, source: Source, entry: Entry) -> Declined:
+        if entry.state == "absent":
+            where = "" if directory.is_dir() else ": there is no such directory"
+            return Declined(f"{directory} has no entry for {source.handle.original} ({entry.path.name}){where}")
+        return Declined(f"the entry for {source.handle.original}, {entry.path}, is {entry.state}: {entry.fault}")
+
+    def _unreadable(self, path: Path, error: OSError) -> Declined:
+        from hubplug.errors import HubplugError
+        from hubplug_cache._trouble import cache_error
+
+        if isinstance(error, HubplugError):
+            raise error
+        failure = cache_error("read", path, error)
+        if self.read_only:
+            return Declined(failure.message)
+        raise failure from error
+
+
+def _intention(entry: Entry) -> str:
+    if entry.state == "absent":
+        return f"fill {entry.path}"
+    return f"fill {entry.path} again, because it is {entry.state}: {entry.fault}"

@@ -1,0 +1,255 @@
+"""What a hit is.
+
+An entry is a hit if its manifest names the key and the pinned digest, and its files are exactly those of the manifest,
+with their sizes. One without a manifest, as tensorflow_hub writes them, is a hit if it is structurally complete. Looking
+needs no lock and no write, and opens nothing but the manifest.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hubplug.errors import CacheError
+from hubplug.types import Source
+from hubplug.urls import redact
+from hubplug_cache._layout import descriptor_of
+from hubplug_cache._manifest import MANIFEST_NAME, MAX_BYTES, Manifest, ManifestError, OtherFormat, parse_manifest
+
+_OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What lies at the place of an entry.
+
+    Attributes:
+        path: The place.
+        state: ``hit``: usable; ``absent``; ``damaged``; ``unpinned``: whole, but not known to be the pinned archive.
+        fault: What is wrong, for people; None for a hit and where there is nothing.
+        manifest: The manifest where there is one that can be read.
+    """
+
+    path: Path
+    state: Literal["hit", "absent", "damaged", "unpinned"]
+    fault: str | None = None
+    manifest: Manifest | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files of a directory: their sizes by relative path, and what in it is neither file nor directory."""
+
+    files: dict[str, int]
+    odd: dict[str, str]
+
+
+def find_entry(path: Path, source: Source, trusted_owners: frozenset[int] | None = None) -> Entry:
+    """Looks at the place where the entry of a source would be.
+
+    Args:
+        path: The place.
+        source: Its key and the pinned digest are what the entry is compared with.
+        trusted_owners: Who may own the entry; None: anybody.
+
+    Raises:
+        CacheError: The entry belongs to another handle.
+        OSError: The system could not read it.
+    """
+    entry = _settled(path, lambda: inspect(path, trusted_owners))
+    if entry.state != "hit":
+        return entry
+    if entry.manifest is None:
+        _refuse_other_descriptor(path, source)
+        if source.handle.sha256 is not None:
+            fault = f"nobody recorded the digest of its archive, and the pinned one is {source.handle.sha256}"
+            return Entry(path, "unpinned", fault)
+        return entry
+    recorded = entry.manifest.provenance
+    if _is_foreign(entry.manifest, source):
+        raise CacheError(
+            f"{path} holds {recorded.handle} (key sha256 {recorded.handle_sha256[:16]}...), and was asked for "
+            f"{source.handle.original} (key sha256 {source.key_sha256[:16]}...): two handles with one key",
+            hint=f"find out who put it there; `hubplug cache remove {path.name}` makes room",
+        )
+    if not entry.manifest.intact:
+        return Entry(path, "damaged", f"{MANIFEST_NAME} does not have the checksum that it names", entry.manifest)
+    if source.handle.sha256 not in (None, recorded.archive_sha256):
+        got = recorded.archive_sha256 or "not recorded"
+        fault = f"the digest of its archive is {got}, and the pinned one is {source.handle.sha256}"
+        return Entry(path, "unpinned", fault, entry.manifest)
+    return entry
+
+
+def inspect(path: Path, trusted_owners: frozenset[int] | None = None) -> Entry:
+    """Looks whether a directory is a whole entry, whoever it belongs to.
+
+    Raises:
+        OSError: The system could not read it.
+    """
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return Entry(path, "absent")
+    if not stat.S_ISDIR(status.st_mode):
+        return Entry(path, "damaged", f"it is {_kind(status.st_mode)} and not a directory")
+    if trusted_owners is not None and status.st_uid not in trusted_owners:
+        return Entry(path, "damaged", f"it belongs to uid {status.st_uid}")
+    tree = list_tree(path)
+    if not tree.files and not tree.odd:
+        return Entry(path, "damaged", "it is empty")
+    if MANIFEST_NAME in tree.odd:
+        return Entry(path, "damaged", f"{MANIFEST_NAME} is {tree.odd[MANIFEST_NAME]}")
+    if MANIFEST_NAME not in tree.files:
+        return _without_manifest(path, tree)
+    try:
+        manifest = parse_manifest(read_manifest(path))
+    except OtherFormat:
+        return _without_manifest(path, tree)
+    except ManifestError as error:
+        return Entry(path, "damaged", f"{MANIFEST_NAME} is damaged: {error}")
+    if fault := find_fault(tree, manifest):
+        return Entry(path, "damaged", fault, manifest)
+    return Entry(path, "hit", None, manifest)
+
+
+def find_fault(tree: Tree, manifest: Manifest) -> str | None:
+    """How the files of a directory differ from those of its manifest, or None."""
+    expected = {record.path: record.size for record in manifest.provenance.files}
+    for path, size in expected.items():
+        if path in tree.odd:
+            return f"{path} is {tree.odd[path]}"
+        if path not in tree.files:
+            return f"{path} is missing"
+        if tree.files[path] != size:
+            return f"{path} has {tree.files[path]:,} bytes instead of {size:,}"
+    for path in (*tree.files, *tree.odd):
+        # File managers and network file systems leave hidden files behind, which nobody loads.
+        if path not in expected and not _is_hidden(path):
+            return f"{path} does not belong to it"
+    return None
+
+
+def list_tree(root: Path) -> Tree:
+    """Every file below a directory; links are named, never followed.
+
+    Raises:
+        OSError: The system could not read a directory.
+    """
+    tree = Tree({}, {})
+    pending = [("", os.fspath(root))]
+    while pending:
+        prefix, directory = pending.pop()
+        with os.scandir(directory) as scan:
+            members = list(scan)
+        for member in members:
+            name = prefix + member.name
+            mode = (status := member.stat(follow_symlinks=False)).st_mode
+            if stat.S_ISREG(mode):
+                tree.files[name] = status.st_size
+            elif stat.S_ISDIR(mode):
+                pending.append((name + "/", member.path))
+            else:
+                tree.odd[name] = _kind(mode)
+    return tree
+
+
+def read_manifest(path: Path) -> bytes:
+    """The bytes of an entry's manifest.
+
+    Raises:
+        ManifestError: It is larger than any manifest.
+        OSError: The system could not read it.
+    """
+    with open(os.open(path / MANIFEST_NAME, _OPEN), "rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ManifestError(f"it has more than {MAX_BYTES:,} bytes")
+    return data
+
+
+def described_handle(entry: Path) -> str | None:
+    """The handle that the note beside an entry names: in clear where tensorflow_hub wrote it, redacted otherwise."""
+    try:
+        with open(os.open(descriptor_of(entry), _OPEN), "rb") as file:
+            first = file.readline(1 << 16)
+    except OSError:
+        return None
+    text = first.decode("utf-8", "surrogateescape").rstrip("\r\n")
+    return text.removeprefix("Module: ") if text.startswith("Module: ") else None
+
+
+def _settled(path: Path, look: Callable[[], Entry]) -> Entry:
+    """Looks again where somebody replaced or removed the entry at that moment, which is no damage."""
+    for _ in range(_TRIES):
+        before = _identity(path)
+        try:
+            entry = look()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+                raise
+        else:
+            if entry.state in ("hit", "absent") or _identity(path) == before:
+                return entry
+    return look()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _without_manifest(path: Path, tree: Tree) -> Entry:
+    for name, kind in tree.odd.items():
+        if not _is_hidden(name):
+            return Entry(path, "damaged", f"{name} is {kind}")
+    # Parses protocol buffers, so only for entries that need it.
+    from hubplug_format import check_complete
+
+    faults = check_complete(path)
+    return Entry(path, "damaged", "; ".join(faults)) if faults else Entry(path, "hit")
+
+
+def _refuse_other_descriptor(path: Path, source: Source) -> None:
+    described = described_handle(path)
+    original = source.handle.original
+    if described not in (None, source.key, redact(source.key), original.text, str(original)):
+        raise CacheError(
+            f"{path} holds {redact(described or '')}, and was asked for {original}: two handles with one key",
+            hint=f"find out who put it there; `hubplug cache remove {path.name}` makes room",
+        )
+
+
+def _is_foreign(manifest: Manifest, source: Source) -> bool:
+    """Whether a manifest belongs to another handle; a flipped bit in the name of this one is damage, not another name."""
+    recorded = manifest.provenance
+    if not _nearly_equal(recorded.handle_sha256, source.key_sha256):
+        return True
+    return not manifest.intact and not _nearly_equal(recorded.handle, str(source.handle.original))
+
+
+def _nearly_equal(left: str, right: str) -> bool:
+    return len(left) == len(right) and sum(a != b for a, b in zip(left, right, strict=True)) <= 2
+
+
+def _is_hidden(path: str) -> bool:
+    return any(component.startswith(".") for component in path.split("/"))
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "a symbolic link"
+    if stat.S_ISREG(mode):
+        return "a file"
+    if stat.S_ISDIR(mode):
+        return "a directory"
+    return "a device, pipe or socket"

@@ -1,0 +1,231 @@
+"""How an entry comes to be: filled in a directory of its own, made durable, and published by one rename.
+
+So whoever looks finds a whole entry or none, whatever dies when. A process that finds the place taken at the end uses
+what is there if it is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from hubplug.errors import CacheError, HubplugError
+from hubplug.types import LocalModule, Provenance, Source
+from hubplug_cache._directory import Root
+from hubplug_cache._entry import Entry, find_entry, find_fault, inspect, list_tree
+from hubplug_cache._layout import NOTE, descriptor_of
+from hubplug_cache._locking import lock_or_result
+from hubplug_cache._manifest import MANIFEST_NAME, Manifest
+from hubplug_cache._staging import Staging
+from hubplug_cache._sweeping import delete, set_aside, sweep
+from hubplug_cache._trouble import cache_error, is_disk_error
+
+_LOG = logging.getLogger("hubplug.cache")
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+_TRIES = 10
+
+Produce = Callable[[Path], Provenance]
+
+
+def fill(root: Root, path: Path, source: Source, produce: Produce, lock_timeout: float) -> LocalModule:
+    """Returns the entry of a source, and fills it first if it is not there or is not whole.
+
+    Args:
+        root: The cache directory.
+        path: The place of the entry in it.
+        source: What is to be there.
+        produce: Fills an empty directory and says where the files came from.
+        lock_timeout: Seconds to wait for another process that fills it.
+
+    Raises:
+        CacheError: The system refused, another process took too long, or the entry belongs to another handle.
+        HubplugError: What ``produce`` raised; names the damage where there is a damaged entry, which then stays.
+    """
+    root.prepare()
+
+    def look() -> Entry:
+        return find_entry(path, source, root.trusted_owners)
+
+    def hit() -> Entry | None:
+        return found if (found := look()).state == "hit" else None
+
+    try:
+        with lock_or_result(path, lock_timeout, hit) as found:
+            if found is None:
+                sweep(root.path)
+                before = look()
+                with _naming_the_damage(before, source):
+                    found = publish(path, source, produce, look)
+                if before.state == "damaged":
+                    _LOG.warning(
+                        "The cached copy of %s at %s was damaged: %s. It was moved aside and fetched again",
+                        source.handle.original,
+                        path,
+                        before.fault,
+                    )
+    except OSError as error:
+        if isinstance(error, HubplugError) or not is_disk_error(error):
+            raise
+        raise cache_error("fill", path, error) from error
+    return LocalModule(path, source.handle, found.manifest.provenance if found.manifest else None)
+
+
+def publish(path: Path, source: Source, produce: Produce, look: Callable[[], Entry]) -> Entry:
+    """Fills an entry and puts it in its place, whatever damaged thing is there.
+
+    Raises:
+        OSError: The system refused. Nothing is left behind.
+        HubplugError: What ``produce`` raised.
+    """
+    staging = Staging(path)
+    try:
+        manifest = _write(staging.path, source, produce(staging.path))
+        _write_descriptor(staging.path, path, source)
+        entry = _put(staging.path, path, look) or Entry(path, "hit", None, manifest)
+    except BaseException:
+        staging.close()
+        delete(staging.path)
+        _delete_lonely_descriptor(path)
+        raise
+    staging.close()
+    return entry
+
+
+def _write(staging: Path, source: Source, provenance: Provenance) -> Manifest:
+    """Adds the manifest to a filled staging directory."""
+    provenance = replace(provenance, handle_sha256=source.key_sha256)
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    manifest = Manifest(provenance, now, _own_version())
+    fault = find_fault(list_tree(staging), manifest) if provenance.files else "there are no files"
+    if fault:
+        raise CacheError(f"What was fetched for {source.handle.original} is not what was announced: {fault}")
+    _write_file(staging / MANIFEST_NAME, manifest.to_bytes())
+    sync_directory(staging)
+    return manifest
+
+
+def _write_descriptor(staging: Path, path: Path, source: Source) -> None:
+    """Writes the note for people, before the entry is there: so one that is there always has its note."""
+    now = datetime.now().isoformat(sep=" ")
+    text = (
+        f"Module: {source.handle.original}\nDownload Time: {now}\n"
+        f"Downloader Hostname: {socket.gethostname()} (PID:{os.getpid()})"
+    )
+    note = staging.with_name(f"{staging.name}.{NOTE}")
+    try:
+        _write_file(note, text.encode("utf-8", "surrogateescape"))
+        note.replace(descriptor_of(path))
+    except BaseException:
+        delete(note)
+        raise
+
+
+def _put(staging: Path, path: Path, look: Callable[[], Entry]) -> Entry | None:
+    """Renames a finished staging directory to its place.
+
+    Returns:
+        The entry that somebody else had published meanwhile, or None if it is now ours.
+    """
+    for _ in range(_TRIES):
+        if (there := look()).state == "hit":
+            delete(staging)
+            return there
+        if there.state != "absent":
+            _clear(path, there)
+        try:
+            staging.rename(path)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            continue
+        try:
+            sync_directory(path.parent)
+        except BaseException:
+            path.rename(staging)
+            raise
+        return None
+    raise CacheError(f"Cannot publish {path}: others put something else there again and again")
+
+
+def _clear(path: Path, there: Entry) -> None:
+    """Makes room for a new entry where a damaged or outdated one is."""
+    try:
+        aside = set_aside(path)
+    except FileNotFoundError:
+        return
+    moved = inspect(aside)
+    if moved.state == "hit" and there.state == "damaged" and there.manifest != moved.manifest:
+        # Somebody else repaired it between our look and our rename.
+        try:
+            aside.rename(path)
+        except OSError:
+            return
+    elif there.state == "damaged":
+        # Before the new one is published: a process that dies here leaves a miss, and whoever fills that sweeps.
+        delete(aside)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, _CREATE, 0o644)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes the names in a directory durable, where the system can do that.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network and user-space file systems have no such thing for directories.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _delete_lonely_descriptor(path: Path) -> None:
+    if not os.path.lexists(path):
+        delete(descriptor_of(path))
+
+
+def _own_version() -> str:
+    try:
+        return version("hubplug")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@contextmanager
+def _naming_the_damage(before: Entry, source: Source) -> Iterator[None]:
+    """Puts what is wrong with an entry into the error that kept it from being repaired."""
+    try:
+        yield
+    except HubplugError as error:
+        if before.fault is not None:
+            fault = "is damaged" if before.state == "damaged" else "is not the pinned one"
+            error.message = (
+                f"The cached copy of {source.handle.original} at {before.path} {fault}: {before.fault}; "
+                f"fetching it again failed: {error.message}"
+            )
+        raise

@@ -1,0 +1,138 @@
+"""The lock that saves double work: one process fills an entry, the others wait for it.
+
+Nothing depends on it. Where it cannot be had (a file system without locks, a lock file of somebody else) several processes
+may fill one entry at once, and the first to publish wins. It dies with its holder.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from hubplug.errors import CacheError
+from hubplug_cache._layout import lock_of
+from hubplug_cache._staging import read_owner, size_of
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+_LOG = logging.getLogger("hubplug.cache")
+_POLL_SECONDS = 0.05
+_SILENT_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+@contextmanager
+def lock_or_result(entry: Path, timeout: float, result: Callable[[], T | None]) -> Iterator[T | None]:
+    """Waits until nobody else fills an entry.
+
+    Args:
+        entry: The place of the entry.
+        timeout: Seconds after which to give up.
+        result: Returns the filled entry, or None while there is none. Asked while waiting and again under the lock.
+
+    Yields:
+        What ``result`` returned; or None: the caller is to fill the entry, and nobody else does until the block ends.
+
+    Raises:
+        CacheError: Somebody else held the lock all the time; says who.
+    """
+    lock = _lock(lock_of(entry))
+    if lock is None:
+        yield result()
+        return
+    held, found = _wait(lock, entry, timeout, result)
+    try:
+        yield found if found is not None or not held else result()
+    finally:
+        if held:
+            lock.release(force=True)
+
+
+def describe_holder(entry: Path) -> str:
+    """Who fills an entry at the moment, since when, and how far it is, for people."""
+    newest: tuple[float, str] | None = None
+    try:
+        names = os.listdir(entry.parent)
+    except OSError:
+        names = []
+    for name in names:
+        if (read := read_owner(name)) is None or read[0] != entry.name:
+            continue
+        path = entry.parent / name
+        try:
+            # Nobody writes into the staging directory's name again: the entry of the name is as old as the work.
+            since = _made(path)
+        except OSError:
+            continue
+        so_far = size_of(path) / 1e6
+        text = f"process {read[1].pid} on {read[1].host}, since {max(time.time() - since, 0):.0f} s, {so_far:.1f} MB so far"
+        if newest is None or since > newest[0]:
+            newest = (since, text)
+    return newest[1] if newest else "another process, which has not begun to write"
+
+
+def _wait(lock: BaseFileLock, entry: Path, timeout: float, result: Callable[[], T | None]) -> tuple[bool, T | None]:
+    """Whether the lock is held, and the result that made it needless."""
+    from filelock import Timeout
+
+    began = time.monotonic()
+    told = False
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            return True, None
+        except Timeout:
+            pass
+        except (OSError, NotImplementedError) as error:
+            _LOG.info("going on without a lock on %s: %s", entry, error)
+            return False, result()
+        if (found := result()) is not None:
+            return False, found
+        waited = time.monotonic() - began
+        if waited >= timeout:
+            raise CacheError(
+                f"Gave up after {waited:.0f} s of waiting for {entry} to be filled by {describe_holder(entry)} "
+                f"(lock {lock_of(entry)})",
+                hint="end that process if it hangs, or raise lock_timeout of the cache in hubplug.yaml",
+            )
+        if not told and waited >= min(_SILENT_SECONDS, timeout / 2):
+            told = True
+            _LOG.warning(
+                "waiting for %s, which is being filled by %s; gives up in %.0f s",
+                entry,
+                describe_holder(entry),
+                timeout - waited,
+            )
+        time.sleep(min(_POLL_SECONDS, max(timeout - waited, 0.001)))
+
+
+def _lock(path: Path) -> BaseFileLock | None:
+    from filelock import FileLock
+
+    try:
+        path.parent.mkdir(exist_ok=True)
+        if not stat.S_ISDIR(os.lstat(path.parent).st_mode):
+            raise NotADirectoryError(f"{path.parent} is not a directory")
+        if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+            raise OSError(f"{path} is not a file")
+    except OSError as error:
+        _LOG.info("going on without the lock %s: %s", path, error)
+        return None
+    try:
+        # A lock that is a mere file would outlive its holder.
+        return FileLock(path, fallback_to_soft=False)
+    except TypeError:  # filelock before 4 never falls back
+        return FileLock(path)
+
+
+def _made(path: Path) -> float:
+    status = os.stat(path)
+    return float(getattr(status, "st_birthtime", min(status.st_ctime, status.st_mtime)))

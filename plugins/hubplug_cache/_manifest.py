@@ -1,0 +1,111 @@
+"""The manifest inside an entry: where its files came from, and what they must be.
+
+``.hubplug.json`` lies in the entry, so that one rename publishes both and a reader needs no lock. tensorflow_hub ignores
+it. Everything in it is redacted; ``handle_sha256`` tells two handles apart without storing either. Its last member is the
+sha256 of all bytes before that member, so that damage to the manifest itself is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hubplug.names import MANIFEST_NAME as MANIFEST_NAME
+from hubplug.types import FileRecord, Provenance
+
+FORMAT = 1
+MAX_BYTES = 64 << 20
+_CHECKSUM = b' "checksum": "'
+
+
+class ManifestError(ValueError):
+    """The bytes are no manifest."""
+
+
+class OtherFormat(ManifestError):
+    """The manifest was written by a hubplug that this one does not understand."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of an entry.
+
+    Attributes:
+        provenance: Where the files came from and what they are.
+        time: When the entry was filled, ISO 8601 in UTC.
+        hubplug: The version that filled it.
+        intact: Whether the checksum of the manifest is right.
+    """
+
+    provenance: Provenance
+    time: str
+    hubplug: str
+    intact: bool = True
+
+    def to_bytes(self) -> bytes:
+        """The manifest as JSON with a final newline."""
+        p = self.provenance
+        content = {
+            "format": FORMAT,
+            "hubplug": self.hubplug,
+            "time": self.time,
+            "handle": p.handle,
+            "handle_sha256": p.handle_sha256,
+            "location": p.location,
+            "etag": p.etag,
+            "archive_sha256": p.archive_sha256,
+            "files": [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in p.files],
+        }
+        body = json.dumps(content, indent=1).encode("ascii").removesuffix(b"\n}") + b",\n"
+        return body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode("ascii") + b'"\n}\n'
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Reads a manifest; one whose checksum is wrong is read as far as it makes sense.
+
+    Raises:
+        OtherFormat: Its format is newer than ``FORMAT``.
+        ManifestError: It is no manifest at all; says why.
+    """
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"it is not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise ManifestError("it is not a JSON object")
+    version = content.get("format")
+    if version != FORMAT:
+        kind = OtherFormat if type(version) is int and version > FORMAT else ManifestError
+        raise kind(f"its format is {version!r}, and this hubplug reads {FORMAT}")
+    files = content.get("files")
+    if not isinstance(files, list) or not files:
+        raise ManifestError("it lists no files")
+    provenance = Provenance(
+        handle=_text(content, "handle"),
+        handle_sha256=_text(content, "handle_sha256"),
+        location=_text(content, "location"),
+        archive_sha256=_text(content, "archive_sha256") if content.get("archive_sha256") is not None else None,
+        etag=_text(content, "etag") if content.get("etag") is not None else None,
+        files=tuple(_record(item) for item in files),
+    )
+    body, _, rest = data.rpartition(_CHECKSUM)
+    intact = rest[:64] == hashlib.sha256(body).hexdigest().encode("ascii")
+    return Manifest(provenance, _text(content, "time"), _text(content, "hubplug"), intact)
+
+
+def _record(item: Any) -> FileRecord:
+    if not isinstance(item, dict):
+        raise ManifestError("a file of it is not an object")
+    size = item.get("size")
+    if type(size) is not int or size < 0:
+        raise ManifestError(f"the size {size!r} of a file is not a number of bytes")
+    return FileRecord(_text(item, "path"), size, _text(item, "sha256"))
+
+
+def _text(content: dict[str, Any], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str):
+        raise ManifestError(f"its {name!r} is {value!r}")
+    return value

@@ -1,0 +1,178 @@
+"""The directory in which an entry is filled, and how others tell whether somebody is still at it.
+
+Its name says who fills it: host, process, when that process started, and on which machine that number means something.
+Where the owner is on this machine, that decides. Otherwise the owner holds a flock on the directory, which dies with it;
+and where flock cannot be relied on (network file systems), a tree that has not changed for ten minutes is nobody's.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from hubplug_cache._layout import FILLING
+
+_NAME = re.compile(
+    r"(?P<entry>[0-9a-f]{40})\.(?P<host>[A-Za-z0-9_-]*)\.(?P<pid>[0-9]+)\.(?P<start>[0-9]+)"
+    rf"\.(?P<machine>[0-9a-f]{{8}})\.[0-9a-f]{{8}}\.{FILLING}"
+)
+_QUIET_SECONDS = 600.0
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who fills an entry, as read from the name of a staging directory.
+
+    Attributes:
+        host: The host name, for people.
+        pid: The process id there.
+        start: When that process started, in the kernel's ticks since boot; 0 where nobody can say.
+        machine: Tells apart the systems (and containers) in which ``pid`` and ``start`` mean something.
+    """
+
+    host: str
+    pid: int
+    start: int
+    machine: str
+
+
+class Staging:
+    """An empty directory beside an entry, made and held by this process."""
+
+    def __init__(self, entry: Path) -> None:
+        """Makes the directory.
+
+        Raises:
+            OSError: The system could not make it.
+        """
+        self.path = entry.with_name(_name(entry.name))
+        os.mkdir(self.path, 0o755)
+        self._descriptor = _hold(self.path)
+
+    def close(self) -> None:
+        """Lets go of the directory, wherever it is now."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def read_owner(name: str) -> tuple[str, Owner] | None:
+    """The entry that a staging directory is for and who owns it; None if the name is not that of a staging directory."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    host = match["host"].replace("_", ".")
+    return match["entry"], Owner(host, int(match["pid"]), int(match["start"]), match["machine"])
+
+
+def is_abandoned(path: Path, owner: Owner) -> bool:
+    """Whether nobody is at a staging directory any more."""
+    if owner.machine == machine_id():
+        start = process_start(owner.pid)
+        if start is None:
+            return True
+        if start and owner.start:
+            return start != owner.start
+    if _is_held(path):
+        return False
+    return owner.machine == machine_id() or time.time() - last_change(path) > _QUIET_SECONDS
+
+
+def process_start(pid: int) -> int | None:
+    """When a process of this system started, in ticks; 0 if it runs and nobody can say; None if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The second field is the program's name, in parentheses, and may hold anything.
+            fields = file.read().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    except (OSError, IndexError, ValueError):
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        pass
+    return 0
+
+
+@cache
+def machine_id() -> str:
+    """Names the system in which process ids mean something: host, boot, and process namespace."""
+    parts = [socket.gethostname()]
+    try:
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    except OSError:
+        pass
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def last_change(path: Path) -> float:
+    """When something below a directory changed last, in seconds since the epoch; 0 if it is gone."""
+    latest = 0.0
+    for directory, _, names in os.walk(path):
+        for name in ["", *names]:
+            try:
+                latest = max(latest, os.lstat(os.path.join(directory, name)).st_mtime)
+            except OSError:
+                continue
+    return latest
+
+
+def size_of(path: Path) -> int:
+    """Bytes in all files below a directory."""
+    total = 0
+    for directory, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(directory, name)).st_size
+            except OSError:
+                continue
+    return total
+
+
+def _name(entry: str) -> str:
+    host = re.sub("[^A-Za-z0-9-]", "_", socket.gethostname())[:60]
+    start = process_start(os.getpid()) or 0
+    return f"{entry}.{host}.{os.getpid()}.{start}.{machine_id()}.{secrets.token_hex(4)}.{FILLING}"
+
+
+def _hold(path: Path) -> int | None:
+    try:
+        import fcntl
+
+        descriptor = os.open(path, _DIRECTORY)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        import fcntl
+
+        descriptor = os.open(path, _DIRECTORY)
+    except (ImportError, OSError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN)
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,92 @@
+"""What to say when the system refuses: which object, whose it is, who is asking, and what to do next."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from hubplug.errors import CacheError
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_REFUSED = {errno.EACCES, errno.EPERM}
+_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
+_DISK = {*_FULL, *_REFUSED, *_TOO_MANY_FILES, errno.EIO, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY}
+_ELSEWHERE = "set TFHUB_CACHE_DIR, or the option dir of the cache in hubplug.yaml, to a directory of your own"
+
+
+def is_disk_error(error: OSError) -> bool:
+    """Whether a system error is about the disk, and not about a network connection, which is an OSError as well."""
+    return error.errno in _DISK
+
+
+def cache_error(doing: str, path: Path, error: OSError) -> CacheError:
+    """A system error as a CacheError.
+
+    Args:
+        doing: What was tried: ``write``, ``read``, ...
+        path: On what.
+        error: What the system said.
+    """
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.errno in _FULL:
+        made = CacheError(
+            f"Cannot {doing} {path}: {reason} ({_free_bytes(path)})", hint=f"free some space, or {_ELSEWHERE}"
+        )
+    elif error.errno in _REFUSED:
+        nearest = nearest_existing(path)
+        whose = f"{path} is {ownership(path)}" if nearest == path else f"{nearest} is {ownership(nearest)}"
+        made = CacheError(f"Cannot {doing} {path}: {reason}; {whose}; {who_asks()}", hint=_ELSEWHERE)
+    elif error.errno == errno.EROFS:
+        made = CacheError(
+            f"Cannot {doing} {path}: {reason}; {who_asks()}",
+            hint=f"{_ELSEWHERE}; or set read_only: true for this one and put a writable cache behind it",
+        )
+    elif error.errno in _TOO_MANY_FILES:
+        made = CacheError(f"Cannot {doing} {path}: {reason}", hint="close files, or raise the limit with ulimit -n")
+    else:
+        made = CacheError(f"Cannot {doing} {path}: {reason}")
+    made.errno = error.errno
+    return made
+
+
+def ownership(path: Path) -> str:
+    """Owner and mode of something: ``owned by alice (uid 1000), mode 0755``."""
+    try:
+        status = os.lstat(path)
+    except OSError as error:
+        return f"unreadable ({error.strerror})"
+    return f"owned by {user_name(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}"
+
+
+def who_asks() -> str:
+    """Who this process is: ``you are bob (uid 1001)``."""
+    return f"you are {user_name(os.geteuid())}" if hasattr(os, "geteuid") else "you are somebody else"
+
+
+def user_name(uid: int) -> str:
+    """A user for people: ``alice (uid 1000)``."""
+    try:
+        import pwd
+
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except (ImportError, KeyError):
+        return f"uid {uid}"
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the closest of its parents that is there."""
+    for candidate in (path, *path.parents):
+        if os.path.lexists(candidate):
+            return candidate
+    return path
+
+
+def _free_bytes(path: Path) -> str:
+    import shutil
+
+    try:
+        return f"{shutil.disk_usage(nearest_existing(path)).free:,} bytes are free"
+    except OSError:
+        return "nobody can say how much is free"
