@@ -1,0 +1,98 @@
+"""What a stream of bytes is, from its first bytes: an archive, or one of the things servers send instead."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hubplug.errors import ArchiveError
+from hubplug_archive._headers import BLOCK, has_right_checksum
+
+Compression = Literal["none", "gzip", "bzip2", "xz"]
+
+_GZIP = b"\x1f\x8b"
+_XZ = b"\xfd7zXZ\0"
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")
+_OTHER_ARCHIVES = {
+    b"PK\x03\x04": "a zip archive",
+    b"PK\x05\x06": "an empty zip archive",
+    b"\x28\xb5\x2f\xfd": "a Zstandard stream",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"Rar!": "a RAR archive",
+    b"\x04\x22\x4d\x18": "an LZ4 stream",
+    b"LZIP": "an lzip stream",
+    b"\x1f\x9d": "a file of compress(1)",
+    b"\x89HDF": "an HDF5 file (a Keras model?)",
+}
+
+
+def recognize(head: bytes) -> Compression | None:
+    """Says how a tar archive is compressed that begins with these (at least 512) bytes; None: it is no such archive."""
+    if head.startswith(_GZIP):
+        return "gzip"
+    if head.startswith(_XZ):
+        return "xz"
+    if head.startswith(b"BZh") and head[3:4] in b"123456789" and head[4:10] in _BZIP2_BLOCKS:
+        return "bzip2"
+    block = head[:BLOCK]
+    if len(block) == BLOCK and (block[257:262] == b"ustar" or has_right_checksum(block) or not any(block)):
+        return "none"
+    return None
+
+
+def find_wrong_answer(name: str, head: bytes, media_type: str | None = None) -> str:
+    """Names something that is no tar archive.
+
+    Args:
+        name: What a person calls the stream.
+        head: Its first bytes.
+        media_type: What the server says it is.
+
+    Returns:
+        What it is, for others to take it.
+
+    Raises:
+        ArchiveError: Nobody could unpack it.
+    """
+    for magic, kind in _OTHER_ARCHIVES.items():
+        if head.startswith(magic):
+            return f"it is {kind}, not a tar archive"
+    if not head:
+        raise ArchiveError(
+            f"{name} is empty: 0 bytes arrived", hint="ask its publisher whether the upload was finished"
+        )
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] == b"<" and (b"<html" in head.lower() or b"<!doctype html" in head.lower()):
+        raise ArchiveError(
+            f"{name} is an HTML page, not an archive (it begins {_excerpt(head)})",
+            hint="open it in a browser: it may be a login page, or the page about the module",
+        )
+    if start.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise ArchiveError(
+            f"{name} is a git-LFS pointer, not the archive that it points to",
+            hint="run `git lfs pull` where it is hosted, or ask for the URL of the file itself",
+        )
+    if start[:1] in (b"{", b"["):
+        raise ArchiveError(
+            f"{name} is JSON, not an archive (it begins {_excerpt(head)})",
+            hint="read what the server says there",
+        )
+    says = f"; the server calls it {media_type[:80]}" if media_type else ""
+    if _is_text(head):
+        raise ArchiveError(
+            f"{name} is a text, not an archive (it begins {_excerpt(head)}{says})", hint="check what is at that place"
+        )
+    return (
+        f"it is neither a tar archive nor one compressed with gzip, bzip2 or xz (it begins {head[:8].hex(' ')}{says})"
+    )
+
+
+def _excerpt(head: bytes) -> str:
+    return repr(" ".join(head[:200].decode("utf-8", "replace").split())[:60])
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head[:-4].decode("utf-8") if len(head) > 512 else head.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character in "\t\r\n" for character in text)
