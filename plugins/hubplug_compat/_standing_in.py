@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec as ImportSpec
 from importlib.util import find_spec
@@ -114,7 +115,7 @@ class _Finder(MetaPathFinder, Loader):
         if module.__name__ == NAME:
             module.__version__ = API_LEVEL  # type: ignore[attr-defined]
             for submodule in _SUBMODULES:
-                setattr(module, submodule, __import__(f"{NAME}.{submodule}", fromlist=["_"]))
+                import_module(f"{NAME}.{submodule}")
 
 
 class _Resolvers:

@@ -1,0 +1,188 @@
+"""Programs that were written for tensorflow_hub, run unmodified."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+TF_VERSION = tuple(int(part) for part in tf.__version__.split(".")[:2])
+
+
+def run(tmp_path: Path, program: str, *arguments: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    script = tmp_path / "old_program.py"
+    script.write_text(textwrap.dedent(program))
+    return subprocess.run(
+        [sys.executable, "-m", "hubplug", "run", *options, str(script), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+TF1_PROGRAM = """
+    import sys
+    import tensorflow as tf
+    import tensorflow_hub as hub
+
+    def module_fn():
+        x = tf.placeholder(tf.float32, [None, 3], name="x")
+        w = tf.get_variable("w", initializer=tf.constant([[2.0], [3.0], [4.0]]))
+        hub.add_signature(inputs=x, outputs=tf.matmul(x, w))
+
+    def main():
+        spec = hub.create_module_spec(module_fn)
+        with tf.Graph().as_default():
+            y = hub.Module(spec)([[1.0, 10.0, 100.0]])
+            with tf.Session() as session:
+                session.run(tf.global_variables_initializer())
+                print("y =", session.run(y).tolist(), sys.argv[1:])
+
+    if __name__ == "__main__":
+        main()
+"""
+
+
+def test_a_tensorflow_1_program_runs_unmodified(tmp_path: Path) -> None:
+    done = run(tmp_path, TF1_PROGRAM, "--flag", "value", options=("--tf1",))
+    assert done.returncode == 0, done.stderr
+    assert "y = [[432.0]] ['--flag', 'value']" in done.stdout
+
+
+def test_a_program_on_compat_v1_runs_without_the_option(tmp_path: Path) -> None:
+    done = run(tmp_path, TF1_PROGRAM.replace("import tensorflow as tf", "import tensorflow.compat.v1 as tf"))
+    assert done.returncode == 0, done.stderr
+    assert "y = [[432.0]] []" in done.stdout
+
+
+@pytest.mark.skipif(find_spec("tf_keras") is None, reason="tf.layers needs tf_keras")
+def test_tf_layers_work_where_tf_keras_is_installed(tmp_path: Path) -> None:
+    program = """
+        import tensorflow as tf
+        x = tf.placeholder(tf.float32, [None, 3])
+        print("layer:", tf.layers.dense(x, 2).shape.as_list())
+    """
+    done = run(tmp_path, program, options=("--tf1",))
+    assert done.returncode == 0, done.stderr
+    assert "layer: [None, 2]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from tensorflow_hub import module_spec; module_spec.ModuleSpec",
+        "from tensorflow_hub.module_spec import ModuleSpec",
+        "from tensorflow_hub.native_module import create_module_spec, add_signature, attach_message",
+        "from tensorflow_hub import tf_v1; tf_v1.placeholder",
+        "import tensorflow_hub.feature_column as f; f.text_embedding_column",
+        "import tensorflow_hub as hub; hub.registry.resolver.add_implementation",
+        "from tensorflow_hub import *; Module, create_module_spec",
+        "import tensorflow_hub as hub; assert hub.__version__ == '0.15.0'",
+    ],
+)
+def test_names_that_programs_import_are_there(tmp_path: Path, statement: str) -> None:
+    done = run(tmp_path, statement)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_submodule_is_a_clear_import_error(tmp_path: Path) -> None:
+    program = """
+        try:
+            import tensorflow_hub.tools.make_image_classifier
+        except ImportError as error:
+            print("ImportError:", error)
+    """
+    done = run(tmp_path, program)
+    assert "ImportError: hubplug stands in for tensorflow_hub and has no part 'tensorflow_hub.tools'" in done.stdout
+
+
+def test_a_resolver_that_a_program_registers_is_asked_first(tmp_path: Path) -> None:
+    program = f"""
+        import tensorflow_hub as hub
+
+        class Resolver:
+            def is_supported(self, handle):
+                return handle.startswith("corp:")
+            def __call__(self, handle):
+                return {str(tmp_path)!r}
+
+        hub.registry.resolver.add_implementation(Resolver())
+        print("resolved:", hub.resolve("corp:model"))
+    """
+    done = run(tmp_path, program)
+    assert f"resolved: {tmp_path}" in done.stdout, done.stderr
+
+
+@pytest.mark.skipif(find_spec("absl") is None, reason="absl is not installed")
+def test_the_flags_of_tensorflow_hub_are_taken(tmp_path: Path) -> None:
+    program = """
+        from absl import app, flags
+        import tensorflow_hub as hub
+        import os
+
+        def main(argv):
+            print("cache:", os.environ["TFHUB_CACHE_DIR"], flags.FLAGS.tfhub_cache_dir, argv[1:])
+
+        app.run(main)
+    """
+    done = run(tmp_path, program, "--tfhub_cache_dir=/somewhere/else", "rest")
+    assert "cache: /somewhere/else /somewhere/else ['rest']" in done.stdout, done.stderr
+
+
+def test_a_missing_program_is_two_lines(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hubplug", "run", str(tmp_path / "none.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == f"error: {tmp_path / 'none.py'} does not exist"
+    assert done.stderr.splitlines()[1].startswith("hint: ")
+
+
+def test_the_programs_exit_status_and_traceback_are_its_own(tmp_path: Path) -> None:
+    assert run(tmp_path, "import sys; sys.exit(7)").returncode == 7
+    failed = run(tmp_path, "raise KeyError('mine')")
+    assert failed.returncode == 1
+    assert "KeyError: 'mine'" in failed.stderr
+
+
+@pytest.mark.skipif(find_spec("tensorflow_hub") is None, reason="tensorflow_hub is not installed")
+def test_standing_in_is_refused_once_the_real_one_is_imported() -> None:
+    program = """
+        import tensorflow_hub
+        import hubplug
+        try:
+            hubplug.install_as_tensorflow_hub()
+        except ImportError as error:
+            print("refused:", error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert "refused: The real tensorflow_hub is imported already" in done.stdout, done.stderr
+
+
+def test_standing_in_twice_does_nothing_the_second_time() -> None:
+    program = """
+        import hubplug
+        hubplug.install_as_tensorflow_hub()
+        import tensorflow_hub
+        hubplug.install_as_tensorflow_hub()
+        assert tensorflow_hub.Module is hubplug.Module
+        print("fine")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert "fine" in done.stdout, done.stderr
