@@ -36,7 +36,7 @@ class CacheDirectory:
             raise ConfigError(f"lock_timeout is {lock_timeout}, and nobody waits less than 0 seconds")
         self._dir = dir
         self.read_only = read_only
-        self._lock_timeout = lock_timeout
+        self.lock_timeout = lock_timeout
         self._root: Root | None = None
         self._choosing = threading.Lock()
 
@@ -84,7 +84,7 @@ class CacheDirectory:
     def _fill(self, root: Root, path: Path, source: Source, produce: Callable[[Path], Provenance]) -> LocalModule:
         from hubplug_cache._filling import fill
 
-        return fill(root, path, source, produce, self._lock_timeout)
+        return fill(root, path, source, produce, self.lock_timeout)
 
     def _declined(self, directory: Path, source: Source, entry: Entry) -> Declined:
         if entry.state == "absent":

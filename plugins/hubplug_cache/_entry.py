@@ -18,7 +18,7 @@ from typing import Literal
 from hubplug.errors import CacheError
 from hubplug.types import Source
 from hubplug.urls import redact
-from hubplug_cache._layout import descriptor_of
+from hubplug_cache._layout import DAMAGED, descriptor_of
 from hubplug_cache._manifest import MANIFEST_NAME, MAX_BYTES, Manifest, ManifestError, OtherFormat, parse_manifest
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -116,6 +116,8 @@ def inspect(path: Path, trusted_owners: frozenset[int] | None = None) -> Entry:
         return Entry(path, "damaged", f"{MANIFEST_NAME} is damaged: {error}")
     if fault := find_fault(tree, manifest):
         return Entry(path, "damaged", fault, manifest)
+    if DAMAGED in tree.files:
+        return Entry(path, "damaged", read_text(path / DAMAGED) or "it was marked as damaged", manifest)
     return Entry(path, "hit", None, manifest)
 
 
@@ -176,13 +178,17 @@ def read_manifest(path: Path) -> bytes:
 
 def described_handle(entry: Path) -> str | None:
     """The handle that the note beside an entry names: in clear where tensorflow_hub wrote it, redacted otherwise."""
-    try:
-        with open(os.open(descriptor_of(entry), _OPEN), "rb") as file:
-            first = file.readline(1 << 16)
-    except OSError:
-        return None
-    text = first.decode("utf-8", "surrogateescape").rstrip("\r\n")
+    text = read_text(descriptor_of(entry)).partition("\n")[0].rstrip("\r")
     return text.removeprefix("Module: ") if text.startswith("Module: ") else None
+
+
+def read_text(path: Path) -> str:
+    """The beginning of a small text; empty where it cannot be read."""
+    try:
+        with open(os.open(path, _OPEN), "rb") as file:
+            return file.read(1 << 16).decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
 
 
 def _settled(path: Path, look: Callable[[], Entry]) -> Entry:

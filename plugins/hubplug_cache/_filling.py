@@ -64,7 +64,7 @@ def fill(root: Root, path: Path, source: Source, produce: Produce, lock_timeout:
                 sweep(root.path)
                 before = look()
                 with _naming_the_damage(before, source):
-                    found = publish(path, source, produce, look)
+                    found = publish(path, str(source.handle.original), source.key_sha256, produce, look)
                 if before.state == "damaged":
                     _LOG.warning(
                         "The cached copy of %s at %s was damaged: %s. It was moved aside and fetched again",
@@ -79,8 +79,15 @@ def fill(root: Root, path: Path, source: Source, produce: Produce, lock_timeout:
     return LocalModule(path, source.handle, found.manifest.provenance if found.manifest else None)
 
 
-def publish(path: Path, source: Source, produce: Produce, look: Callable[[], Entry]) -> Entry:
+def publish(path: Path, handle: str, key_sha256: str, produce: Produce, look: Callable[[], Entry]) -> Entry:
     """Fills an entry and puts it in its place, whatever damaged thing is there.
+
+    Args:
+        path: The place.
+        handle: The redacted text of the handle.
+        key_sha256: Digest of the cache key's whole text.
+        produce: Fills an empty directory and says where the files came from.
+        look: Says what is at the place now.
 
     Raises:
         OSError: The system refused. Nothing is left behind.
@@ -88,8 +95,8 @@ def publish(path: Path, source: Source, produce: Produce, look: Callable[[], Ent
     """
     staging = Staging(path)
     try:
-        manifest = _write(staging.path, source, produce(staging.path))
-        _write_descriptor(staging.path, path, source)
+        manifest = _write(staging.path, handle, key_sha256, produce(staging.path))
+        _write_descriptor(staging.path, path, handle)
         entry = _put(staging.path, path, look) or Entry(path, "hit", None, manifest)
     except BaseException:
         staging.close()
@@ -100,29 +107,26 @@ def publish(path: Path, source: Source, produce: Produce, look: Callable[[], Ent
     return entry
 
 
-def _write(staging: Path, source: Source, provenance: Provenance) -> Manifest:
+def _write(staging: Path, handle: str, key_sha256: str, provenance: Provenance) -> Manifest:
     """Adds the manifest to a filled staging directory."""
-    provenance = replace(provenance, handle_sha256=source.key_sha256)
+    provenance = replace(provenance, handle_sha256=key_sha256)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     manifest = Manifest(provenance, now, _own_version())
     fault = find_fault(list_tree(staging), manifest) if provenance.files else "there are no files"
     if fault:
-        raise CacheError(f"What was fetched for {source.handle.original} is not what was announced: {fault}")
-    _write_file(staging / MANIFEST_NAME, manifest.to_bytes())
+        raise CacheError(f"What was fetched for {handle} is not what was announced: {fault}")
+    write_file(staging / MANIFEST_NAME, manifest.to_bytes())
     sync_directory(staging)
     return manifest
 
 
-def _write_descriptor(staging: Path, path: Path, source: Source) -> None:
+def _write_descriptor(staging: Path, path: Path, handle: str) -> None:
     """Writes the note for people, before the entry is there: so one that is there always has its note."""
     now = datetime.now().isoformat(sep=" ")
-    text = (
-        f"Module: {source.handle.original}\nDownload Time: {now}\n"
-        f"Downloader Hostname: {socket.gethostname()} (PID:{os.getpid()})"
-    )
+    text = f"Module: {handle}\nDownload Time: {now}\nDownloader Hostname: {socket.gethostname()} (PID:{os.getpid()})"
     note = staging.with_name(f"{staging.name}.{NOTE}")
     try:
-        _write_file(note, text.encode("utf-8", "surrogateescape"))
+        write_file(note, text.encode("utf-8", "surrogateescape"))
         note.replace(descriptor_of(path))
     except BaseException:
         delete(note)
@@ -174,7 +178,7 @@ def _clear(path: Path, there: Entry) -> None:
         delete(aside)
 
 
-def _write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     descriptor = os.open(path, _CREATE, 0o644)
     try:
         rest = memoryview(data)

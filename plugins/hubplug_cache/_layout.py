@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 LOCKS = ".hubplug-locks"
+DAMAGED = ".hubplug.damaged"
 DESCRIPTOR_SUFFIX = ".descriptor.txt"
 FILLING = "filling"
 REMOVED = "removed"

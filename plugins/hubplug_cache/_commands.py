@@ -1,0 +1,248 @@
+"""``hubplug cache``: look after the caches of the chain."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hubplug.errors import CacheError, HubplugError
+from hubplug.hub import current_hub
+from hubplug.types import Handle
+from hubplug_cache import CacheDirectory
+from hubplug_cache._catalogue import Listed, describe, list_entries
+from hubplug_cache._layout import entry_name, is_entry_name
+from hubplug_cache._pruning import choose_victims, remove
+from hubplug_cache._quantities import parse_size, parse_span, size_in_words
+from hubplug_cache._trouble import cache_error
+
+_FORMAT = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for machines."
+)
+_CACHE = click.option("--cache", "name", metavar="NAME", help="Only the cache of this name in the chain.")
+_GRACE = click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=2.0,
+    show_default=True,
+    help="Seconds between taking entries out of sight and deleting them.",
+)
+
+
+def _parsed(parse: Callable[[str], float]) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
+    """A callback that turns an option's text into a number."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return callback
+
+
+@click.group()
+def cache() -> None:
+    """Look after the local copies of modules."""
+
+
+@cache.command("list")
+@_CACHE
+@_FORMAT
+def list_(name: str | None, form: str) -> None:
+    """List the entries of all caches of the chain."""
+    rows = [(cache_name, entry) for cache_name, plugin in _caches(name) for entry in _entries(plugin)]
+    if form == "json":
+        _print_json([entry.as_json(cache_name) for cache_name, entry in rows])
+        return
+    for cache_name, entry in rows:
+        fetched = entry.manifest.time[:10] if entry.manifest else "-"
+        click.echo(
+            f"{entry.path.name}  {size_in_words(entry.size):>9}  {fetched:<10}  {entry.state:<8}  {cache_name}  "
+            f"{entry.handle or 'of an unknown handle'}" + (f"  ({entry.fault})" if entry.fault else "")
+        )
+
+
+@cache.command()
+@click.argument("handles", nargs=-1)
+@_CACHE
+@_FORMAT
+@click.pass_context
+def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form: str) -> None:
+    """Hash every file of the entries of HANDLES, or of all, and compare with what was published.
+
+    An entry of a writable cache that is found damaged is marked, and the next resolve fetches it again. Exit status 1 if
+    there is a damaged one.
+    """
+    from hubplug_cache._verifying import find_faults, mark
+
+    rows: list[dict[str, Any]] = []
+    for cache_name, plugin, entry in _selected(handles, name):
+        try:
+            faults = find_faults(entry.path)
+            if not plugin.read_only and entry.manifest is not None:
+                mark(entry.path, faults)
+        except OSError as error:
+            faults = [cache_error("verify", entry.path, error).message]
+        rows.append({**entry.as_json(cache_name), "state": "damaged" if faults else entry.state, "faults": faults})
+        rows[-1].pop("fault")
+        if form == "text":
+            verdict = "; ".join(faults) or ("whole, but nobody recorded digests" if entry.manifest is None else "good")
+            click.echo(f"{entry.path.name}  {entry.handle or 'of an unknown handle'}: {verdict}")
+    if form == "json":
+        _print_json(rows)
+    if any(row["faults"] for row in rows):
+        ctx.exit(1)
+
+
+@cache.command()
+@click.option("--max-size", callback=_parsed(parse_size), metavar="SIZE", help="What may remain: 10GB, 512MiB, ...")
+@click.option(
+    "--older-than",
+    callback=_parsed(parse_span),
+    metavar="SPAN",
+    help="What was not used for so long goes: 30d, 12h, ...",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@_GRACE
+@_CACHE
+@_FORMAT
+def prune(
+    max_size: int | None, older_than: float | None, dry_run: bool, grace: float, name: str | None, form: str
+) -> None:
+    """Remove the entries that were not used for longest, while others may read."""
+    if max_size is None and older_than is None:
+        raise click.UsageError("say what goes: --max-size, --older-than, or both")
+    rows: list[dict[str, Any]] = []
+    for cache_name, plugin in _writable(name):
+        victims = choose_victims(_entries(plugin), time.time(), max_size, older_than)
+        rows.extend(_remove(cache_name, plugin, victims, grace, dry_run, form))
+    if form == "json":
+        _print_json(rows)
+
+
+@cache.command("remove")
+@click.argument("handles", nargs=-1, required=True)
+@_GRACE
+@_CACHE
+@_FORMAT
+def remove_(handles: tuple[str, ...], grace: float, name: str | None, form: str) -> None:
+    """Remove the entries of HANDLES (or of keys, as `list` shows them) from the writable caches."""
+    by_cache: dict[str, tuple[CacheDirectory, list[Listed]]] = {}
+    for cache_name, plugin, entry in _selected(handles, name, writable=True):
+        by_cache.setdefault(cache_name, (plugin, []))[1].append(entry)
+    rows: list[dict[str, Any]] = []
+    for cache_name, (plugin, entries) in by_cache.items():
+        rows.extend(_remove(cache_name, plugin, entries, grace, False, form))
+    if form == "json":
+        _print_json(rows)
+
+
+@cache.command()
+@click.argument("handle", required=False)
+@_CACHE
+def path(handle: str | None, name: str | None) -> None:
+    """Print the directory of the cache, or of the entry of HANDLE."""
+    if handle is not None:
+        click.echo(_selected((handle,), name)[0][2].path)
+        return
+    caches = _caches(name)
+    writable = [plugin for _, plugin in caches if not plugin.read_only]
+    click.echo((writable or [caches[0][1]])[0].root().path)
+
+
+@cache.command()
+@click.argument("archive", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("handles", nargs=-1)
+@_CACHE
+def export(archive: Path, handles: tuple[str, ...], name: str | None) -> None:
+    """Write the entries of HANDLES, or all, into a tar ARCHIVE for a machine without a network."""
+    from hubplug_cache._transfer import export_entries
+
+    paths = {entry.path.name: entry.path for _, _, entry in reversed(_selected(handles, name))}
+    export_entries(list(paths.values()), archive)
+    click.echo(f"{archive}: {len(paths)} {'entry' if len(paths) == 1 else 'entries'}")
+
+
+@cache.command("import")
+@click.argument("archive", type=click.Path(dir_okay=False, path_type=Path))
+@_CACHE
+def import_(archive: Path, name: str | None) -> None:
+    """Add the entries of an ARCHIVE that `export` wrote; every file is compared with its manifest."""
+    from hubplug_cache._transfer import import_entries
+
+    plugin = _writable(name)[0][1]
+    for imported in import_entries(plugin.root(), archive, plugin.lock_timeout):
+        click.echo(f"{imported.path}  {imported.handle}{'' if imported.added else '  (was there already)'}")
+
+
+def _caches(name: str | None) -> list[tuple[str, CacheDirectory]]:
+    caches = current_hub().instances(CacheDirectory)
+    chosen = [(cache_name, plugin) for cache_name, plugin in caches if name in (None, cache_name)]
+    if not chosen:
+        known = ", ".join(cache_name for cache_name, _ in caches) or "none"
+        raise HubplugError(
+            f"The chain has no cache{f' named {name!r}' if name else ''}; its caches: {known}",
+            hint="`hubplug config show` prints the chain",
+        )
+    return chosen
+
+
+def _writable(name: str | None) -> list[tuple[str, CacheDirectory]]:
+    writable = [(cache_name, plugin) for cache_name, plugin in _caches(name) if not plugin.read_only]
+    if not writable:
+        raise CacheError("Every cache of the chain is read-only", hint="put a writable one into hubplug.yaml")
+    return writable
+
+
+def _entries(plugin: CacheDirectory) -> list[Listed]:
+    root = plugin.root().path
+    try:
+        return list_entries(root)
+    except OSError as error:
+        raise cache_error("list", root, error) from error
+
+
+def _selected(
+    handles: tuple[str, ...], name: str | None, writable: bool = False
+) -> list[tuple[str, CacheDirectory, Listed]]:
+    """The entries of handles or keys in the order asked for, all of them if none are named."""
+    caches = _writable(name) if writable else _caches(name)
+    if not handles:
+        return [(cache_name, plugin, entry) for cache_name, plugin in caches for entry in _entries(plugin)]
+    selected = []
+    for text in handles:
+        key = text if is_entry_name(text) else entry_name(Handle.parse(text).text)
+        found = [(cache_name, plugin, describe(plugin.root().path / key)) for cache_name, plugin in caches]
+        there = [(cache_name, plugin, entry) for cache_name, plugin, entry in found if entry is not None]
+        if not there:
+            looked = ", ".join(str(plugin.root().path) for _, plugin in caches)
+            shown = text if is_entry_name(text) else f"{Handle.parse(text)} ({key})"
+            raise CacheError(f"There is no entry for {shown} in {looked}", hint="`hubplug cache list` shows all")
+        selected.extend(there)
+    return selected
+
+
+def _remove(
+    cache_name: str, plugin: CacheDirectory, victims: list[Listed], grace: float, dry_run: bool, form: str
+) -> list[dict[str, Any]]:
+    root = plugin.root().path
+    if not dry_run:
+        try:
+            remove([entry.path for entry in victims], grace)
+        except OSError as error:
+            raise cache_error("remove entries of", root, error) from error
+    if form == "text":
+        for entry in victims:
+            click.echo(f"{entry.path.name}  {size_in_words(entry.size):>9}  {entry.handle or 'of an unknown handle'}")
+        total = size_in_words(sum(entry.size for entry in victims))
+        click.echo(f"{root}: {'would remove' if dry_run else 'removed'} {len(victims)} of its entries, {total}")
+    return [entry.as_json(cache_name) for entry in victims]
+
+
+def _print_json(rows: list[dict[str, Any]]) -> None:
+    click.echo(json.dumps(rows, indent=2))

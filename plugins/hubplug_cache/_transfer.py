@@ -1,0 +1,217 @@
+"""Carries entries to a machine without a network: one tar archive, checked against its manifests on the way in.
+
+The archive holds ``hubplug-cache.json`` (which says that it is one), and for each entry ``<sha1>/.hubplug.json`` and then
+its files. It is reproducible: sorted, without times and owners.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hubplug.errors import ArchiveError, CacheError, DigestMismatch, HubplugError
+from hubplug.tree import TreeWriter
+from hubplug.types import FileRecord, Provenance
+from hubplug.urls import redact
+from hubplug_cache._directory import Root
+from hubplug_cache._entry import Entry, described_handle, inspect, list_tree
+from hubplug_cache._filling import publish
+from hubplug_cache._layout import entry_name, is_entry_name
+from hubplug_cache._locking import lock_or_result
+from hubplug_cache._manifest import MANIFEST_NAME, MAX_BYTES, Manifest, ManifestError, parse_manifest
+from hubplug_cache._sweeping import delete, sweep
+from hubplug_cache._tar import Member, read_members
+from hubplug_cache._trouble import cache_error
+from hubplug_cache._verifying import file_sha256
+
+INDEX = "hubplug-cache.json"
+_INDEX_BYTES = json.dumps({"format": 1}).encode("ascii") + b"\n"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An entry of an archive that was read: ``added`` is False where the cache had it already."""
+
+    path: Path
+    handle: str
+    added: bool
+
+
+def export_entries(entries: Sequence[Path], archive: Path) -> None:
+    """Writes entries into a new tar archive, which appears when it is whole.
+
+    Raises:
+        CacheError: An entry is damaged, its handle is unknown, or the archive cannot be written.
+    """
+    partial = archive.with_name(f".{archive.name}.{os.getpid()}.partial")
+    try:
+        try:
+            with open(partial, "xb") as file:
+                with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+                    _add(tar, INDEX, len(_INDEX_BYTES), io.BytesIO(_INDEX_BYTES))
+                    for entry in sorted(entries):
+                        _add_entry(tar, entry)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(archive)
+        except BaseException:
+            delete(partial)
+            raise
+    except OSError as error:
+        if isinstance(error, CacheError):
+            raise
+        raise cache_error("write", archive, error) from error
+
+
+def import_entries(root: Root, archive: Path, lock_timeout: float) -> Iterator[Imported]:
+    """Adds the entries of an archive to a cache, one after the other; those that are there already are only checked.
+
+    Raises:
+        ArchiveError: The archive is damaged, or was not made by ``export_entries``.
+        DigestMismatch: A file is not what its manifest says.
+        CacheError: The cache cannot be used, or has another handle under the key of an entry.
+    """
+    root.prepare()
+    try:
+        sweep(root.path)
+        with open(archive, "rb") as file:
+            members = read_members(file)
+            first = next(members, None)
+            if first is None or first.name != INDEX or b"".join(first.chunks()) != _INDEX_BYTES:
+                raise ArchiveError(f"{archive} is no archive that `hubplug cache export` wrote")
+            for member in members:
+                name, _, rest = member.name.partition("/")
+                if not is_entry_name(name) or rest != MANIFEST_NAME:
+                    raise ArchiveError(f"{archive}: {member.name!r} is where the manifest of an entry should be")
+                yield _import_entry(root, name, _read_manifest(archive, member), members, lock_timeout)
+    except OSError as error:
+        if isinstance(error, HubplugError):
+            raise
+        raise cache_error(f"import {archive} into", root.path, error) from error
+
+
+def manifest_for_export(path: Path) -> Manifest:
+    """The manifest of an entry; made anew for one that tensorflow_hub wrote.
+
+    Raises:
+        CacheError: The entry is damaged, or nobody knows its handle.
+    """
+    entry = inspect(path)
+    if entry.state != "hit":
+        raise CacheError(
+            f"{path} is {entry.state}: {entry.fault or 'there is nothing'}", hint="resolve its handle again"
+        )
+    if entry.manifest is not None:
+        return entry.manifest
+    handle = described_handle(path)
+    if handle is None or entry_name(handle) != path.name:
+        raise CacheError(
+            f"{path} has no manifest, and the note beside it does not name its handle, so nobody could find it again",
+            hint="resolve its handle with hubplug",
+        )
+    import hashlib
+
+    files = tuple(
+        FileRecord(name, size, file_sha256(path / name))
+        for name, size in sorted(list_tree(path).files.items())
+        if not any(component.startswith(".") for component in name.split("/"))
+    )
+    key_sha256 = hashlib.sha256(handle.encode("utf-8", "surrogateescape")).hexdigest()
+    return Manifest(Provenance(redact(handle), key_sha256, redact(handle), files=files), "", "tensorflow_hub")
+
+
+def _add_entry(tar: tarfile.TarFile, path: Path) -> None:
+    manifest = manifest_for_export(path)
+    data = manifest.to_bytes()
+    _add(tar, f"{path.name}/{MANIFEST_NAME}", len(data), io.BytesIO(data))
+    for record in manifest.provenance.files:
+        with open(path / record.path, "rb") as file:
+            if os.fstat(file.fileno()).st_size != record.size:
+                raise CacheError(f"{path / record.path} changed while it was read")
+            _add(tar, f"{path.name}/{record.path}", record.size, file)
+
+
+def _add(tar: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    tar.addfile(member, content)
+
+
+def _read_manifest(archive: Path, member: Member) -> Manifest:
+    if member.size > MAX_BYTES:
+        raise ArchiveError(f"{archive}: {member.name} has {member.size:,} bytes, more than {MAX_BYTES:,}")
+    try:
+        manifest = parse_manifest(b"".join(member.chunks()))
+    except ManifestError as error:
+        raise ArchiveError(f"{archive}: {member.name} is damaged: {error}") from error
+    if not manifest.intact:
+        raise ArchiveError(f"{archive}: {member.name} does not have the checksum that it names")
+    return manifest
+
+
+def _import_entry(
+    root: Root, name: str, manifest: Manifest, members: Iterator[Member], lock_timeout: float
+) -> Imported:
+    path = root.path / name
+    recorded = manifest.provenance
+
+    def look() -> Entry:
+        there = inspect(path, root.trusted_owners)
+        if there.manifest is not None and there.manifest.provenance.handle_sha256 != recorded.handle_sha256:
+            raise CacheError(
+                f"{path} holds {there.manifest.provenance.handle}, and the archive has {recorded.handle} there"
+            )
+        return there
+
+    def hit() -> Entry | None:
+        return there if (there := look()).state == "hit" and there.manifest is not None else None
+
+    with lock_or_result(path, lock_timeout, hit) as found:
+        if found is None:
+            publish(path, recorded.handle, recorded.handle_sha256, _reader(name, recorded, members), look)
+        else:
+            for member, record in _paired(name, recorded, members):
+                _read(member, record, lambda data: None)
+    return Imported(path, recorded.handle, added=found is None)
+
+
+def _reader(name: str, recorded: Provenance, members: Iterator[Member]) -> Callable[[Path], Provenance]:
+    def produce(dest: Path) -> Provenance:
+        tree = TreeWriter(dest)
+        for member, record in _paired(name, recorded, members):
+            with tree.open(record.path, record.size) as file:
+                _read(member, record, file.write)
+        tree.finish()
+        return recorded
+
+    return produce
+
+
+def _paired(name: str, recorded: Provenance, members: Iterator[Member]) -> Iterator[tuple[Member, FileRecord]]:
+    """The members of one entry, which follow its manifest in the manifest's order."""
+    for record in recorded.files:
+        member = next(members, None)
+        if member is None or member.name != f"{name}/{record.path}" or member.size != record.size:
+            got = "its end" if member is None else f"{member.name!r} with {member.size:,} bytes"
+            raise ArchiveError(
+                f"The archive has {got} where the manifest of {recorded.handle} has {record.path!r} with "
+                f"{record.size:,} bytes"
+            )
+        yield member, record
+
+
+def _read(member: Member, record: FileRecord, write: Callable[[bytes], object]) -> None:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for data in member.chunks():
+        digest.update(data)
+        write(data)
+    if digest.hexdigest() != record.sha256:
+        raise DigestMismatch(f"{member.name} has sha256 {digest.hexdigest()}, and its manifest says {record.sha256}")
