@@ -9,6 +9,7 @@
     │   ├── MissingError                      nothing is at that place (a path, a 404)
     │   ├── AccessError                       the server refused (401, 403, 407)
     │   ├── IncompleteDownload                fewer bytes than announced
+    │   │   └── SourceChanged                 not what it was when the transfer began; once more may succeed
     │   └── OfflineError                      the network would be needed and is switched off
     ├── ArchiveError (OSError)                the archive is damaged or is no archive at all
     │   └── UnsafeArchiveError (ValueError)   the archive asks for what no module needs
@@ -81,6 +82,10 @@ class AccessError(FetchError):
 
 class IncompleteDownload(FetchError):
     """The transfer ended before the announced number of bytes had arrived."""
+
+
+class SourceChanged(IncompleteDownload):
+    """What the server has now is not what the first bytes came from; fetching it from the start may succeed."""
 
 
 class OfflineError(FetchError):

@@ -1,0 +1,138 @@
+"""How a transfer shows that it is alive: a bar where a person watches, log lines elsewhere.
+
+A person watches when standard error is a terminal or the program runs in a notebook. Nothing is shown before the first
+byte has moved, so a module that is already here stays silent.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from hubplug.urls import redact
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+_LOG = logging.getLogger("hubplug")
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """One transfer, of one file or of many at once; its methods may be called from several threads."""
+
+    def __init__(
+        self,
+        name: str,
+        total: int | None = None,
+        *,
+        force: bool = False,
+        seconds_between_lines: float = _SECONDS_BETWEEN_LINES,
+    ) -> None:
+        """Prepares to show a transfer; shows nothing yet.
+
+        Args:
+            name: What is transferred; a URL is redacted.
+            total: Number of bytes, where it is known.
+            force: Whether to draw a bar although nobody seems to watch.
+            seconds_between_lines: How often a line is logged where no bar is drawn.
+        """
+        self.name = redact(name)
+        self._total = total
+        self._as_bar = force or _somebody_watches()
+        self._bar: tqdm[Any] | None = None
+        self._done = 0
+        self._seconds_between_lines = seconds_between_lines
+        self._started = self._last_line = time.monotonic()
+        self._lines = 0
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def advance(self, size: int) -> None:
+        """Counts ``size`` more bytes."""
+        with self._lock:
+            if self._closed:
+                return
+            self._done += size
+            if self._as_bar:
+                self._draw(size)
+            elif time.monotonic() - self._last_line >= self._seconds_between_lines:
+                self._log("so far")
+
+    def expect(self, total: int | None) -> None:
+        """Says how many bytes there will be, when that becomes known only later."""
+        with self._lock:
+            self._total = total
+            if self._bar is not None:
+                self._bar.total = total
+
+    def close(self) -> None:
+        """Ends the bar, or logs a last line if there were lines before."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            if self._bar is not None:
+                self._bar.close()
+            elif self._lines:
+                self._log("at the end")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _draw(self, size: int) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                desc=self.name, total=self._total, unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr
+            )
+        self._bar.update(size)
+
+    def _log(self, when: str) -> None:
+        now = time.monotonic()
+        self._last_line = now
+        self._lines += 1
+        rate = self._done / max(now - self._started, 1e-9)
+        known = f" of {self._total:,} ({self._done / self._total:.0%})" if self._total else ""
+        _LOG.info("%s: %s%s bytes %s, %s bytes/s", self.name, f"{self._done:,}", known, when, f"{rate:,.0f}")
+
+
+def progress(name: str, total: int | None = None, *, force: bool = False) -> Progress:
+    """Shows a transfer::
+
+        with progress("https://example.com/m/1", total) as bar:
+            bar.advance(len(data))
+
+    Args:
+        name: What is transferred; a URL is redacted.
+        total: Number of bytes, where it is known.
+        force: Whether to draw a bar although nobody seems to watch (``TFHUB_DOWNLOAD_PROGRESS``).
+    """
+    return Progress(name, total, force=force)
+
+
+def _somebody_watches() -> bool:
+    try:
+        if sys.stderr is not None and sys.stderr.isatty():
+            return True
+    except ValueError:  # standard error is closed
+        return False
+    return _in_notebook()
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    if ipython is None or "ipykernel" not in sys.modules:
+        return False
+    shell = ipython.get_ipython()
+    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})

@@ -1,0 +1,122 @@
+"""Where a redirect leads, and what may travel along.
+
+Every hop is a new request: the user's headers go along only while scheme, host and port stay what they were at the
+start, and who signs requests is asked again for each.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+from hubplug.urls import origin_of, redact
+
+from hubplug_http._failures import Failure, refused
+from hubplug_http._options import Servers
+from hubplug_http._request import Answer, Sender
+from hubplug_http._urls import find_url_error, host_of, is_http, without_userinfo
+
+MOST_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_LOG = logging.getLogger("hubplug")
+
+
+def follow(
+    url: str,
+    *,
+    sender: Sender,
+    servers: Servers,
+    auth_for: Callable[..., Any],
+    headers: Mapping[str, str],
+) -> Answer | Failure:
+    """Asks for a URL and follows redirects.
+
+    Args:
+        url: What to ask for.
+        sender: What sends the requests.
+        servers: The settings.
+        auth_for: ``auth_for(url, redirected_from)``: what signs a request, or None.
+        headers: The plugin's own headers, which go everywhere.
+
+    Returns:
+        The first answer that is no redirect, whatever its status; or why there is none.
+    """
+    url, userinfo = without_userinfo(url)
+    came_from: str | None = None
+    start: tuple[str, str, int | None] | None = None
+    left = credentials = False
+    trail = [redact(url)]
+    while True:
+        prepared = sender.prepare(url, dict(headers))
+        if isinstance(prepared, Failure):
+            return prepared
+        # From here on only the form that will be sent counts: two parsers must not see two hosts in one URL.
+        url = str(prepared.url)
+        start = start or origin_of(url)
+        left = left or origin_of(url) != start
+        own_headers = {} if left else servers.headers_for(url)
+        auth = auth_for(url, came_from)
+        if auth is None and userinfo is not None and not left:
+            auth = Userinfo(*userinfo)
+        credentials = credentials or auth is not None or bool(own_headers)
+        if came_from is not None and _is_downgrade(came_from, url):
+            if credentials:
+                return refused(
+                    f"{host_of(came_from)} redirects from https to http ({redact(url)}), and credentials are in use",
+                    trail[0],
+                    "ask for a handle that stays on https; over http anybody on the way could read and change it",
+                )
+            _LOG.warning("%s: redirected from https to http: %s", trail[0], redact(url))
+        prepared.headers.update(own_headers)
+        answer = sender.send(prepared, servers.at(url), auth)
+        if isinstance(answer, Failure):
+            return answer
+        location = answer.header("Location")
+        if answer.status not in _REDIRECTS or not location:
+            return answer
+        answer.close()
+        target = redirect_target(url, location)
+        if isinstance(target, Failure):
+            return target
+        came_from, url = url, target
+        trail.append(redact(url))
+        if len(trail) > MOST_REDIRECTS + 1:
+            return refused(
+                f"More than {MOST_REDIRECTS} redirects: {' -> '.join(trail)}", trail[0], "ask whoever runs the server"
+            )
+
+
+def redirect_target(url: str, location: str) -> str | Failure:
+    """The absolute URL that a ``Location`` header means, without userinfo: a server does not choose our credentials."""
+    # http.client decodes headers as latin-1, and servers send UTF-8.
+    text = location.encode("latin-1", "replace").decode("utf-8", "replace").strip()
+    try:
+        target = urljoin(url, text)
+    except ValueError:
+        target = text
+    if not is_http(target):
+        scheme = target.partition(":")[0][:20]
+        return refused(f"{host_of(url)} redirects to a {scheme}: URL, and only http and https are followed", url)
+    if (problem := find_url_error(target)) is not None:
+        return refused(f"{host_of(url)} redirects to what is no URL: {problem}", url)
+    return without_userinfo(target)[0]
+
+
+class Userinfo:
+    """Basic credentials from the user's own ``https://user:password@host/``."""
+
+    hubplug_rule = "user name and password in the handle"
+
+    def __init__(self, user: str, password: str) -> None:
+        self._pair = (user, password)
+
+    def __call__(self, request: Any) -> Any:
+        from requests.auth import HTTPBasicAuth
+
+        return HTTPBasicAuth(*self._pair)(request)
+
+
+def _is_downgrade(came_from: str, url: str) -> bool:
+    return came_from.startswith("https:") and url.startswith("http:")

@@ -1,0 +1,162 @@
+"""Which settings hold for a URL: those of the plugin, overlaid by those of the longest prefix that covers the URL."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from hubplug.errors import ConfigError
+from hubplug.urls import redact
+
+from hubplug_http._urls import covering, find_url_error, is_http
+
+_POSITIVE = ("connect_timeout", "read_timeout", "min_rate_window")
+_NOT_NEGATIVE = ("min_rate", "retries", "max_retry_wait")
+
+
+@dataclass(frozen=True, repr=False)
+class ServerOptions:
+    """How to talk to one server.
+
+    Attributes:
+        format_query: Whether ``tf-hub-format=compressed`` is appended; signed URLs do not bear it.
+        verify: Whether the server's certificate is verified.
+        ca_bundle: File or directory of trusted certificates; None: those that ``requests`` trusts.
+        client_cert: PEM file with certificate and key, or the two files.
+        proxy: URL of a proxy; ``none`` for no proxy; None: as the environment says.
+        connect_timeout: Seconds.
+        read_timeout: Longest silence in seconds; also for the whole of an answer's headers.
+        min_rate: Bytes per second; a slower server is given up on.
+        min_rate_window: Seconds over which ``min_rate`` is measured.
+        retries: How often a request is repeated after a failure that may pass.
+        max_retry_wait: The longest pause in seconds; a server that asks for a longer one is given up on.
+    """
+
+    format_query: bool = True
+    verify: bool = True
+    ca_bundle: str | None = None
+    client_cert: str | tuple[str, str] | None = None
+    proxy: str | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    min_rate: float = 1024.0
+    min_rate_window: float = 30.0
+    retries: int = 4
+    max_retry_wait: float = 60.0
+
+
+@dataclass(frozen=True, repr=False)
+class Servers:
+    """The settings of the plugin instance and of URL prefixes.
+
+    Attributes:
+        default: Where no prefix says otherwise.
+        by_prefix: Settings by URL prefix.
+        headers: Headers that the user set, by URL prefix; the values may be secrets.
+    """
+
+    default: ServerOptions
+    by_prefix: Mapping[str, ServerOptions] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def at(self, url: str) -> ServerOptions:
+        prefix = covering(url, list(self.by_prefix))
+        return self.default if prefix is None else self.by_prefix[prefix]
+
+    def headers_for(self, url: str) -> dict[str, str]:
+        """The user's headers for a URL; a longer prefix wins over a shorter one."""
+        merged: dict[str, str] = {}
+        for prefix in sorted(self.headers, key=len):
+            if covering(url, [prefix]) is not None:
+                merged.update(self.headers[prefix])
+        return merged
+
+
+def read_servers(
+    default: Mapping[str, Any], by_prefix: Mapping[str, Mapping[str, Any]], headers: Mapping[str, Mapping[str, str]]
+) -> Servers:
+    """Checks the settings of all prefixes.
+
+    Raises:
+        ConfigError: A prefix is no http(s) URL, or a key or value cannot be meant.
+    """
+    settings = server_options(ServerOptions(), default, "")
+    for prefix in (*by_prefix, *headers):
+        check_prefix(prefix, "servers" if prefix in by_prefix else "headers")
+    for prefix, values in headers.items():
+        _check_headers(values, f"headers[{prefix!r}]")
+    return Servers(
+        settings,
+        {prefix: server_options(settings, given, f"servers[{prefix!r}].") for prefix, given in by_prefix.items()},
+        {prefix: dict(values) for prefix, values in headers.items()},
+    )
+
+
+def server_options(base: ServerOptions, given: Mapping[str, Any], key_path: str) -> ServerOptions:
+    """``base`` with some settings replaced.
+
+    Raises:
+        ConfigError: Names the key path, what was found and what is possible.
+    """
+    names = [one.name for one in dataclasses.fields(ServerOptions)]
+    changed = dict(given)
+    for name, value in given.items():
+        if name not in names:
+            close = get_close_matches(str(name), names, n=1)
+            hint = f"possible: {', '.join(names)}"
+            raise ConfigError(
+                f"{key_path}{name}: there is no such setting",
+                hint=f"did you mean {close[0]!r}? {hint}" if close else hint,
+            )
+        if problem := _find_value_error(name, value):
+            raise ConfigError(f"{key_path}{name}: {problem}")
+        if name == "client_cert" and value is not None and not isinstance(value, str):
+            changed[name] = tuple(value)
+    return dataclasses.replace(base, **changed)
+
+
+def check_prefix(prefix: str, key_path: str) -> None:
+    """Raises ConfigError unless ``prefix`` can be the beginning of an http(s) URL."""
+    if not is_http(prefix) or find_url_error(prefix):
+        raise ConfigError(
+            f"{key_path}: {redact(prefix)!r} is not the beginning of an http(s) URL",
+            hint="write it with its scheme and host: https://hub.example.com/",
+        )
+
+
+def _find_value_error(name: str, value: Any) -> str | None:
+    if name in ("format_query", "verify"):
+        return None if isinstance(value, bool) else f"expected true or false, got {value!r}"
+    if name in _POSITIVE or name in _NOT_NEGATIVE:
+        if isinstance(value, bool) or not isinstance(value, int if name == "retries" else (int, float)):
+            return f"expected a number, got {value!r}"
+        if value < 0 or (value == 0 and name in _POSITIVE):
+            return f"expected a number {'above' if name in _POSITIVE else 'from'} 0, got {value!r}"
+        return None
+    if value is None:
+        return None
+    if name == "proxy":
+        if isinstance(value, str) and (value == "none" or "://" in value):
+            return None
+        return "expected the URL of a proxy (http://proxy.example.com:3128), or none"
+    files: Sequence[Any] = [value] if isinstance(value, str) or name == "ca_bundle" else value
+    if (
+        not isinstance(files, (list, tuple))
+        or not all(isinstance(one, str) for one in files)
+        or len(files) not in (1, 2)
+    ):
+        return f"expected a path{' or two' if name == 'client_cert' else ''}, got {value!r}"
+    missing = [one for one in files if not os.path.exists(one)]
+    return f"there is no {missing[0]!r}" if missing else None
+
+
+def _check_headers(values: Mapping[str, str], key_path: str) -> None:
+    for name, value in values.items():
+        if not isinstance(value, str) or not isinstance(name, str):
+            raise ConfigError(f"{key_path}: the name and the value of a header are strings; quote them")
+        if any(character in "\r\n\0" for character in name + value):
+            raise ConfigError(f"{key_path}.{name.split()[0] if name.split() else name!r}: a header has one line")

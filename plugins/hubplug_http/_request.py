@@ -1,0 +1,259 @@
+"""Sends one request: the only module that imports ``requests``.
+
+Every origin and set of options has connections, cookies and a watch of its own, which live as long as one download: so a
+connection whose certificate was not verified is never used by a request that wants it verified.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+import requests
+from hubplug.urls import origin_of
+from requests.adapters import HTTPAdapter
+from requests.hooks import dispatch_hook
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from hubplug_http._failures import Failure, PrivateAddress, describe_exception, refused
+from hubplug_http._options import ServerOptions
+from hubplug_http._secrets import redact_record, secrets_of
+from hubplug_http._stall import Watch
+from hubplug_http._urls import host_of
+
+_LOG = logging.getLogger("hubplug")
+_URLLIB3_LOG = logging.getLogger("urllib3.connectionpool")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The head of a server's answer; the body is still to be read.
+
+    Attributes:
+        url: What was asked for at the end of all redirects. It may hold a secret.
+        response: The answer; its body is read raw, as the archive's own compression is none of HTTP's business.
+        watch: What watches the connection.
+        rule: What the request was signed with, in words; None when unsigned.
+        secrets: Texts that must not be shown although the server may repeat them.
+        proxy: Host of the proxy in use, or None.
+    """
+
+    url: str
+    response: requests.Response
+    watch: Watch
+    rule: str | None
+    secrets: frozenset[str]
+    proxy: str | None
+
+    @property
+    def status(self) -> int:
+        return self.response.status_code
+
+    def header(self, name: str) -> str | None:
+        value: str | None = self.response.headers.get(name)
+        return value
+
+    def read(self, size: int) -> bytes:
+        """What has arrived, at most ``size`` bytes; none only at the end.
+
+        Raises:
+            Any of the exceptions of ``urllib3`` and ``socket``.
+        """
+        with self.watch.body():
+            data: bytes = self.response.raw.read1(size, decode_content=False)
+        if self.watch.verdict is not None:  # its shutting down looks like the end of the body
+            raise ConnectionAbortedError(self.watch.verdict)
+        self.watch.received(len(data))
+        return data
+
+    def beginning(self, size: int = 512) -> bytes:
+        """The first bytes of a body that is of no further use; empty where they cannot be read."""
+        data = b""
+        try:
+            while len(data) < size and (more := self.read(size - len(data))):
+                data += more
+        except (HTTPError, OSError):
+            pass
+        return data
+
+    def close(self) -> None:
+        self.response.close()
+
+
+class Sender:
+    """Sends the requests of one download."""
+
+    def __init__(
+        self, *, allow_private: bool = True, warn_unverified: Callable[[str], None] = lambda host: None
+    ) -> None:
+        self._allow_private = allow_private
+        self._warn_unverified = warn_unverified
+        self._origins: dict[Any, _Origin] = {}
+
+    def prepare(self, url: str, headers: dict[str, str]) -> requests.PreparedRequest | Failure:
+        """A GET request that is neither signed nor sent; its ``url`` is in the form in which it will be used."""
+        try:
+            return requests.Request("GET", url, headers=headers).prepare()
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            return describe_exception(error, url, None)
+
+    def send(
+        self, prepared: requests.PreparedRequest, options: ServerOptions, auth: Callable[[Any], Any] | None
+    ) -> Answer | Failure:
+        """Signs and sends a request.
+
+        Returns:
+            The head of the answer, whatever its status; or why there is none.
+        """
+        url = str(prepared.url)
+        origin = self._origin(url, options)
+        prepared.prepare_cookies(origin.cookies)
+        rule = None
+        if auth is not None:
+            prepared.prepare_auth(auth)  # type: ignore[arg-type]
+            rule = str(getattr(auth, "hubplug_rule", type(auth).__name__))
+            if origin_of(str(prepared.url)) != origin_of(url):
+                return refused(f"What signs requests to {host_of(url)} has turned this one to another host", url)
+        secrets = secrets_of(prepared)
+        proxies = _proxies(url, options)
+        proxy_url = select_proxy(url, proxies)
+        proxy = host_of(proxy_url if "://" in proxy_url else f"http://{proxy_url}") if proxy_url else None
+        if url.startswith("https:") and not options.verify:
+            self._warn_unverified(host_of(url))
+        settings = {
+            "stream": True,
+            "timeout": (options.connect_timeout, options.read_timeout),
+            "verify": origin.verify(url, options),
+            "cert": options.client_cert,
+            "proxies": proxies,
+        }
+        failure = None
+        try:
+            with origin.watch.head(), _quiet_log():
+                response = origin.adapter.send(prepared, **settings)
+                response = dispatch_hook("response", prepared.hooks, response, **settings)
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            failure = describe_exception(error, url, proxy, options=options, verdict=origin.watch.verdict)
+        if failure is not None:
+            return failure
+        requests.cookies.extract_cookies_to_jar(origin.cookies, prepared, response.raw)
+        return Answer(url, response, origin.watch, rule, secrets, proxy)
+
+    def renew(self) -> None:
+        """Closes all connections: the next request opens one of its own."""
+        for origin in self._origins.values():
+            origin.close()
+        self._origins = {
+            key: _Origin(one.options, self._allow_private, one.cookies) for key, one in self._origins.items()
+        }
+
+    def close(self) -> None:
+        for origin in self._origins.values():
+            origin.close()
+        self._origins.clear()
+
+    def _origin(self, url: str, options: ServerOptions) -> _Origin:
+        key = (origin_of(url), options)
+        if key not in self._origins:
+            self._origins[key] = _Origin(options, self._allow_private, requests.cookies.RequestsCookieJar())
+        return self._origins[key]
+
+
+class _Origin:
+    """Connections to one scheme, host and port, with one set of options."""
+
+    def __init__(
+        self, options: ServerOptions, allow_private: bool, cookies: requests.cookies.RequestsCookieJar
+    ) -> None:
+        self.options = options
+        self.cookies = cookies
+        self.watch = Watch(options)
+        self.adapter = _WatchedAdapter(self.watch, allow_private)
+
+    def verify(self, url: str, options: ServerOptions) -> bool | str:
+        if not options.verify:
+            return False
+        if options.ca_bundle is not None:
+            return options.ca_bundle
+        with requests.Session() as session:  # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE
+            found: bool | str = session.merge_environment_settings(url, {}, True, None, None)["verify"]
+        return found
+
+    def close(self) -> None:
+        self.adapter.close()
+        self.watch.close()
+
+
+class _WatchedAdapter(HTTPAdapter):
+    """An adapter whose connections are handed to a watch as soon as they are made."""
+
+    def __init__(self, watch: Watch, allow_private: bool) -> None:
+        self._classes = _pool_classes(watch, allow_private)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._classes
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):  # which has pool classes of its own
+            manager.pool_classes_by_scheme = self._classes
+        return manager
+
+
+def _pool_classes(watch: Watch, allow_private: bool) -> dict[str, Any]:
+    def connected(connection: Any, sock: socket.socket) -> socket.socket:
+        if not allow_private and not ip_address(sock.getpeername()[0].partition("%")[0]).is_global:
+            sock.close()
+            raise PrivateAddress(connection.host)
+        watch.attach(sock)
+        return sock
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return connected(self, super()._new_conn())
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return connected(self, super()._new_conn())
+
+        def connect(self) -> None:
+            super().connect()
+            self.is_verified = True  # keeps urllib3 from warning a second time; the plugin warns in its own words
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _proxies(url: str, options: ServerOptions) -> dict[str, str]:
+    if options.proxy == "none":
+        return {}
+    if options.proxy is not None:
+        return {"http": options.proxy, "https": options.proxy}
+    return dict(get_environ_proxies(url))
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """Keeps query values out of what urllib3 logs at level DEBUG."""
+    redacting = functools.partial(redact_record)
+    _URLLIB3_LOG.addFilter(redacting)
+    try:
+        yield
+    finally:
+        _URLLIB3_LOG.removeFilter(redacting)

@@ -1,0 +1,161 @@
+"""Which URL is asked for: rewrite rules, mirrors, the format query. Pure functions of text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
+
+from hubplug.errors import ConfigError
+from hubplug.types import Handle
+from hubplug.urls import redact, scheme_of, under_prefix
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip")
+_FORMAT = "tf-hub-format"
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One rewrite rule: a handle that ``pattern`` matches as a whole is asked for under another name.
+
+    Attributes:
+        pattern: Of the handle's text.
+        template: With ``\\1`` and ``\\g<name>`` for the groups of ``pattern``.
+        format_query: Whether the format query is appended to the result; None leaves it to the options of its prefix.
+    """
+
+    pattern: re.Pattern[str]
+    template: str
+    format_query: bool | None = None
+
+    @classmethod
+    def from_option(cls, rule: Mapping[str, Any], key_path: str) -> Rewrite:
+        """Reads ``{from: <regular expression>, to: <template>, format_query: <bool>}``.
+
+        Raises:
+            ConfigError: A key is missing or unknown, or the expression or the template is wrong.
+        """
+        unknown = sorted(set(rule) - {"from", "to", "format_query"})
+        if unknown:
+            raise ConfigError(f"{key_path}: unknown key {unknown[0]!r}", hint="possible: format_query, from, to")
+        for key in ("from", "to"):
+            if not isinstance(rule.get(key), str):
+                raise ConfigError(f"{key_path}: {key!r} must be a string, got {rule.get(key)!r}")
+        wanted = rule.get("format_query")
+        if wanted is not None and not isinstance(wanted, bool):
+            raise ConfigError(f"{key_path}.format_query: expected true or false, got {wanted!r}")
+        try:
+            pattern = re.compile(rule["from"])
+        except re.error as error:
+            raise ConfigError(f"{key_path}.from: {rule['from']!r} is no regular expression: {error}") from error
+        try:
+            pattern.sub(rule["to"], "")  # parses the template, whether or not anything matches
+        except (re.error, IndexError) as error:
+            raise ConfigError(
+                f"{key_path}.to: {rule['to']!r} does not fit the groups of {rule['from']!r}: {error}"
+            ) from error
+        return cls(pattern, rule["to"], wanted)
+
+    def apply(self, text: str) -> str | None:
+        """What to ask for instead of ``text``; None when the rule does not match."""
+        match = self.pattern.fullmatch(text)
+        return None if match is None else match.expand(self.template)
+
+
+def rewritten(handle: Handle, rules: Sequence[Rewrite]) -> str | None:
+    """What to ask for instead of a handle; None when no rule matches or these rules have spoken already.
+
+    A rule may match its own result (``https://a/(.*)`` to ``https://a/mirror/\\1``), so a handle that these rules made is
+    left alone.
+    """
+    before = handle.asked_before
+    if before is not None and _first(before.text, rules)[0] == handle.text:
+        return None
+    text = _first(handle.text, rules)[0]
+    return None if text == handle.text else text
+
+
+def rule_behind(handle: Handle, rules: Sequence[Rewrite]) -> Rewrite | None:
+    """The rule that made this handle, or None."""
+    if handle.asked_before is None:
+        return None
+    text, rule = _first(handle.asked_before.text, rules)
+    return rule if text == handle.text else None
+
+
+def with_format(url: str, value: str) -> str:
+    """``url`` with ``tf-hub-format=<value>`` after whatever query it has; a fragment is dropped."""
+    address, question, query = url.partition("#")[0].partition("?")
+    parts = query.split("&") if query else []
+    if any(unquote_plus(part.partition("=")[0]) == _FORMAT for part in parts):
+        return address + question + query
+    joint = "" if not query or query.endswith("&") else "&"
+    return f"{address}?{query}{joint}{_FORMAT}={value}"
+
+
+def names_an_archive(url: str) -> bool:
+    """Whether the URL itself ends in the suffix of an archive; google.cn puts it behind a query."""
+    bare = url.partition("#")[0].lower()
+    return bare.endswith(ARCHIVE_SUFFIXES) or bare.partition("?")[0].endswith(ARCHIVE_SUFFIXES)
+
+
+def candidates(url: str, prefixes: Sequence[str], mirrors: Sequence[str]) -> list[str]:
+    """The URL itself, then what it is called at each mirror of the prefix that covers it."""
+    prefix = covering(url, prefixes)
+    if prefix is None:
+        return [url]
+    path_of_prefix = [part for part in urlsplit(prefix).path.split("/") if part]
+    parts = urlsplit(url)
+    # Empty parts are kept: two slashes may mean something to the server.
+    rest = parts.path.split("/")
+    for part in path_of_prefix:
+        rest = rest[rest.index(part) + 1 :]
+    if not path_of_prefix:
+        rest = rest[1:]
+    tail = urlunsplit(("", "", "/".join(rest), parts.query, ""))
+    return [url, *(mirror.rstrip("/") + ("/" + tail if tail else "") for mirror in mirrors)]
+
+
+def covering(url: str, prefixes: Sequence[str]) -> str | None:
+    """The longest of the prefixes under which ``url`` lies."""
+    return max((prefix for prefix in prefixes if under_prefix(url, prefix)), key=len, default=None)
+
+
+def is_http(url: str) -> bool:
+    return scheme_of(url).lower() in ("http", "https")
+
+
+def find_url_error(url: str) -> str | None:
+    """What is wrong with an http(s) URL, in words; None for a good one."""
+    if any(character <= " " or character in "\\\x7f" for character in url.partition("?")[0]):
+        return f"{redact(url)!r} has a blank, a backslash or a control character"
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises for a port that is no number
+    except ValueError as error:
+        return f"{redact(url)!r} is no URL: {error}"
+    return None if parts.hostname else f"{redact(url)!r} names no host"
+
+
+def host_of(url: str) -> str:
+    """Host and port as a person reads them, without userinfo."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def without_userinfo(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The URL without userinfo, and the user name and password that it had."""
+    parts = urlsplit(url)
+    userinfo, at, authority = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    user, _, password = userinfo.partition(":")
+    return urlunsplit(parts._replace(netloc=authority)), (unquote(user), unquote(password))
+
+
+def _first(text: str, rules: Sequence[Rewrite]) -> tuple[str | None, Rewrite | None]:
+    for rule in rules:
+        if (new := rule.apply(text)) is not None:
+            return new, rule
+    return None, None
