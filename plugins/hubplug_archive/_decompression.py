@@ -9,7 +9,7 @@ from __future__ import annotations
 import bz2
 import lzma
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 from isal import igzip_lib
 
@@ -23,6 +23,9 @@ _GZIP_RESERVED_FLAGS = 0xE0
 # Twice what `xz -9` needs; the dictionary size is the archive's own claim.
 _XZ_MEMORY = 128 << 20
 _MAGIC_LENGTH = 6
+# bz2 has only OSError and ValueError for damaged data; the stubs of isal call its exception type an instance.
+_ISAL_ERROR = cast("type[Exception]", igzip_lib.error)
+_DAMAGE = (_ISAL_ERROR, lzma.LZMAError, OSError, ValueError, EOFError, MemoryError)
 # Parallel compressors make streams of 64 KiB and more.
 _FREE_STREAMS = 1000
 _LEAST_PER_STREAM = 16 << 10
@@ -118,8 +121,7 @@ def _begin(compression: Compression, head: bytes, name: str, *, first: bool) -> 
 def _inflate(stream: _Decompressor, data: bytes, compression: Compression, name: str) -> bytes:
     try:
         piece = stream.decompress(data, _PIECE)
-    except (igzip_lib.error, lzma.LZMAError, OSError, ValueError, EOFError, MemoryError) as error:
-        # bz2 knows only OSError and ValueError for damaged data.
+    except _DAMAGE as error:
         raise ArchiveError(
             f"{name} is damaged: its {compression} stream cannot be decompressed ({error})", hint="fetch it again"
         ) from error
