@@ -6,9 +6,11 @@ who answered: errors and ``explain`` name them.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import Any
 
 import pluggy
 
@@ -17,7 +19,7 @@ from hubplug.config import nearest
 from hubplug.errors import HubplugError, NobodyAnswered, PluginError
 from hubplug.spec import ModuleSpec
 from hubplug.types import Declined, Finding, Handle, Plan, Source
-from hubplug.urls import redact
+from hubplug.urls import redact_all
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("hubplug_"))
 
@@ -32,7 +34,8 @@ _ANSWERS: Mapping[str, tuple[type, ...] | None] = {
     "hubplug_export": (Plan,),
 }
 
-T = TypeVar("T")
+_MARK = f"{hookspecs.PROJECT_NAME}_impl"
+_SEE_HOOKS = "a hook's arguments are positional and in its documentation (docs/hooks.md)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,7 @@ class Answer:
         try:
             result = plan.run(*arguments)
         except Exception as error:
-            raise _blamed(error, self.member, f"plan of {self.hook}: {plan.what}") from error
+            raise _blamed(error, self.member, f"plan of {self.hook}: {redact_all(plan.what)}") from error
         if expect is not None and not isinstance(result, expect):
             raise PluginError(
                 f"The plan of {self.hook} of the plugin {self.member.name!r} ({self.member.distribution}) gave "
@@ -103,16 +106,15 @@ class Chain:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
         self._manager.add_hookspecs(hookspecs)
         for member in self.members:
-            if problem := _find_hook_problem(member.plugin):
+            if problem := find_hook_problem(member.plugin):
                 raise PluginError(f"The plugin {member.name!r} of {member.distribution} {problem[0]}", hint=problem[1])
         # pluggy calls the last registered first.
         for member in reversed(self.members):
             self._register(member)
         self._manager.check_pending()
-        by_plugin = {id(member.plugin): member for member in self.members}
         self._implementations = {
             hook: tuple(
-                (by_plugin[id(implementation.plugin)], implementation)
+                (implementation.plugin.member, implementation)
                 for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls())
             )
             for hook in HOOKS
@@ -120,7 +122,7 @@ class Chain:
 
     def hooks_of(self, member: Member) -> list[str]:
         """The hooks that a member implements, in the order in which a handle travels."""
-        return [hook for hook in HOOKS if any(owner is member for owner, _ in self._implementations[hook])]
+        return hooks_of_class(type(member.plugin))
 
     def ask(self, hook: str, *arguments: Any) -> Answer:
         """The first answer to a hook.
@@ -192,35 +194,69 @@ class Chain:
 
     def _register(self, member: Member) -> None:
         try:
-            self._manager.register(member.plugin, member.name)
+            self._manager.register(_Registered(member), member.name)
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginError(
                 f"The plugin {member.name!r} of {member.distribution} does not fit a hook: "
                 f"{' '.join(str(error).split())}",
-                hint="a hook's arguments are in its documentation (docs/hooks.md)",
+                hint=_SEE_HOOKS,
             ) from error
 
 
-def _find_hook_problem(plugin: object) -> tuple[str, str] | None:
+class _Registered:
+    """What pluggy sees of a plugin: its hooks and nothing else.
+
+    pluggy looks at every attribute, so that properties would be evaluated, and takes two plugins that are equal (two
+    dataclasses with the same options) for one.
+    """
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+
+    def __dir__(self) -> list[str]:
+        return hooks_of_class(type(self.member.plugin))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.member.plugin, name)
+
+
+def hooks_of_class(kind: type[Any]) -> list[str]:
+    """The hooks that a plugin class implements, in the order in which a handle travels."""
+    return [hook for hook in HOOKS if hasattr(getattr(kind, hook, None), _MARK)]
+
+
+def find_hook_problem(plugin: object) -> tuple[str, str] | None:
     """What is wrong with a plugin's hooks, and a hint; pluggy would let each of these pass or take effect silently."""
-    for name in dir(type(plugin)):
-        if not name.startswith("hubplug_"):
-            continue
-        member = getattr(type(plugin), name)
-        options = getattr(member, "hubplug_impl", None)
-        if name not in HOOKS:
-            if callable(member):
-                return f"has {name!r}, and there is no such hook", nearest(name, HOOKS)
-        elif options is None:
-            return f"has {name!r} without the marker, so it would never be called", "put @hubplug.hookimpl before it"
-        else:
-            for option in ("tryfirst", "trylast", "hookwrapper", "wrapper"):
-                if options.get(option):
-                    return (
-                        f"marks {name} as {option}: the order of the chain is the order of the calls, and nobody wraps "
-                        "an answer",
-                        "use @hubplug.hookimpl without arguments, and order the chain in hubplug.yaml",
-                    )
+    if isinstance(plugin, (type, ModuleType)):
+        return f"is a {type(plugin).__name__}, not an object", "make an instance of a class: plugins=[MyPlugin()]"
+    kind = type(plugin)
+    for name in dir(kind):
+        method = getattr(kind, name, None)
+        if name in HOOKS:
+            if problem := _find_method_problem(name, method):
+                return problem
+        elif callable(method) and (name.startswith("hubplug_") or hasattr(method, _MARK)):
+            return f"has {name!r}, and there is no such hook", nearest(name, HOOKS)
+    if not hooks_of_class(kind):
+        return "implements no hook", f"methods marked with @hubplug.hookimpl, named as one of: {', '.join(HOOKS)}"
+    return None
+
+
+def _find_method_problem(name: str, method: Any) -> tuple[str, str] | None:
+    marks: Mapping[str, Any] | None = getattr(method, _MARK, None)
+    if marks is None:
+        return f"has {name!r} without the marker, so it would never be called", "put @hubplug.hookimpl before it"
+    for mark in ("tryfirst", "trylast", "hookwrapper", "wrapper"):
+        if marks.get(mark):
+            return (
+                f"marks {name} as {mark}: the order of the chain is the order of the calls, and nobody wraps an answer",
+                "use @hubplug.hookimpl without arguments, and order the chain in hubplug.yaml",
+            )
+    if marks.get("specname"):
+        return f"gives {name} the other name {marks['specname']!r}", "name the method as the hook"
+    code = getattr(inspect.unwrap(method), "__code__", None)
+    if code is not None and (method.__defaults__ or method.__kwdefaults__ or code.co_kwonlyargcount):
+        return f"gives an argument of {name} a default or a keyword: it would never be passed", _SEE_HOOKS
     return None
 
 
@@ -237,8 +273,8 @@ def _blamed(error: Exception, member: Member, doing: str) -> Exception:
         return error
     return PluginError(
         f"The plugin {member.name!r} of {member.distribution} failed ({doing}): {type(error).__name__}: "
-        f"{redact(str(error))}",
-        hint="this is a mistake in the plugin; the traceback above says where",
+        f"{redact_all(' '.join(str(error).split()))}",
+        hint="this is a mistake in the plugin: tell its author, with what `hubplug --traceback ...` prints",
     )
 
 

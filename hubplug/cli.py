@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
-from hubplug.errors import HubplugError
+from hubplug.errors import HubplugError, PluginError
 from hubplug.hub import Hub, current_hub
-from hubplug.manager import COMMANDS_GROUP, installed_commands, load_entry_point
+from hubplug.manager import installed_commands, load_entry_point, origin_of_plugin
 
 FORMAT = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for machines."
@@ -29,15 +30,35 @@ class Commands(click.Group):
         offered = installed_commands().get(cmd_name, ())
         if command is not None or not offered:
             return command
+        if len(offered) > 1:
+            owners = " and by ".join(origin_of_plugin(entry_point) for entry_point in offered)
+            raise PluginError(f"The command {cmd_name!r} is offered by {owners}", hint="uninstall all but one of them")
         loaded = load_entry_point(offered[0])
         if not isinstance(loaded, click.Command):
-            raise HubplugError(f"{offered[0].value} of the group {COMMANDS_GROUP} is no click.Command")
+            raise PluginError(
+                f"The command {cmd_name!r} ({offered[0].value}) of {origin_of_plugin(offered[0])} is a "
+                f"{type(loaded).__name__}, expected a click.Command"
+            )
         return loaded
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in self.list_commands(ctx):
+            try:
+                command = self.get_command(ctx, name)
+            except HubplugError as error:  # one broken distribution must not take the help away
+                rows.append((name, f"(cannot be used: {error.message})"))
+            else:
+                rows.append((name, command.get_short_help_str(limit=70) if command else ""))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except HubplugError as error:
+            if ctx.params.get("traceback"):
+                traceback.print_exception(error)
             print_error(error)
             ctx.exit(2)
 
@@ -45,13 +66,14 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--config", metavar="FILE", help="The hubplug.yaml to use.")
 @click.option("--chain", metavar="NAME", help="An alternative chain that it names.")
-@click.option("--offline", is_flag=True, default=None, help="Open no socket.")
+@click.option("--offline", is_flag=True, help="Open no socket.")
+@click.option("--traceback", is_flag=True, help="With an error, print where in the code it arose. May show secrets.")
 @click.version_option(package_name="hubplug")
 @click.pass_context
-def hubplug(ctx: click.Context, config: str | None, chain: str | None, offline: bool | None) -> None:
+def hubplug(ctx: click.Context, config: str | None, chain: str | None, offline: bool, traceback: bool) -> None:
     """Resolve, look at, pack and serve TensorFlow Hub modules."""
     if config or chain or offline:
-        ctx.with_resource(Hub(config, chain=chain, offline=offline).activate())
+        ctx.with_resource(Hub(config, chain=chain, offline=offline or None).activate())
 
 
 @hubplug.command()
@@ -147,12 +169,7 @@ def config_schema() -> None:
 @click.argument("handles", nargs=-1, required=True, metavar="HANDLE...")
 def lock(handles: tuple[str, ...]) -> None:
     """Fetch modules and pin their content in hubplug.lock."""
-    from hubplug.pins import Pins
-
-    hub = current_hub()
-    pins = Pins.read(hub.config)
-    for handle in handles:
-        pins = pins.with_module(hub.resolve(handle))
+    pins = current_hub().pin(handles)
     pins.write()
     click.echo(f"{pins.path}: {len(pins.modules)} modules pinned")
 

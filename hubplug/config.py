@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hubplug.errors import ConfigError
+from hubplug.urls import find_url_error, redact, scheme_of
 
 VERSION = 1
 EVERY_OTHER = "*"
@@ -53,6 +54,8 @@ _SECTIONS: Mapping[str, type | tuple[type, ...]] = {
     "validate": dict,
     "plugins": dict,
 }
+_GIVEN = "the given configuration"
+_BUILT_IN = "the built-in configuration"
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -76,7 +79,8 @@ class Config:
         locked: Whether a handle that hubplug.lock does not list is refused.
         limits: Caps on what is unpacked, by the field names of ``hubplug.tree.Limits``.
         validate: Profiles that modules under a URL prefix must keep.
-        path: The file this came from; None for the built-in default.
+        path: The file this came from; None for the built-in default, and for settings that a program gave.
+        given: Whether a program gave the settings as a dict.
         trusted: Whether the file was named or is the user's own, not merely found in the working directory.
         import_whole_graph: Whether each application imports all of a module's graph, as tensorflow_hub did.
         force_progress: Whether a progress bar is drawn although nobody watches.
@@ -90,6 +94,7 @@ class Config:
     limits: Mapping[str, Any] = field(default_factory=dict)
     validate: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     path: Path | None = None
+    given: bool = False
     trusted: bool = True
     import_whole_graph: bool = False
     force_progress: bool = False
@@ -101,7 +106,12 @@ class Config:
     @property
     def where(self) -> str:
         """The file as a person reads it."""
-        return str(self.path) if self.path else "the built-in configuration"
+        return str(self.path or (_GIVEN if self.given else _BUILT_IN))
+
+    @property
+    def autoload(self) -> bool:
+        """Whether installed third-party plugins come by themselves: only where nobody wrote a configuration."""
+        return self.path is None and not self.given
 
     @property
     def lock_path(self) -> Path:
@@ -113,22 +123,30 @@ class Config:
 
 
 def load_config(
-    path: str | os.PathLike[str] | None = None, *, chain: str | None = None, offline: bool | None = None
+    path: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    *,
+    chain: str | None = None,
+    offline: bool | None = None,
 ) -> Config:
     """Reads the configuration in effect.
 
     Args:
-        path: A configuration file; None: the first one in the order above.
-        chain: The name of an alternative in its section ``chains``; None: ``HUBPLUG_CHAIN``, else ``chain``.
+        path: A configuration file; its content as a dict, in which ``version`` may be left out; None: the first file in
+            the order above.
+        chain: The name of an alternative in its section ``chains``; None: ``HUBPLUG_CHAIN``, which the content of a
+            dict is not subject to, else ``chain``.
         offline: None: ``HUBPLUG_OFFLINE``, else what the file says.
 
     Raises:
         ConfigError: A file that is named is not there, or something in it cannot be meant.
     """
-    found, trusted = _find(path)
-    data = DEFAULT if found is None else _read_yaml(found)
-    config = replace(parse_config(data, str(found or "built-in")), path=found, trusted=trusted)
-    chain = chain or os.environ.get("HUBPLUG_CHAIN") or None
+    if isinstance(path, Mapping):
+        config = replace(parse_config({"version": VERSION, **path}, _GIVEN), given=True)
+    else:
+        found, trusted = _find(path)
+        data = DEFAULT if found is None else _read_yaml(found)
+        config = replace(parse_config(data, str(found or _BUILT_IN)), path=found, trusted=trusted)
+        chain = chain or environment_value("HUBPLUG_CHAIN")
     if chain is not None:
         config = replace(config, chain=_named_chain(config, chain))
     if offline is None and "HUBPLUG_OFFLINE" in os.environ:
@@ -153,7 +171,7 @@ def parse_config(data: object, where: str) -> Config:
             raise ConfigError(f"{where}: unknown section {key!r}", hint=nearest(key, _SECTIONS))
         expected = _SECTIONS[key]
         if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
-            raise ConfigError(f"{where}: {key}: expected {_kind_name(expected)}, got {value!r}")
+            raise ConfigError(f"{where}: {key}: expected {_kind_name(expected)}, got {_shown(value)}")
     if sections.get("version", None) != VERSION:
         raise ConfigError(
             f"{where}: version: expected {VERSION}, got {sections.get('version')!r}",
@@ -174,7 +192,7 @@ def parse_config(data: object, where: str) -> Config:
         locked=sections.get("locked", False),
         limits=_mapping(sections.get("limits", {}), where, "limits"),
         validate={
-            _name(prefix, where, "validate"): _names(value, where, f"validate.{prefix}")
+            _prefix(prefix, where): _names(value, where, f"validate.{prefix}")
             for prefix, value in sections.get("validate", {}).items()
         },
     )
@@ -256,7 +274,10 @@ def _find(path: str | os.PathLike[str] | None) -> tuple[Path | None, bool]:
     for named, said in ((path, "the argument"), (os.environ.get("HUBPLUG_CONFIG"), "HUBPLUG_CONFIG")):
         if named:
             if not Path(named).is_file():
-                raise ConfigError(f"No configuration file {os.fspath(named)!r}, which {said} names")
+                raise ConfigError(
+                    f"No configuration file {os.fspath(named)!r}, which {said} names",
+                    hint="give the path of a hubplug.yaml, or leave it out",
+                )
             return Path(named), True
     try:
         if Path("hubplug.yaml").is_file():
@@ -293,7 +314,7 @@ def _plugin(name: str, value: object, where: str) -> PluginConfig:
 def _mapping(value: object, where: str, key_path: str) -> Mapping[str, Any]:
     prefix = f"{where}: {key_path}" if key_path else where
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{prefix}: expected a mapping, got {value!r}")
+        raise ConfigError(f"{prefix}: expected a mapping, got {_shown(value)}")
     for key in value:
         _name(key, where, key_path or "the top")
     return value
@@ -301,7 +322,7 @@ def _mapping(value: object, where: str, key_path: str) -> Mapping[str, Any]:
 
 def _names(value: object, where: str, key_path: str) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise ConfigError(f"{where}: {key_path}: expected a list of names, got {value!r}")
+        raise ConfigError(f"{where}: {key_path}: expected a list of names, got {_shown(value)}")
     names = tuple(_name(item, where, key_path) for item in value)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -315,9 +336,27 @@ def _names(value: object, where: str, key_path: str) -> tuple[str, ...]:
 def _name(value: object, where: str, key_path: str) -> str:
     if not isinstance(value, str) or not value:
         raise ConfigError(
-            f"{where}: {key_path}: {value!r} is no name", hint="quote it: YAML reads no, on and numbers as other values"
+            f"{where}: {key_path}: {_shown(value) if value else repr(value)} is no name",
+            hint="quote it: YAML reads no, on and numbers as other values",
         )
     return value
+
+
+def _prefix(value: object, where: str) -> str:
+    prefix = _name(value, where, "validate")
+    if not scheme_of(prefix) or find_url_error(prefix):
+        # Nothing would ever lie under it, and a module that has to be validated would not be.
+        raise ConfigError(
+            f"{where}: validate: {redact(prefix)!r} is no URL prefix",
+            hint="write it with its scheme: https://hub.example.com/team/",
+        )
+    return prefix
+
+
+def _shown(value: object) -> str:
+    """A value of the wrong kind: what it is, but not the content of anything that may hold a secret."""
+    kinds = {dict: "a mapping", list: "a list", str: "a string", type(None): "nothing"}
+    return kinds.get(type(value)) or repr(value)
 
 
 def _kind_name(kind: type | tuple[type, ...]) -> str:

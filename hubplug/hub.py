@@ -11,15 +11,15 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hubplug import staging
 from hubplug.chain import Answer, Chain
-from hubplug.config import Config, environment_fingerprint, load_config, parse_config
+from hubplug.config import Config, environment_fingerprint, load_config
 from hubplug.errors import (
     ConfigError,
-    DigestMismatch,
     ExportError,
     FormatError,
     HubplugError,
@@ -79,8 +79,6 @@ class Hub:
             ConfigError: Something in the configuration cannot be meant.
             PluginError: A plugin cannot be used.
         """
-        if isinstance(config, Mapping):
-            config = parse_config({"version": 1, **config}, "the given configuration")
         if isinstance(config, Config):
             if chain is not None or offline is not None:
                 raise ConfigError("A Config says the chain and whether it is offline: give it alone")
@@ -129,19 +127,7 @@ class Hub:
             TypeError: ``handle`` is no string.
             HubplugError: It could not be resolved, fetched, unpacked or kept; see ``hubplug.errors``.
         """
-        parsed = self._pins.apply(handle if isinstance(handle, Handle) else Handle.parse(handle))
-        source = self._source(parsed)
-        if source.in_place:
-            return LocalModule(Path(source.location), source.handle)
-        if not source.cacheable:
-            return self._bring_for_this_process(source)
-        answer = self._chain.ask("hubplug_cache", source)
-        if answer.member is None:
-            return self._bring_for_this_process(source, answer.declined)
-        self._refuse_network(answer, source)
-        module: LocalModule = answer.run(
-            lambda dest: self._produce(source, dest, answer.declined), expect=(LocalModule,)
-        )
+        module, _ = self._bring(handle, self._pins)
         return module
 
     def load_spec(self, handle: str | Handle) -> ModuleSpec:
@@ -152,9 +138,9 @@ class Hub:
             ValidationError: It lies under a prefix whose profiles it does not keep.
             HubplugError: As ``resolve``.
         """
-        module = self.resolve(handle)
+        module, source = self._bring(handle, self._pins)
         spec = self._read_format(module)
-        self._demand_profiles(module, spec)
+        self._demand_profiles(module, source, spec)
         return spec
 
     def validate(self, spec: ModuleSpec | str, profiles: Iterable[str]) -> list[Finding]:
@@ -195,6 +181,23 @@ class Hub:
             # Not Answer.run: what the session raises (an uninitialized variable, ...) is the caller's to see as it is.
             answer.value.run(dest)
 
+    def pin(self, handles: Iterable[str]) -> Pins:
+        """Fetches modules, and adds what they are now to the pins of the lock file; whatever it said of them before.
+
+        Returns:
+            The pins to be written.
+
+        Raises:
+            ConfigError: A handle is used in place, so that there is no record of its files.
+            HubplugError: As ``resolve``.
+        """
+        pins = self._pins
+        for handle in handles:
+            parsed = Handle.parse(handle)
+            module, _ = self._bring(parsed, pins.without(parsed))
+            pins = pins.with_module(module)
+        return pins
+
     def explain(self, handle: str) -> list[Answer]:
         """The way of a handle through the chain: who would do what, who declined and why. Nothing is fetched or written.
 
@@ -211,6 +214,28 @@ class Hub:
         answers.append(self._chain.ask("hubplug_auth", AuthRequest(source.location, source.handle)))
         return answers
 
+    def _bring(self, handle: str | Handle, pins: Pins) -> tuple[LocalModule, Source]:
+        parsed = pins.apply(handle if isinstance(handle, Handle) else Handle.parse(handle))
+        source = self._source(parsed)
+        if source.in_place:
+            module = LocalModule(Path(source.location), source.handle)
+        else:
+            module = self._local_copy(source, pins)
+        pins.demand(source.handle, module)
+        return module, source
+
+    def _local_copy(self, source: Source, pins: Pins) -> LocalModule:
+        if not source.cacheable:
+            return self._bring_for_this_process(source, pins)
+        answer = self._chain.ask("hubplug_cache", source)
+        if answer.member is None:
+            return self._bring_for_this_process(source, pins, answer.declined)
+        self._refuse_network(answer, source)
+        module: LocalModule = answer.run(
+            lambda dest: self._produce(source, dest, pins, answer.declined), expect=(LocalModule,)
+        )
+        return module
+
     def _source(self, handle: Handle, answers: list[Answer] | None = None) -> Source:
         """Asks ``hubplug_resolve`` until somebody names a source."""
         trail = [handle.text]
@@ -219,11 +244,12 @@ class Hub:
             if answers is not None:
                 answers.append(answer)
             if isinstance(answer.value, Source):
-                return answer.value
-            handle = answer.value
+                source = answer.value
+                return replace(source, handle=_on_the_trail(source.handle, handle))
+            handle = _on_the_trail(answer.value, handle)
             _refuse_loop(trail, handle.text)
 
-    def _produce(self, source: Source, dest: Path, declined: Sequence[tuple[str, str]] = ()) -> Provenance:
+    def _produce(self, source: Source, dest: Path, pins: Pins, declined: Sequence[tuple[str, str]]) -> Provenance:
         """Fills an empty directory with a source: fetch, unpack, check; what is there at the end is a module."""
         tree = TreeWriter(dest, self._limits)
         archive_sha256 = etag = None
@@ -235,11 +261,12 @@ class Hub:
         else:
             location = arrived
         files = tree.finish()
-        _check_pin(source.handle, archive_sha256)
-        self._pins.check(source.handle, files)
-        self._read_format(LocalModule(dest, source.handle))
+        provenance = Provenance(str(source.handle.original), source.key_sha256, location, archive_sha256, etag, files)
+        arrived_module = LocalModule(dest, source.handle, provenance)
+        pins.demand(source.handle, arrived_module)
+        self._read_format(arrived_module)
         _LOG.info("%s: brought from %s", source.handle.original, location)
-        return Provenance(str(source.handle.original), source.key_sha256, location, archive_sha256, etag, files)
+        return provenance
 
     def _fetch(self, source: Source, tree: TreeWriter, declined: Sequence[tuple[str, str]]) -> ArchiveStream | str:
         """An archive to be unpacked, or the location from which a whole tree was written."""
@@ -273,12 +300,14 @@ class Hub:
 
         return auth_for
 
-    def _bring_for_this_process(self, source: Source, declined: Sequence[tuple[str, str]] = ()) -> LocalModule:
+    def _bring_for_this_process(
+        self, source: Source, pins: Pins, declined: Sequence[tuple[str, str]] = ()
+    ) -> LocalModule:
         """A copy that no cache keeps: variables are read from it until the process ends."""
         dest = Path(tempfile.mkdtemp(prefix="hubplug-"))
         atexit.register(shutil.rmtree, dest, ignore_errors=True)
         try:
-            return LocalModule(dest, source.handle, self._produce(source, dest, declined))
+            return LocalModule(dest, source.handle, self._produce(source, dest, pins, declined))
         except BaseException:
             shutil.rmtree(dest, ignore_errors=True)
             raise
@@ -294,9 +323,9 @@ class Hub:
         spec: ModuleSpec = answer.value
         return spec
 
-    def _demand_profiles(self, module: LocalModule, spec: ModuleSpec) -> None:
-        seen: list[str] = []
-        handle: Handle | None = module.handle
+    def _demand_profiles(self, module: LocalModule, source: Source, spec: ModuleSpec) -> None:
+        seen = [source.location]
+        handle: Handle | None = source.handle
         while handle is not None:
             seen.append(handle.text)
             handle = handle.asked_before
@@ -311,7 +340,7 @@ class Hub:
         findings = [f for f in self.validate(spec, demanded) if f.level == "error"] if demanded else []
         if findings:
             raise ValidationError(
-                f"{module.handle.original} does not keep {', '.join(demanded)}, which {self.config.where} demands of it: "
+                f"{source.handle.original} does not keep {', '.join(demanded)}, which {self.config.where} demands of it: "
                 + "; ".join(f"{finding.rule}: {finding.message}" for finding in findings),
                 findings=findings,
                 hint="tell the publisher, or take the prefix out of the section validate",
@@ -373,6 +402,18 @@ _active: ContextVar[Hub | None] = ContextVar("hubplug_active_hub", default=None)
 _default = _DefaultHub()
 
 
+def _on_the_trail(answered: Handle, asked: Handle) -> Handle:
+    """The handle that a plugin answered, with the trail and the pin of the one that it was asked for.
+
+    A plugin that makes a handle of its own, without ``instead``, must not shake off a pin or a prefix by that.
+    """
+    if answered.original is asked.original and answered.sha256 == asked.sha256:
+        return answered
+    if answered == asked:
+        return asked
+    return replace(answered, asked_before=asked, sha256=asked.sha256 or answered.sha256)
+
+
 def _refuse_loop(trail: list[str], text: str) -> None:
     """Appends to the trail of texts that were named one after the other; a loop, or too many, is an error."""
     shown = " -> ".join(redact(step) for step in [*trail, text])
@@ -383,19 +424,13 @@ def _refuse_loop(trail: list[str], text: str) -> None:
     trail.append(text)
 
 
-def _check_pin(handle: Handle, archive_sha256: str | None) -> None:
-    if handle.sha256 is not None and archive_sha256 != handle.sha256:
-        got = archive_sha256 or "a tree of single files, which has no archive digest"
-        raise DigestMismatch(
-            f"{handle.original}: expected the archive with sha256 {handle.sha256}, got {got}; nothing was kept",
-            hint="ask the publisher which digest is right; if the new one is, change the pin",
-        )
-
-
 def _limits(config: Config) -> Limits:
     if error := find_option_error(Limits, config.limits):
         option, problem, hint = error
         raise ConfigError(f"{config.where}: limits.{option}: {problem}", hint=hint)
+    for option, value in config.limits.items():
+        if value <= 0:
+            raise ConfigError(f"{config.where}: limits.{option}: expected a number above 0, got {value}")
     return Limits(**config.limits)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from typing import Any
 
+from hubplug.chain import hooks_of_class
 from hubplug.config import DEFAULT
 from hubplug.errors import PluginError
 from hubplug.hub import Hub
-from hubplug.manager import installed_plugins, load_entry_point
+from hubplug.manager import installed_plugins, load_entry_point, origin_of_plugin
 from hubplug.options import options_schema
+from hubplug.redaction import without_secrets
 from hubplug.tree import Limits
-from hubplug.urls import redact, scheme_of
-
-_SECRET_WORDS = ("token", "password", "secret", "header", "key", "credential", "username")
+from hubplug.urls import redact
 
 
 def inventory(hub: Hub) -> list[dict[str, Any]]:
@@ -34,16 +35,8 @@ def inventory(hub: Hub) -> list[dict[str, Any]]:
             }
         )
     for name, offered in sorted(installed_plugins().items()):
-        for entry_point in offered:
-            if name in used:
-                continue
-            try:
-                load_entry_point(entry_point)
-                state = f"no: {hub.config.where} does not name it"
-            except PluginError as error:
-                state = f"no: {error.message}"
-            distribution = f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "?"
-            rows.append({"name": name, "distribution": distribution, "state": state, "hooks": []})
+        if name not in used:
+            rows.extend(_outside(hub, name, entry_point) for entry_point in offered)
     return rows
 
 
@@ -61,7 +54,7 @@ def effective_config(hub: Hub) -> str:
         "limits": dict(config.limits),
         "validate": {redact(prefix): list(profiles) for prefix, profiles in config.validate.items()},
         "plugins": {
-            name: {"use": plugin.use, "options": _without_secrets(plugin.options)}
+            name: {"use": plugin.use, "options": without_secrets(plugin.options)}
             for name, plugin in config.plugins.items()
         },
     }
@@ -96,13 +89,13 @@ def config_schema() -> dict[str, Any]:
                 "type": "object",
                 "properties": {
                     name: {
-                        "if": _uses_itself(name),
+                        "$ref": "#/$defs/plugin",
+                        "if": {"not": {"required": ["use"]}},
                         "then": {"properties": {"options": options}},
-                        "else": {"$ref": "#/$defs/plugin"},
                     }
                     for name, options in by_use
                 },
-                "additionalProperties": {"$ref": "#/$defs/plugin"},
+                "additionalProperties": {"$ref": "#/$defs/plugin", "required": ["use"]},
             },
         },
         "$defs": {
@@ -122,17 +115,12 @@ def config_schema() -> dict[str, Any]:
     }
 
 
-def _uses_itself(name: str) -> dict[str, Any]:
-    return {"properties": {"use": {"const": name}}}
-
-
-def _without_secrets(value: Any, key: str = "") -> Any:
-    if isinstance(value, dict):
-        return {name: _without_secrets(item, str(name).lower()) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_secrets(item, key) for item in value]
-    if not isinstance(value, str):
-        return value
-    if any(word in key for word in _SECRET_WORDS) and not key.endswith(("_env", "_file", "_command")):
-        return value if value.startswith("${") and value.endswith("}") else "***"
-    return redact(value) if scheme_of(value) else value
+def _outside(hub: Hub, name: str, entry_point: EntryPoint) -> dict[str, Any]:
+    hooks: list[str] = []
+    try:
+        kind = load_entry_point(entry_point)
+        hooks = hooks_of_class(kind)
+        state = f"no: {hub.config.where} does not name it"
+    except PluginError as error:
+        state = f"no: {error.message}"
+    return {"name": name, "distribution": origin_of_plugin(entry_point), "state": state, "hooks": hooks}

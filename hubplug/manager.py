@@ -17,6 +17,7 @@ from hubplug.config import EVERY_OTHER, Config, environment_switch, expand, has_
 from hubplug.config import environment_value as _environment_value
 from hubplug.errors import ConfigError, PluginError
 from hubplug.options import find_option_error, option_parameters
+from hubplug.redaction import scrub
 
 GROUP = "hubplug"
 COMMANDS_GROUP = "hubplug.commands"
@@ -43,9 +44,12 @@ def build_chain(config: Config, first: Sequence[object] = ()) -> Chain:
         settings = config.plugin(name)
         entry_point = _entry_point(config, name, settings.use, installed)
         kind = load_entry_point(entry_point)
+        _refuse_no_class(kind, entry_point)
         options = _effective_options(config, name, kind, settings.options, overlaid)
         _refuse_unreachable(config, name, kind, options, writable_seen)
-        members.append(Member(name, _construct(config, name, kind, options, entry_point), _origin(entry_point)))
+        plugin = _construct(config, name, kind, options, entry_point)
+        members.append(Member(name, plugin, origin_of_plugin(entry_point)))
+    _refuse_options_of_nobody(config, installed)
     return Chain(members)
 
 
@@ -69,7 +73,7 @@ def effective_names(config: Config, installed: Mapping[str, Sequence[EntryPoint]
         if _distribution_name(entry_point) != DISTRIBUTION and name not in used
     )
     others = list(dict.fromkeys(name for _, name in third_party))
-    if config.path is None and EVERY_OTHER not in config.chain:
+    if config.autoload and EVERY_OTHER not in config.chain:
         return list(config.chain) if environment_switch(_SWITCH_OFF) else [*others, *config.chain]
     names: list[str] = []
     for name in config.chain:
@@ -89,7 +93,7 @@ def load_entry_point(entry_point: EntryPoint) -> Any:
         missing = f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else None
         way_out = f"mend or uninstall the distribution, or set {_SWITCH_OFF}=1 and name the plugins in hubplug.yaml"
         raise PluginError(
-            f"The plugin {entry_point.name!r} ({entry_point.value}) of {_origin(entry_point)} cannot be imported: "
+            f"The plugin {entry_point.name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} cannot be imported: "
             f"{type(error).__name__}: {error}",
             hint=f"{missing}; or {way_out}" if missing else way_out,
         ) from error
@@ -119,7 +123,7 @@ def _entry_point(config: Config, name: str, use: str, installed: Mapping[str, Se
     if len(offered) > 1:
         raise PluginError(
             f"{config.where}: {key_path}: the plugin {use!r} is offered by "
-            + " and by ".join(_origin(entry_point) for entry_point in offered),
+            + " and by ".join(origin_of_plugin(entry_point) for entry_point in offered),
             hint="uninstall all but one of them",
         )
     return offered[0]
@@ -129,8 +133,6 @@ def _effective_options(
     config: Config, name: str, kind: Any, options: Mapping[str, Any], overlaid: set[tuple[type[Any], str]]
 ) -> dict[str, Any]:
     """Options from the file, with references expanded, under what the environment says."""
-    if not isinstance(kind, type):
-        raise PluginError(f"The plugin {name!r} is {kind!r}, and an entry point of the group {GROUP!r} names a class")
     _refuse_untrusted(config, name, kind, options)
     effective = dict(expand(options, f"{config.where}: plugins.{name}.options"))
     parameters, _ = option_parameters(kind)
@@ -141,7 +143,7 @@ def _effective_options(
             continue
         overlaid.add((kind, option))
         effective[option] = value
-    if error := find_option_error(kind, effective):
+    if error := find_option_error(kind, effective, options):
         option, problem, hint = error
         raise ConfigError(f"{config.where}: plugins.{name}.options.{option}: {problem}", hint=hint)
     return effective
@@ -176,15 +178,40 @@ def _refuse_unreachable(
         writable_seen.setdefault(kind, name)
 
 
+def _refuse_no_class(kind: Any, entry_point: EntryPoint) -> None:
+    if not isinstance(kind, type):
+        raise PluginError(
+            f"The plugin {entry_point.name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} is a "
+            f"{type(kind).__name__}, and an entry point of the group {GROUP!r} names a class",
+            hint="name the class in the entry point: module:Class",
+        )
+
+
+def _refuse_options_of_nobody(config: Config, installed: Mapping[str, Sequence[EntryPoint]]) -> None:
+    """A misspelt name in the section ``plugins`` would leave its credentials or rules out without a word."""
+    if config.chain in config.chains.values():
+        return  # the names of the chain that this one replaced are not known any more
+    named = {*config.chain, *(name for chain in config.chains.values() for name in chain)}
+    for name, settings in config.plugins.items():
+        if name not in named and settings.use not in installed:
+            raise ConfigError(
+                f"{config.where}: plugins.{name}: no chain names it, and no plugin {settings.use!r} is installed",
+                hint=nearest(name, sorted({*named, *installed} - {EVERY_OTHER})),
+            )
+
+
 def _construct(config: Config, name: str, kind: Any, options: Mapping[str, Any], entry_point: EntryPoint) -> object:
+    raw = config.plugin(name).options
     try:
         return kind(**options)
     except ConfigError as error:
-        raise ConfigError(f"{config.where}: plugins.{name}.options: {error.message}", hint=error.hint) from error
+        message = scrub(error.message, options, raw)
+        raise ConfigError(f"{config.where}: plugins.{name}.options: {message}", hint=error.hint) from error
     except Exception as error:
         raise PluginError(
-            f"The plugin {name!r} ({entry_point.value}) of {_origin(entry_point)} cannot be made from its options "
-            f"{sorted(options)}: {type(error).__name__}: {error}"
+            f"The plugin {name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} cannot be made from its options "
+            f"{sorted(options)}: {type(error).__name__}: {scrub(str(error), options, raw)}",
+            hint=f"look at plugins.{name}.options in {config.where}",
         ) from error
 
 
@@ -192,5 +219,6 @@ def _distribution_name(entry_point: EntryPoint) -> str:
     return entry_point.dist.name.lower() if entry_point.dist else ""
 
 
-def _origin(entry_point: EntryPoint) -> str:
+def origin_of_plugin(entry_point: EntryPoint) -> str:
+    """``name version`` of the distribution that offers a plugin."""
     return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "an unknown distribution"

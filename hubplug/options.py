@@ -9,13 +9,21 @@ from collections.abc import Collection, Mapping
 from typing import Any, Literal, Union
 
 from hubplug.config import nearest
+from hubplug.redaction import without_secrets
 
 _NAMES: Mapping[Any, str] = {str: "a string", bool: "true or false", int: "a whole number", float: "a number"}
 _JSON_TYPES: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
-def find_option_error(constructor: type[Any], options: Mapping[str, Any]) -> tuple[str, str, str | None] | None:
+def find_option_error(
+    constructor: type[Any], options: Mapping[str, Any], raw: Mapping[str, Any] | None = None
+) -> tuple[str, str, str | None] | None:
     """Checks options against a constructor's parameters and their annotations.
+
+    Args:
+        constructor: The class.
+        options: Name -> value, as it is passed.
+        raw: The values as they may be shown, with ``${...}`` unexpanded; None: the same.
 
     Returns:
         The option, what is wrong with it, and a hint; None when all fit.
@@ -25,7 +33,8 @@ def find_option_error(constructor: type[Any], options: Mapping[str, Any]) -> tup
         if name not in parameters:
             return name, "there is no such option", nearest(name, parameters)
         if name in hints and not _fits(value, hints[name]):
-            return name, f"expected {kind_in_words(hints[name])}, got {value!r}", None
+            shown = value if raw is None else raw.get(name, value)
+            return name, f"expected {kind_in_words(hints[name])}, got {_in_words(name, shown)}", None
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in options:
             return name, "this option is required", None
@@ -76,6 +85,14 @@ def kind_in_words(hint: Any) -> str:
     if _is_mapping(hint):
         return "a mapping"
     return "a value"
+
+
+def _in_words(name: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return repr(without_secrets(value, name))
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -56,18 +56,13 @@ class Pins:
         """Reads the lock file that belongs to a configuration.
 
         Raises:
-            ConfigError: It is damaged, or ``locked: true`` is set and it is not there.
+            ConfigError: It is damaged or cannot be read.
         """
         path = config.lock_path
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            if config.locked:
-                raise ConfigError(
-                    f"{config.where} sets locked: true, and there is no {path}",
-                    hint="write it with `hubplug lock HANDLE...`",
-                ) from None
-            return cls(path)
+            return cls(path, locked=config.locked)
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
         try:
@@ -92,16 +87,15 @@ class Pins:
         Raises:
             DigestMismatch: The handle names another digest than the lock file, or is not listed though ``locked``.
         """
-        if not self.present:
-            return handle
         pin = self.of(handle)
         if pin is None:
-            if handle.scheme:
-                if self.locked:
-                    raise DigestMismatch(
-                        f"{handle} is not listed in {self.path}, and the configuration says locked: true",
-                        hint=f"hubplug lock '{handle}'",
-                    )
+            if self.locked and handle.scheme:
+                missing = "is not listed in" if self.present else "is not pinned: there is no"
+                raise DigestMismatch(
+                    f"{handle} {missing} {self.path}, and the configuration says locked: true",
+                    hint=f"hubplug lock '{handle}'",
+                )
+            if self.present and handle.scheme:
                 _LOG.warning("%s is not listed in %s: its content is not checked", handle, self.path)
             return handle
         if handle.sha256 and pin.archive_sha256 and handle.sha256 != pin.archive_sha256:
@@ -111,21 +105,33 @@ class Pins:
             )
         return replace(handle, sha256=handle.sha256 or pin.archive_sha256)
 
-    def check(self, handle: Handle, files: Iterable[FileRecord]) -> None:
-        """Compares what arrived as single files with the pinned tree.
+    def demand(self, handle: Handle, module: LocalModule) -> None:
+        """Compares a module with what the handle, or the lock file, says of it; one that cannot be compared fails.
 
         Raises:
-            DigestMismatch: They differ.
+            DigestMismatch: They differ, or nothing is known of where the module's files came from.
         """
         pin = self.of(handle)
-        if pin is None or pin.archive_sha256 is not None:
+        provenance = module.provenance
+        if handle.sha256 is not None:
+            expected, got = f"the archive with sha256 {handle.sha256}", provenance and provenance.archive_sha256
+            fine = got == handle.sha256
+        elif pin is not None:
+            expected = f"the tree with sha256 {pin.tree_sha256}"
+            got = None if provenance is None else tree_digest(provenance.files)
+            fine = got == pin.tree_sha256
+        else:
             return
-        got = tree_digest(files)
-        if got != pin.tree_sha256:
+        if not fine:
             raise DigestMismatch(
-                f"{handle.original}: {self.path} pins the tree with sha256 {pin.tree_sha256}, got {got}",
-                hint=f"if the new content is right: hubplug lock '{handle.original}'",
+                f"{handle.original}: expected {expected}, got {got or 'files of which no digest is known'}; it is not used",
+                hint="ask the publisher which digest is right; if the new one is, change the pin (hubplug lock HANDLE)",
             )
+
+    def without(self, handle: Handle) -> Pins:
+        """These pins, but for that of one handle, which may then be anything."""
+        modules = {name: pin for name, pin in self.modules.items() if name != str(handle.original)}
+        return replace(self, modules=modules, present=False, locked=False)
 
     def with_module(self, module: LocalModule) -> Pins:
         """These pins and that of a module that was fetched.

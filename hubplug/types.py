@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from hubplug.errors import HandleError
-from hubplug.urls import redact, scheme_of
+from hubplug.urls import find_url_error, redact, scheme_of
 
 if TYPE_CHECKING:
     from hubplug.spec import ModuleSpec
@@ -45,7 +45,8 @@ class Handle:
 
         Raises:
             TypeError: ``text`` is no string.
-            HandleError: It is empty, has a NUL character, or its pin is not 64 hexadecimal digits.
+            HandleError: It is empty, has a NUL character (a URL: any control character, or a backslash in its host), or
+                its pin is not 64 hexadecimal digits.
         """
         if not isinstance(text, str):
             raise TypeError(f"A handle is a str (a URL or a path), got {type(text).__name__}: {text!r}")
@@ -65,6 +66,8 @@ class Handle:
                 f"{redact(text)!r} is no handle: it is empty or has a NUL character",
                 hint="give the URL of a module, or the path of a module directory or archive",
             )
+        if scheme_of(text) and (problem := find_url_error(text)):
+            raise HandleError(f"{redact(text)!r} is no handle: {problem}", hint="check how the URL was pasted together")
         return cls(text, digest)
 
     @property
@@ -78,9 +81,9 @@ class Handle:
         return self if self.asked_before is None else self.asked_before.original
 
     def instead(self, text: str, *, named_by_server: bool = False) -> Handle:
-        """The handle to ask for instead of this one; it keeps the pin and remembers where it came from."""
+        """The handle to ask for instead of this one; it remembers where it came from, and a pin of this one stays."""
         parsed = Handle.parse(text)
-        return Handle(parsed.text, parsed.sha256 or self.sha256, self, named_by_server)
+        return Handle(parsed.text, self.sha256 or parsed.sha256, self, named_by_server)
 
     def __str__(self) -> str:
         return redact(self.text)

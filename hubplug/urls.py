@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_QUERY_VALUE = re.compile(r"([?&][^\s=&?'\"]*=)[^\s&'\")]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -22,17 +25,35 @@ def redact(text: str) -> str:
     """
     scheme = scheme_of(text)
     if not scheme:
-        return text
+        return redact_all(text) if "://" in text else text
     rest = text[len(scheme) + 3 :].partition("#")[0]
     address, question, query = rest.partition("?")
     authority, slash, path = address.partition("/")
     authority = authority.rpartition("@")[2]
-    shown = f"{scheme}://{authority}{slash}{path}"
+    shown = f"{scheme}://{authority}{slash}{redact(path)}"
     if question and query:
         parts = [part.partition("=") for part in query.split("&")]
         names = [f"{name}=***" if equals else "***" for name, equals, _ in parts]
         shown += "?" + "&".join(names)
     return shown
+
+
+def redact_all(text: str) -> str:
+    """A text with every URL in it redacted, and every value of a query that stands alone ("url: /m?token=...")."""
+    return _QUERY_VALUE.sub(r"\1***", _URL_IN_TEXT.sub(lambda url: redact(url[0]), text))
+
+
+def find_url_error(url: str) -> str | None:
+    """What makes programs disagree on which host a URL names, or None.
+
+    Python's ``urllib.parse`` and ``urllib3`` read ``https://a\\@b/`` as two different hosts, and drop tabs and newlines
+    differently: a credential for one host would go to another.
+    """
+    if _CONTROL.search(url):
+        return "it has a control character"
+    if "\\" in re.split("[/?#]", url[len(scheme_of(url)) + 3 :], maxsplit=1)[0]:
+        return "its host has a backslash"
+    return None
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:
@@ -42,14 +63,29 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
 
 
 def under_prefix(url: str, prefix: str) -> bool:
-    """Whether ``url`` lies under ``prefix``, compared by component: ``https://h/team`` does not cover ``https://h/teams``."""
-    if not scheme_of(prefix) or not scheme_of(url):
+    """Whether ``url`` lies under ``prefix``, compared by component: ``https://h/team`` does not cover ``https://h/teams``.
+
+    Compared as a server understands them: without percent-encoding, and with ``.`` and ``..`` resolved.
+    """
+    if not scheme_of(prefix) or not scheme_of(url) or find_url_error(url) or find_url_error(prefix):
         return False
-    if origin_of(url) != origin_of(prefix):
+    try:
+        if origin_of(url) != origin_of(prefix):
+            return False
+        wanted, given = _components(prefix), _components(url)
+    except ValueError:  # no URL at all, as https://[
         return False
-    wanted = [part for part in urlsplit(prefix).path.split("/") if part]
-    given = [part for part in urlsplit(url).path.split("/") if part]
-    return ".." not in given and given[: len(wanted)] == wanted
+    return given[: len(wanted)] == wanted
+
+
+def _components(url: str) -> list[str]:
+    kept: list[str] = []
+    for part in unquote(urlsplit(url).path).split("/"):
+        if part == "..":
+            del kept[-1:]
+        elif part not in ("", "."):
+            kept.append(part)
+    return kept
 
 
 def _port_of(parts: SplitResult) -> int | None:
