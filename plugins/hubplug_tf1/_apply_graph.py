@@ -1,0 +1,268 @@
+"""One application of a signature: only what its outputs need, and update ops where the module is trainable.
+
+What is needed is found once per graph variant and signature (a template). A call renames a copy of that under its scope
+and imports it once; so a call costs what the subgraph costs, whatever the size of the module and of the graph around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from hubplug_tf1._colocation import ATTRIBUTE, PREFIX, Constraint, constraints_of, find_ambiguity
+from hubplug_tf1._errors import ColocationError
+from hubplug_tf1._private_tensorflow import import_beside_existing_ops
+from hubplug_tf1._renaming import prefixed_input, rename_context
+from hubplug_tf1._state_graph import CONTEXTS, add_meta_graph
+from hubplug_tf1._subgraph import needed_nodes, op_name, reachable_functions, tensor_name, with_whole_contexts
+
+if TYPE_CHECKING:
+    from hubplug_tf1._variant import Signature, Variant
+
+_KEYS = tf.compat.v1.GraphKeys
+
+
+@dataclass(frozen=True, eq=False)
+class ApplyTemplate:
+    """What one application imports; names as in the module.
+
+    Attributes:
+        graph_def: Nodes and functions, without colocation constraints.
+        imported: The names of the nodes.
+        inputs: For each node its inputs.
+        constraints: By position of a node what it is colocated with.
+        outputs_of: By name of an op of which outputs are replaced: its outputs, as far as they are in this graph.
+        contexts: Control-flow contexts, each with the key of its collection.
+        data: Tensors that the nodes need and that this call provides: fed ones and those of state ops.
+        controls: Ops replaced by this call that nodes have control edges from; each with an output of it.
+        updates: Elements for UPDATE_OPS.
+        assets: Elements for ASSET_FILEPATHS.
+        wanted: Tensors of the signature's outputs.
+    """
+
+    graph_def: Any
+    imported: frozenset[str]
+    inputs: tuple[tuple[str, ...], ...]
+    constraints: tuple[tuple[int, Constraint], ...]
+    outputs_of: Mapping[str, tuple[str, ...]]
+    contexts: tuple[tuple[str, Any], ...]
+    data: tuple[str, ...]
+    controls: tuple[tuple[str, str], ...]
+    updates: tuple[str, ...]
+    assets: tuple[str, ...]
+    wanted: tuple[str, ...]
+
+
+def make_apply_template(variant: Variant, signature: Signature, updates: bool, whole: bool) -> ApplyTemplate:
+    """Finds what an application of a signature needs.
+
+    Args:
+        variant: The graph variant.
+        signature: The signature; all its inputs will be fed.
+        updates: Whether update ops are wanted.
+        whole: Whether to import the whole graph variant, as tensorflow_hub does.
+    """
+    nodes = variant.nodes
+    fed = {tensor_name(name) for info in signature.inputs.values() for name in info.tensor_names}
+    replaced = set(variant.state_ops)
+    for op in {op_name(name) for name in fed}:
+        if all(f"{op}:{position}" in fed for position in range(variant.output_count(op))):
+            replaced.add(op)
+
+    def needed_by(roots: Iterable[str]) -> set[str]:
+        return needed_nodes(nodes, roots, cut_tensors=fed, cut_ops=replaced)
+
+    wanted = [tensor_name(name) for info in signature.outputs.values() for name in info.tensor_names]
+    assets = variant.elements(_KEYS.ASSET_FILEPATHS)
+    update_ops = _updates_for(variant, fed, needed_by, whole) if updates else []
+    contexts = {id(context): key for key in CONTEXTS for context in variant.contexts[key]}
+    roots = [*wanted, *assets, *update_ops, *(set(nodes) - variant.state_ops if whole else ())]
+    needed, kept_contexts = with_whole_contexts(
+        [context for key in CONTEXTS for context in variant.contexts[key]], roots, needed_by
+    )
+    if whole:
+        needed = set(nodes) - variant.state_ops
+
+    kept = [node for name, node in nodes.items() if name in needed]
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.versions.CopyFrom(variant.meta_graph.graph_def.versions)
+    graph_def.node.extend(kept)
+    for node in graph_def.node:
+        if ATTRIBUTE in node.attr:
+            del node.attr[ATTRIBUTE]
+    variant.copy_library(graph_def, reachable_functions(variant.functions, kept, variant.function_gradients))
+
+    def outputs_in_use(op: str) -> tuple[str, ...]:
+        outputs = (f"{op}:{position}" for position in range(variant.output_count(op)))
+        return tuple(name for name in outputs if op in needed or op in variant.state_ops or name in fed)
+
+    imported = [node.name for node in kept]
+    partly = {op_name(name) for name in fed} | variant.state_ops
+    constraints = constraints_of(nodes, imported, partly)
+    positions = {name: position for position, name in enumerate(imported)}
+    named = {name for constraint in constraints.values() for name in constraint.replaced}
+    edges = {element for node in kept for element in node.input}
+    provided = fed | {tensor_name(edge) for edge in edges if edge[0] != "^" and op_name(edge) in variant.state_ops}
+    return ApplyTemplate(
+        graph_def=graph_def,
+        imported=frozenset(imported),
+        inputs=tuple(tuple(node.input) for node in kept),
+        constraints=tuple((positions[name], constraint) for name, constraint in constraints.items()),
+        outputs_of={op: outputs_in_use(op) for op in named},
+        contexts=tuple((contexts[id(context)], context) for context in kept_contexts),
+        data=tuple(sorted({tensor_name(edge) for edge in edges if edge[0] != "^"} & provided)),
+        controls=tuple(sorted((edge[1:], f"{edge[1:]}:0") for edge in edges if edge[0] == "^" and edge[1:] not in needed)),
+        updates=tuple(update_ops),
+        assets=tuple(assets),
+        wanted=tuple(wanted),
+    )
+
+
+def _updates_for(
+    variant: Variant, fed: set[str], needed_by: Callable[[Iterable[str]], set[str]], whole: bool
+) -> list[str]:
+    """The update ops that a call can run: those that need no signature input it neither feeds nor computes."""
+    elements = variant.elements(_KEYS.UPDATE_OPS)
+    if whole:
+        return elements
+
+    def computed(op: str) -> bool:
+        return any(
+            edge[0] != "^" and tensor_name(edge) in fed for name in needed_by([op]) for edge in variant.nodes[name].input
+        )
+
+    unfed = {op_name(tensor) for tensor in variant.input_tensors - fed}
+    unfed = {op for op in unfed if not computed(op)}
+    return [element for element in elements if unfed.isdisjoint(needed_by([element]))]
+
+
+class Replacements:
+    """What stands in the current graph for tensors of the module that are not imported: fed ones, and its state.
+
+    In a function graph, what belongs to a graph around it is captured.
+    """
+
+    def __init__(self, fed: Mapping[str, tf.Tensor], state: Callable[[str], tf.Tensor | None], graph: tf.Graph) -> None:
+        """Starts from fed tensors by their names in the module, and a lookup of the tensors of state ops."""
+        self._fed = fed
+        self._state = state
+        self._graph = graph
+        self._captured: dict[str, tf.Tensor] = {}
+
+    def get(self, name: str) -> tf.Tensor | None:
+        """What stands for a tensor (``x:0``); None if that is imported."""
+        tensor = self._fed[name] if name in self._fed else self._state(name)
+        if tensor is None or tensor.graph is self._graph or not hasattr(self._graph, "capture"):
+            return tensor
+        if name not in self._captured:
+            self._captured[name] = _capture(self._graph, tensor)
+        return self._captured[name]
+
+    def __getitem__(self, name: str) -> tf.Tensor:
+        tensor = self.get(name)
+        if tensor is None:
+            raise KeyError(name)
+        return tensor
+
+    def groups(self, name: str) -> tuple[Sequence[bytes], str] | None:
+        """The colocation groups of what stands for a tensor, and why; None if the tensor is imported."""
+        tensor = self.get(name)
+        if tensor is None:
+            return None
+        # An argument of a function is no op of the graph that runs: nothing can be colocated with it.
+        groups = () if name in self._captured else tensor.op.colocation_groups()
+        return groups, f"input {name!r} is substituted by {tensor.name!r}"
+
+
+def _capture(graph: Any, tensor: tf.Tensor) -> tf.Tensor:
+    if tensor.dtype != tensor.dtype.base_dtype:
+        # References cannot be arguments of functions; what can be read of them can.
+        with tensor.graph.as_default(), tf.control_dependencies(None):
+            tensor = tf.identity(tensor)
+    return graph.capture(tensor)
+
+
+def import_application(template: ApplyTemplate, prefix: str, replacements: Replacements) -> dict[str, tf.Tensor]:
+    """Adds one application to the current graph.
+
+    Args:
+        template: What to add.
+        prefix: The reserved absolute name scope, with its ``/``.
+        replacements: What stands for the tensors that are not imported.
+
+    Returns:
+        By name in the module the tensors of the signature's outputs.
+
+    Raises:
+        ColocationError: A colocation constraint has no single meaning.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    graph_def = _renamed(template, prefix, replacements)
+    input_map = {prefix + name: replacements[name] for name in template.data}
+    input_map.update({f"^{prefix}{op}": replacements[output] for op, output in template.controls})
+
+    def outside(element: str) -> str:
+        tensor = replacements.get(tensor_name(element)) if ":" in element or element not in template.imported else None
+        if tensor is None:
+            return prefix + element
+        return tensor.name if ":" in element else tensor.op.name
+
+    if graph_def.node:
+        # The public importer where it can: it knows only constraints among the ops that it imports.
+        outward = any(constraint.replaced for _, constraint in template.constraints)
+        if outward:
+            import_beside_existing_ops(graph_def, input_map)
+        else:
+            tf.import_graph_def(graph_def, input_map=input_map, name="")
+    if template.contexts:
+        meta_graph = tf.compat.v1.MetaGraphDef()
+        for key, context in template.contexts:
+            copy = type(context)()
+            copy.CopyFrom(context)
+            rename_context(copy, prefix, template.imported, outside)
+            meta_graph.collection_def[key].bytes_list.value.append(copy.SerializeToString())
+        add_meta_graph(meta_graph, None)
+    for key, elements in ((_KEYS.UPDATE_OPS, template.updates), (_KEYS.ASSET_FILEPATHS, template.assets)):
+        for element in elements:
+            graph.add_to_collection(key, graph.as_graph_element(outside(element)))
+    return {name: graph.get_tensor_by_name(outside(name)) for name in template.wanted}
+
+
+def _renamed(template: ApplyTemplate, prefix: str, replacements: Replacements) -> Any:
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.CopyFrom(template.graph_def)
+    for node, inputs in zip(graph_def.node, template.inputs, strict=True):
+        node.name = prefix + node.name
+        if inputs:
+            node.input[:] = [prefixed_input(element, prefix) for element in inputs]
+    for position, constraint in template.constraints:
+        node = graph_def.node[position]
+        groups = [PREFIX + (prefix + name).encode() for name in constraint.imported]
+        for op in constraint.replaced:
+            groups.extend(_groups_for(template, op, node.name, prefix, replacements))
+        classes = [*constraint.others, *sorted(set(groups))]
+        if classes:
+            node.attr[ATTRIBUTE].list.s.extend(classes)
+    return graph_def
+
+
+def _groups_for(
+    template: ApplyTemplate, op: str, node: str, prefix: str, replacements: Replacements
+) -> list[bytes]:
+    own = PREFIX + (prefix + op).encode()
+
+    def groups_of(output: str) -> tuple[Sequence[bytes], str]:
+        return replacements.groups(output) or ([own], f"tensor {output!r} is not substituted by inputs")
+
+    groups, ambiguity = find_ambiguity(template.outputs_of[op], groups_of)
+    if ambiguity:
+        raise ColocationError(
+            f"Failed to rewrite colocation constraints: the module graph contains a node {node!r} that has a "
+            f"colocation constraint {own.decode()!r} with ambiguous rewriting {ambiguity}",
+            hint="feed these inputs from one op; or publish the module without tf.colocate_with(...) on an op of which "
+            "several outputs are inputs",
+        )
+    return groups

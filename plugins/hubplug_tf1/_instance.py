@@ -1,0 +1,141 @@
+"""A module in a graph: its state there, and the applications of its signatures over that state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from hubplug.errors import InputError
+from hubplug_tf1 import _checks, _feeding
+from hubplug_tf1._apply_graph import Replacements, import_application
+from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError
+from hubplug_tf1._state_graph import import_state
+from hubplug_tf1._subgraph import op_name
+from hubplug_tf1._variables import find_variable_map_error, make_variable_map
+from hubplug_tf1._variant import DEFAULT_SIGNATURE, Variant
+
+if TYPE_CHECKING:
+    from hubplug.spec import ModuleSpec
+
+
+def instantiate(
+    spec: ModuleSpec,
+    variant: Variant,
+    *,
+    name: str,
+    trainable: bool,
+    tags: frozenset[str],
+    checkpoint: str | None,
+    import_whole_graph: bool = False,
+) -> Instance:
+    """Adds a module's state to the current graph.
+
+    Args:
+        spec: The definition, for a later export.
+        variant: The graph variant, with absolute paths in its asset constants.
+        name: The variable scope, made unique.
+        trainable: Whether its variables are trained; update ops and regularization losses follow.
+        tags: Those of the variant.
+        checkpoint: The prefix of the checkpoint that variables start from, or None for their own initializers.
+        import_whole_graph: Whether each application imports all of the variant, as tensorflow_hub does.
+
+    Raises:
+        GraphError: Eager execution is on, or the name scope is taken.
+        MissingOpsError: This process lacks ops of the graph.
+        MissingCheckpointError: There is no such checkpoint.
+        CheckpointMismatch: The checkpoint does not fit the graph.
+        RuntimeError: A variable is partitioned along another axis than the first.
+    """
+    if tf.executing_eagerly():
+        raise GraphError(_checks.EAGER, hint=_checks.EAGER_HINT)
+    if missing := _checks.find_missing_ops(variant.meta_graph):
+        raise MissingOpsError(
+            f"The module needs ops that are not registered in this process: {', '.join(missing)}",
+            hint=_checks.missing_ops_hint(missing),
+        )
+    graph = tf.compat.v1.get_default_graph()
+    with tf.compat.v1.variable_scope(None, default_name=name, auxiliary_name_scope=False) as variable_scope:
+        scope = variable_scope.name
+    if error := _checks.find_scope_error(graph, scope):
+        raise GraphError(error[0], hint=error[1])
+    template = variant.state_template(trainable=trainable, checkpoint=checkpoint)
+    if problem := find_variable_map_error(template.variables):
+        raise GraphError(problem, hint="publish the module with variables partitioned along axis 0")
+    # Neither control dependencies nor control flow around may reach the state: it is run on its own.
+    with tf.control_dependencies(None):
+        variables = import_state(template, scope)
+    return Instance(
+        spec,
+        variant,
+        graph=graph,
+        scope=scope,
+        trainable=trainable,
+        tags=tags,
+        variable_map=make_variable_map(template.variables, variables),
+        import_whole_graph=import_whole_graph,
+    )
+
+
+class Instance:
+    """The state of one module in one graph; implements ``hubplug.spec.ModuleImpl``."""
+
+    def __init__(
+        self,
+        spec: ModuleSpec,
+        variant: Variant,
+        *,
+        graph: tf.Graph,
+        scope: str,
+        trainable: bool,
+        tags: frozenset[str],
+        variable_map: dict[str, Any],
+        import_whole_graph: bool,
+    ) -> None:
+        self._spec = spec
+        self._variant = variant
+        self._graph = graph
+        self._scope = scope
+        self._trainable = trainable
+        self._tags = tags
+        self._variable_map = variable_map
+        self._whole = import_whole_graph
+
+    @property
+    def variable_map(self) -> dict[str, Any]:
+        """Name in the module -> Variable, or list of Variables for a partitioned one; the same dict each time."""
+        return self._variable_map
+
+    def apply(self, inputs: Any, signature: str | None, as_dict: bool | None) -> Any:
+        """Adds one application of a signature to the current graph; see ``hubplug.Module.__call__``."""
+        graph = tf.compat.v1.get_default_graph()
+        if error := _checks.find_graph_error(self._graph, graph):
+            raise GraphError(
+                error, hint="the default graph is per thread; apply it inside `with graph.as_default():` of its own graph"
+            )
+        asked = self._variant.signature(signature or DEFAULT_SIGNATURE)
+        fed = _feeding.tensors_to_feed(asked.name, asked.inputs, inputs)
+        if not as_dict and (error := _feeding.find_default_output_error(asked.name, asked.outputs)):
+            raise InputError(error, hint="pass as_dict=True")
+        if error := _checks.find_foreign_input_error(graph, fed):
+            raise InputValueError(error, hint="make the inputs in the graph of the module")
+        template = self._variant.apply_template(asked.name, updates=self._trainable, whole=self._whole)
+        module_name = self._scope.rpartition("/")[2]
+        with tf.compat.v1.name_scope(f"{module_name}_apply_{asked.name.replace(':', '_')}") as prefix:
+            pass
+        tensors = import_application(template, prefix, Replacements(fed, self._state_tensor, graph))
+        outputs = _feeding.outputs_from(asked.outputs, tensors)
+        return outputs if as_dict else outputs[_feeding.OUTPUT]
+
+    def export(self, path: str, session: Any) -> None:
+        """Writes the module with the values that ``session`` holds; see ``hubplug.Module.export``."""
+        from hubplug.hub import current_hub
+        from hubplug.types import ExportRequest
+
+        request = ExportRequest(self._spec, path, session=session, variables=self._variable_map, tags=self._tags)
+        current_hub().export(request)
+
+    def _state_tensor(self, name: str) -> tf.Tensor | None:
+        if op_name(name) not in self._variant.state_ops:
+            return None
+        return self._graph.get_tensor_by_name(f"{self._scope}/{name}")

@@ -1,0 +1,72 @@
+"""Every private name of TensorFlow that this plugin uses, each with the reason why no public one does.
+
+What a new TensorFlow release can break without notice is here and nowhere else. The generated classes of protos that
+TensorFlow writes to disk (``tensorflow.core``) are stable as formats; most have no public alias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tensorflow.core.framework.op_def_pb2 import OpDef, OpList  # noqa: F401
+from tensorflow.core.framework.variable_pb2 import VariableDef  # noqa: F401
+from tensorflow.core.protobuf.control_flow_pb2 import CondContextDef, WhileContextDef  # noqa: F401
+from tensorflow.core.protobuf.meta_graph_pb2 import AssetFileDef  # noqa: F401
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: F401
+
+
+def registered_op_def(op_type: str) -> OpDef | None:
+    """The OpDef under which this process knows an op, or None.
+
+    Public TensorFlow shows an OpDef only on an ``Operation`` that exists already; whether a graph can be imported, and
+    which of its ops hold state, must be known before. The lookup goes through to the C++ registry, so ops of libraries
+    that were loaded a moment ago are found.
+    """
+    from tensorflow.python.framework import op_def_registry
+
+    definition: Any = op_def_registry.get(op_type)
+    return definition
+
+
+def encode_type_spec(type_spec: Any) -> Any:
+    """The TypeSpecProto of a TypeSpec.
+
+    Public TensorFlow writes it only as part of ``tf.compat.v1.saved_model.build_tensor_info``, which warns at every call
+    that it is deprecated.
+    """
+    from tensorflow.python.saved_model import nested_structure_coder
+
+    return nested_structure_coder.encode_structure(type_spec).type_spec_value
+
+
+def decode_type_spec(proto: Any) -> Any:
+    """The TypeSpec of a TypeSpecProto.
+
+    Public TensorFlow reads one only together with a graph that has the tensors.
+    """
+    from tensorflow.core.protobuf import struct_pb2
+    from tensorflow.python.saved_model import nested_structure_coder
+
+    return nested_structure_coder.decode_proto(struct_pb2.StructuredValue(type_spec_value=proto))
+
+
+def save_slice_spec(variable: Any) -> str:
+    """Which part of a partitioned variable this one is, in SaveV2's notation; empty for a variable that is not partitioned.
+
+    ``tf.Variable.SaveSliceInfo`` is public, the way from a variable to its own is not.
+    """
+    info = variable._get_save_slice_info()
+    return info.spec if info is not None else ""
+
+
+def import_beside_existing_ops(graph_def: Any, input_map: Mapping[str, Any]) -> None:
+    """Imports a GraphDef whose ops may be colocated with ops that the current graph has already.
+
+    ``tf.import_graph_def`` refuses a constraint on an op that is not in the GraphDef itself.
+    """
+    from tensorflow.python.framework import importer
+
+    importer._import_graph_def_internal(
+        graph_def, input_map=dict(input_map), validate_colocation_constraints=False, name=""
+    )

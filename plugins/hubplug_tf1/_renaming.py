@@ -1,0 +1,47 @@
+"""Puts a piece of a module's graph into the coordinates of the graph around it: pure functions on protos.
+
+Every op of the piece goes under a scope. What is not of the piece but stands in it by name (a fed tensor, a state op)
+keeps the name that it has outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from hubplug_tf1._subgraph import inner_context, op_name
+
+
+def prefixed_input(element: str, prefix: str) -> str:
+    """A NodeDef input under a scope (``prefix`` ends in ``/``, or is empty)."""
+    return "^" + prefix + element[1:] if element[0] == "^" else prefix + element
+
+
+def rename_context(context: Any, prefix: str, imported: Collection[str], renamed: Callable[[str], str]) -> None:
+    """Renames a CondContextDef or WhileContextDef in place, and those nested in it.
+
+    Args:
+        context: The proto.
+        prefix: The scope, with its ``/``.
+        imported: The ops of the piece, by their names in the module.
+        renamed: From the name of a tensor or op in the module to its name in the graph around.
+    """
+    context.context_name = prefix + context.context_name
+    for field in ("pred_name", "pivot_name", "pivot_for_pred_name", "pivot_for_body_name", "maximum_iterations_name"):
+        if getattr(context, field, ""):
+            setattr(context, field, renamed(getattr(context, field)))
+    for field in ("loop_exit_names", "loop_enter_names"):
+        if hasattr(context, field):
+            names = getattr(context, field)
+            names[:] = [renamed(name) for name in names]
+    values = context.values_def
+    external = dict(values.external_values)
+    # Restoring a context takes hold of every op that it has; a state op or a fed tensor is not its own.
+    values.values[:] = sorted(
+        renamed(name) for name in values.values if name in external or op_name(name) in imported
+    )
+    values.external_values.clear()
+    for outside, inside in external.items():
+        values.external_values[renamed(outside)] = renamed(inside)
+    for nested in context.nested_contexts:
+        rename_context(inner_context(nested), prefix, imported, renamed)

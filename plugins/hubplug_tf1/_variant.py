@@ -1,0 +1,198 @@
+"""One graph variant of a module, prepared once: what of it is state, and what each signature needs.
+
+Nothing here touches a TensorFlow graph. The MetaGraphDef is shared by everybody and never changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import tensorflow as tf
+
+from hubplug.errors import UnknownSignatureError
+from hubplug_tf1._apply_graph import ApplyTemplate, make_apply_template
+from hubplug_tf1._private_tensorflow import OpDef, OpList, registered_op_def
+from hubplug_tf1._state_graph import CONTEXTS, StateTemplate, make_state_template
+from hubplug_tf1._subgraph import tensor_name
+from hubplug_tf1._tensor_info import ParsedTensorInfo, parse_tensor_info_map
+
+DEFAULT_SIGNATURE = "default"
+
+_NO_COLLECTION = tf.compat.v1.MetaGraphDef().collection_def["none"]
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """The inputs and outputs of a signature by their keys."""
+
+    name: str
+    inputs: Mapping[str, ParsedTensorInfo]
+    outputs: Mapping[str, ParsedTensorInfo]
+
+
+class Variant:
+    """A MetaGraphDef, and what follows from it.
+
+    Safe to share between threads.
+    """
+
+    def __init__(self, meta_graph: Any) -> None:
+        """Keeps a MetaGraphDef, whose asset constants hold absolute paths; it is looked at when first needed."""
+        self.meta_graph = meta_graph
+        self._lock = threading.RLock()
+        self._apply_templates: dict[tuple[str, bool, bool], ApplyTemplate] = {}
+        self._state_templates: dict[tuple[bool, str | None], StateTemplate] = {}
+
+    def __getstate__(self) -> Any:
+        return self.meta_graph
+
+    def __setstate__(self, state: Any) -> None:
+        self.__init__(state)  # type: ignore[misc]
+
+    @cached_property
+    def signature_names(self) -> list[str]:
+        """The names of the signatures, sorted."""
+        return sorted(self.meta_graph.signature_def)
+
+    def signature(self, name: str) -> Signature:
+        """A signature.
+
+        Raises:
+            UnknownSignatureError: There is none of this name.
+        """
+        if name not in self.meta_graph.signature_def:
+            there = ", ".join(repr(each) for each in self.signature_names) or "none"
+            raise UnknownSignatureError(
+                f"Signature {name!r} is missing from meta graph. It has: {there}",
+                hint="give one of these as signature=",
+            )
+        definition = self.meta_graph.signature_def[name]
+        return Signature(name, parse_tensor_info_map(definition.inputs), parse_tensor_info_map(definition.outputs))
+
+    @cached_property
+    def nodes(self) -> dict[str, Any]:
+        """Private copies of the nodes by name, in the order of the graph, as this process can import them."""
+        graph_def = tf.compat.v1.GraphDef()
+        graph_def.node.MergeFrom(self.meta_graph.graph_def.node)
+        unknown = _attributes_to_drop(self.meta_graph.meta_info_def.stripped_op_list)
+        for node in graph_def.node:
+            _adapt_attributes(node, unknown.get(node.op, {}))
+        return {node.name: node for node in graph_def.node}
+
+    @cached_property
+    def functions(self) -> dict[str, Any]:
+        """The FunctionDefs of the library by name."""
+        return {function.signature.name: function for function in self.meta_graph.graph_def.library.function}
+
+    @cached_property
+    def function_gradients(self) -> dict[str, str]:
+        """Function name -> name of the function that is its gradient."""
+        return {each.function_name: each.gradient_func for each in self.meta_graph.graph_def.library.gradient}
+
+    @cached_property
+    def state_ops(self) -> frozenset[str]:
+        """Names of the state-holding ops: registered stateful ops without inputs."""
+        kinds: dict[str, bool] = {}
+        for node in self.nodes.values():
+            if node.op not in kinds:
+                kinds[node.op] = is_state_op(registered_op_def(node.op))
+        return frozenset(name for name, node in self.nodes.items() if kinds[node.op])
+
+    @cached_property
+    def input_tensors(self) -> frozenset[str]:
+        """The tensors that are inputs of any signature."""
+        return frozenset(
+            name
+            for signature in self.signature_names
+            for info in self.signature(signature).inputs.values()
+            for name in map(tensor_name, info.tensor_names)
+        )
+
+    def output_count(self, op: str) -> int:
+        """How many outputs an op has."""
+        node = self.nodes[op]
+        definition = registered_op_def(node.op)
+        if definition is None:
+            return len(self.functions[node.op].signature.output_arg) if node.op in self.functions else 1
+        count = 0
+        for argument in definition.output_arg:
+            if argument.number_attr:
+                count += node.attr[argument.number_attr].i
+            elif argument.type_list_attr:
+                count += len(node.attr[argument.type_list_attr].list.type)
+            else:
+                count += 1
+        return count
+
+    def collection(self, key: str) -> Any:
+        """A CollectionDef; an empty one where the variant does not have it."""
+        collections = self.meta_graph.collection_def
+        return collections[key] if key in collections else _NO_COLLECTION
+
+    def elements(self, key: str) -> list[str]:
+        """The names of the ops and tensors in a collection."""
+        return list(self.collection(key).node_list.value)
+
+    @cached_property
+    def contexts(self) -> dict[str, list[Any]]:
+        """The CondContextDefs and WhileContextDefs that are in no other one, by key of their collection."""
+        return {
+            key: [kind.FromString(value) for value in self.collection(key).bytes_list.value]
+            for key, kind in CONTEXTS.items()
+        }
+
+    def copy_library(self, graph_def: Any, functions: Collection[str]) -> None:
+        """Copies some functions, with what is registered for their gradients, into another GraphDef."""
+        library = self.meta_graph.graph_def.library
+        graph_def.library.function.extend(each for each in library.function if each.signature.name in functions)
+        graph_def.library.gradient.extend(each for each in library.gradient if each.function_name in functions)
+
+    def apply_template(self, signature: str, *, updates: bool, whole: bool) -> ApplyTemplate:
+        """What one application of a signature imports; made at the first call."""
+        key = (signature, updates, whole)
+        with self._lock:
+            if key not in self._apply_templates:
+                self._apply_templates[key] = make_apply_template(self, self.signature(signature), updates, whole)
+            return self._apply_templates[key]
+
+    def state_template(self, *, trainable: bool, checkpoint: str | None) -> StateTemplate:
+        """What making a module imports; made at the first call."""
+        key = (trainable, checkpoint)
+        with self._lock:
+            if key not in self._state_templates:
+                self._state_templates[key] = make_state_template(self, trainable=trainable, checkpoint=checkpoint)
+            return self._state_templates[key]
+
+
+def is_state_op(definition: OpDef | None) -> bool:
+    """Whether ops of this type hold state: stateful, without inputs, with something to refer to it by."""
+    return bool(definition and definition.is_stateful and not definition.input_arg and definition.output_arg)
+
+
+def _attributes_to_drop(producer: OpList) -> dict[str, dict[str, Any]]:
+    """By op type, the attributes that this process does not know, with the default that the producer gave them."""
+    found: dict[str, dict[str, Any]] = {}
+    for definition in producer.op:
+        known = registered_op_def(definition.name)
+        if known is None:
+            continue
+        names = {attribute.name for attribute in known.attr}
+        newer = {each.name: each.default_value for each in definition.attr if each.name not in names}
+        if newer:
+            found[definition.name] = newer
+    return found
+
+
+def _adapt_attributes(node: Any, unknown: Mapping[str, Any]) -> None:
+    # import_graph_def would do both at every call.
+    for name, default in unknown.items():
+        if name in node.attr and default.WhichOneof("value") and node.attr[name] == default:
+            del node.attr[name]
+    definition = registered_op_def(node.op)
+    for attribute in definition.attr if definition else ():
+        if attribute.HasField("default_value") and attribute.name not in node.attr:
+            node.attr[attribute.name].CopyFrom(attribute.default_value)
