@@ -194,19 +194,20 @@ def read_text(path: Path) -> str:
 def _settled(path: Path, look: Callable[[], Entry]) -> Entry:
     """Looks again where somebody replaced or removed the entry at that moment, which is no damage."""
     for _ in range(_TRIES):
-        before = _identity(path)
+        before = identity(path)
         try:
             entry = look()
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
                 raise
         else:
-            if entry.state in ("hit", "absent") or _identity(path) == before:
+            if entry.state in ("hit", "absent") or identity(path) == before:
                 return entry
     return look()
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Tells apart what lay at one place at different times; None where there is nothing."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:

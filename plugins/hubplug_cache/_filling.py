@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +20,7 @@ from pathlib import Path
 from hubplug.errors import CacheError, HubplugError
 from hubplug.types import LocalModule, Provenance, Source
 from hubplug_cache._directory import Root
-from hubplug_cache._entry import Entry, find_entry, find_fault, inspect, list_tree
+from hubplug_cache._entry import Entry, find_entry, find_fault, identity, list_tree
 from hubplug_cache._layout import NOTE, descriptor_of
 from hubplug_cache._locking import lock_or_result
 from hubplug_cache._manifest import MANIFEST_NAME, Manifest
@@ -140,11 +140,12 @@ def _put(staging: Path, path: Path, look: Callable[[], Entry]) -> Entry | None:
         The entry that somebody else had published meanwhile, or None if it is now ours.
     """
     for _ in range(_TRIES):
+        seen = identity(path)
         if (there := look()).state == "hit":
             delete(staging)
             return there
         if there.state != "absent":
-            _clear(path, there)
+            _clear(path, seen, keep=there.state == "unpinned")
         try:
             staging.rename(path)
         except OSError as error:
@@ -160,20 +161,17 @@ def _put(staging: Path, path: Path, look: Callable[[], Entry]) -> Entry | None:
     raise CacheError(f"Cannot publish {path}: others put something else there again and again")
 
 
-def _clear(path: Path, there: Entry) -> None:
-    """Makes room for a new entry where a damaged or outdated one is."""
+def _clear(path: Path, seen: tuple[int, int] | None, keep: bool) -> None:
+    """Makes room for a new entry where a damaged or an outdated one was seen; others may be reading one to ``keep``."""
     try:
         aside = set_aside(path)
     except FileNotFoundError:
         return
-    moved = inspect(aside)
-    if moved.state == "hit" and there.state == "damaged" and there.manifest != moved.manifest:
-        # Somebody else repaired it between our look and our rename.
-        try:
+    if identity(aside) != seen:
+        # Somebody else replaced it between our look and our rename. If that does not go back, ours takes its place.
+        with suppress(OSError):
             aside.rename(path)
-        except OSError:
-            return
-    elif there.state == "damaged":
+    elif not keep:
         # Before the new one is published: a process that dies here leaves a miss, and whoever fills that sweeps.
         delete(aside)
 
