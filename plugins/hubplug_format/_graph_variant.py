@@ -1,0 +1,207 @@
+"""A graph variant: what one MetaGraphDef says about itself, read as far as somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hubplug.types import SignatureInfo
+from hubplug_format._assets import ASSETS_COLLECTION, AssetInfo, read_assets
+from hubplug_format._schema import message_class, parse, shallow_class
+from hubplug_format._signatures import read_signatures
+from hubplug_format._variables import VARIABLE_COLLECTIONS, VariableInfo, read_variables
+
+ATTACHMENTS_COLLECTION = "hub_module_attachments"
+
+
+@dataclass(frozen=True)
+class CollectionInfo:
+    """A graph collection: how it is encoded (``node_list``, ``bytes_list``, ...; empty for none) and how many items it has."""
+
+    kind: str
+    size: int
+
+
+@dataclass(frozen=True)
+class SaverInfo:
+    """The names in a SaverDef: of the tensor that takes the path, of the save tensor, and of the restore op."""
+
+    filename_tensor_name: str
+    save_tensor_name: str
+    restore_op_name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A parsed GraphDef.
+
+    Attributes:
+        nodes: Its NodeDef messages.
+        functions: The FunctionDef messages of its library, in order.
+        gradients: Function name -> name of its gradient function.
+        registered_gradients: Gradient function -> the op type it is registered for.
+    """
+
+    nodes: Sequence[Any]
+    functions: Sequence[Any]
+    gradients: Mapping[str, str]
+    registered_gradients: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, data: bytes, what: str = "the graph") -> Graph:
+        """A graph from the encoding of a GraphDef.
+
+        Raises:
+            FormatError: It is damaged.
+        """
+        graph = parse(message_class("GraphDef"), data, what)
+        library = graph.library
+        return cls(
+            graph.node,
+            library.function,
+            {gradient.function_name: gradient.gradient_func for gradient in library.gradient},
+            {gradient.gradient_func: gradient.registered_op_type for gradient in library.registered_gradients},
+        )
+
+
+class GraphVariant:
+    """One MetaGraphDef. It pickles as its bytes.
+
+    Attributes:
+        meta_graph_bytes: The serialized MetaGraphDef, exactly as found.
+        where: What a person calls it, for errors.
+    """
+
+    def __init__(self, meta_graph_bytes: bytes, where: str = "the meta graph") -> None:
+        """Reads everything but the graphs.
+
+        Raises:
+            FormatError: The bytes are damaged.
+        """
+        self.meta_graph_bytes = meta_graph_bytes
+        self.where = where
+        self._message = parse(shallow_class("MetaGraphDef"), meta_graph_bytes, where)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.meta_graph_bytes, self.where)
+
+    def __repr__(self) -> str:
+        return f"<GraphVariant {sorted(self.tags)} of {self.where}>"
+
+    @cached_property
+    def tags(self) -> frozenset[str]:
+        """The tags that identify it; none for inference."""
+        return frozenset(self._message.meta_info_def.tags)
+
+    @cached_property
+    def signatures(self) -> Mapping[str, SignatureInfo]:
+        """Its signatures, sorted by name.
+
+        Raises:
+            FormatError: One of them is damaged.
+        """
+        return read_signatures(self._message)
+
+    @cached_property
+    def method_names(self) -> Mapping[str, str]:
+        """Signature -> its method name, which is empty in modules."""
+        return {name: self._message.signature_def[name].method_name for name in sorted(self._message.signature_def)}
+
+    @cached_property
+    def attachments(self) -> Mapping[str, bytes]:
+        """Key -> serialized message, of the collection ``hub_module_attachments``.
+
+        Raises:
+            FormatError: One of them is damaged.
+        """
+        found = {}
+        for data in self._bytes_list(ATTACHMENTS_COLLECTION):
+            message = parse(message_class("ModuleAttachment"), data, f"an attachment of {self.where}")
+            found[message.key] = message.value
+        return found
+
+    @cached_property
+    def collections(self) -> Mapping[str, CollectionInfo]:
+        """Its graph collections, sorted by name."""
+        return {name: self._describe(name) for name in sorted(self._message.collection_def)}
+
+    def collection(self, name: str) -> tuple[Any, ...]:
+        """The items of a collection: str, bytes, int or float; ``(type_url, value)`` for an ``any_list``; none if absent."""
+        if name not in self._message.collection_def:
+            return ()
+        collection = self._message.collection_def[name]
+        kind = collection.WhichOneof("kind")
+        if kind is None:
+            return ()
+        values = getattr(collection, kind).value
+        return tuple((item.type_url, item.value) for item in values) if kind == "any_list" else tuple(values)
+
+    @cached_property
+    def assets(self) -> tuple[AssetInfo, ...]:
+        """Its asset files, of the collection ``saved_model_assets`` and of the field ``asset_file_def``.
+
+        Raises:
+            FormatError: One of the entries is damaged.
+        """
+        kind = self.collections.get(ASSETS_COLLECTION)
+        packed = self.collection(ASSETS_COLLECTION) if kind and kind.kind == "any_list" else ()
+        return read_assets(packed, self._message.asset_file_def, self.where)
+
+    @cached_property
+    def variables(self) -> tuple[VariableInfo, ...]:
+        """The variables of all its variable collections, each once, in order.
+
+        Raises:
+            FormatError: One of the entries is damaged.
+        """
+        return read_variables({name: self._bytes_list(name) for name in VARIABLE_COLLECTIONS}, self.where)
+
+    @cached_property
+    def stripped_ops(self) -> tuple[str, ...]:
+        """The op types that the publisher says the graph uses; a scanner looks at the graph instead."""
+        return tuple(op.name for op in self._message.meta_info_def.stripped_op_list.op)
+
+    @property
+    def tensorflow_version(self) -> str:
+        """The release of TensorFlow that wrote it."""
+        return str(self._message.meta_info_def.tensorflow_version)
+
+    @cached_property
+    def saver(self) -> SaverInfo | None:
+        """The names of its saver; None in modules made by create_module_spec."""
+        if not self._message.HasField("saver_def"):
+            return None
+        saver = self._message.saver_def
+        return SaverInfo(saver.filename_tensor_name, saver.save_tensor_name, saver.restore_op_name)
+
+    @property
+    def has_object_graph(self) -> bool:
+        """Whether it was written by ``tf.saved_model.save``, as a TF2 SavedModel."""
+        return any(self._message.object_graph_def)
+
+    @cached_property
+    def graph_bytes(self) -> bytes:
+        """The serialized GraphDef."""
+        return b"".join(self._message.graph_def)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The graph, parsed when first asked for.
+
+        Raises:
+            FormatError: It is damaged.
+        """
+        return Graph.parse(self.graph_bytes, f"the graph of {self.where}")
+
+    def _bytes_list(self, name: str) -> tuple[bytes, ...]:
+        return self.collection(name) if self._describe(name).kind == "bytes_list" else ()
+
+    def _describe(self, name: str) -> CollectionInfo:
+        # Looking up a missing key of a protocol buffer map would add it.
+        if name not in self._message.collection_def:
+            return CollectionInfo("", 0)
+        collection = self._message.collection_def[name]
+        kind = collection.WhichOneof("kind")
+        return CollectionInfo(kind, len(getattr(collection, kind).value)) if kind else CollectionInfo("", 0)

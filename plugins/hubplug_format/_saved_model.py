@@ -1,0 +1,129 @@
+"""``saved_model.pb`` and ``saved_model.pbtxt``: the graph variants of a SavedModel, read without parsing their graphs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubplug.errors import FormatError, UnknownTagsError
+from hubplug.spec import variants_in_words
+from hubplug_format._files import PROTO_BYTES, names_in, read_capped
+from hubplug_format._graph_variant import GraphVariant
+from hubplug_format._schema import message_class, parse, pool_of_text, shallow_class
+
+SAVED_MODEL_FILE = "saved_model.pb"
+SAVED_MODEL_TEXT_FILE = "saved_model.pbtxt"
+# Written for models over 2 GB: the message in pieces.
+SAVED_MODEL_CHUNKED_FILE = "saved_model.cpb"
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModelFile:
+    """A SavedModel message.
+
+    Attributes:
+        path: The file it was read from.
+        schema_version: 1 in all that TensorFlow writes, 0 in modules.
+        variants: Tags -> graph variant, in the order of the file.
+    """
+
+    path: Path
+    schema_version: int
+    variants: Mapping[frozenset[str], GraphVariant]
+
+    @classmethod
+    def read(cls, directory: str | os.PathLike[str], max_bytes: int = PROTO_BYTES) -> SavedModelFile:
+        """Reads ``saved_model.pb`` of a directory, or ``saved_model.pbtxt`` where there is no other.
+
+        Args:
+            directory: The module's directory.
+            max_bytes: A larger file is refused.
+
+        Raises:
+            FormatError: There is neither, or it is damaged or too large.
+        """
+        directory = Path(directory)
+        for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE):
+            if os.path.lexists(directory / name):
+                return cls.read_file(directory / name, max_bytes)
+        if os.path.lexists(directory / SAVED_MODEL_CHUNKED_FILE):
+            raise FormatError(
+                f"{directory / SAVED_MODEL_CHUNKED_FILE} is a SavedModel in pieces, which hubplug does not read",
+                hint=f"load it with tf.saved_model.load and save it again as {SAVED_MODEL_FILE}",
+            )
+        raise FormatError(
+            f"There is no SavedModel in {directory}: it holds {names_in(directory)}, but no {SAVED_MODEL_FILE}",
+            hint="give the directory that holds saved_model.pb, or fetch the module again",
+        )
+
+    @classmethod
+    def read_file(cls, path: str | os.PathLike[str], max_bytes: int = PROTO_BYTES) -> SavedModelFile:
+        """Reads a SavedModel message; one whose file name ends in ``.pbtxt`` is in text format.
+
+        What the schema does not know is lost from the text format: the object graph of a TF2 SavedModel and debug
+        information.
+
+        Raises:
+            FormatError: As ``read``.
+        """
+        path = Path(path)
+        data = read_capped(path, max_bytes)
+        if path.suffix == ".pbtxt":
+            data = _from_text(data, path)
+        return cls.from_bytes(data, path)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: str | os.PathLike[str] = SAVED_MODEL_FILE) -> SavedModelFile:
+        """A SavedModel from its encoding; ``path`` is what errors call it.
+
+        Raises:
+            FormatError: It is damaged, has no meta graph, or two with the same tags.
+        """
+        message = parse(shallow_class("SavedModel"), data, str(path))
+        if not message.meta_graphs:
+            raise FormatError(
+                f"{path} holds no meta graph in its {len(data)} bytes", hint="fetch or export the module again"
+            )
+        variants: dict[frozenset[str], GraphVariant] = {}
+        for index, meta_graph in enumerate(message.meta_graphs):
+            variant = GraphVariant(meta_graph, f"meta graph {index} of {path}")
+            if variant.tags in variants:
+                raise FormatError(
+                    f"{path} has two graph variants with the same tags {sorted(variant.tags)}",
+                    hint="export the module again with different tags for each variant",
+                )
+            variants[variant.tags] = variant
+        return cls(Path(path), message.saved_model_schema_version, variants)
+
+    def variant(self, tags: Collection[str] | None = None) -> GraphVariant:
+        """The graph variant with exactly these tags; None stands for none.
+
+        Raises:
+            UnknownTagsError: There is no such graph variant.
+        """
+        asked = frozenset(tags or ())
+        if asked not in self.variants:
+            raise UnknownTagsError(
+                f"No such graph variant: tags={sorted(asked)}; graph variants here: "
+                f"{variants_in_words(list(self.variants))}",
+                hint="give the tags of one of them",
+            )
+        return self.variants[asked]
+
+
+def _from_text(text: bytes, path: Path) -> bytes:
+    from google.protobuf import text_format
+
+    message = message_class("SavedModel")()
+    try:
+        text_format.Parse(text, message, allow_unknown_field=True, descriptor_pool=pool_of_text())
+    except (text_format.ParseError, UnicodeDecodeError, ValueError, RecursionError, TypeError, KeyError) as error:
+        first = (str(error).splitlines() or [""])[0][:200]
+        raise FormatError(
+            f"{path} is damaged: it is not a SavedModel in text format ({first})",
+            hint="fetch or export the module again",
+        ) from error
+    data: bytes = message.SerializeToString()
+    return data

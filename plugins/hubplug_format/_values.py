@@ -1,0 +1,105 @@
+"""Values of a tensor, given as Python numbers, strings, nested lists or a numpy array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from hubplug_format._dtypes import dtype_number
+from hubplug_format._tensor_bytes import encode_numbers, encode_strings
+
+
+@dataclass(frozen=True)
+class Values:
+    """A tensor's dtype, shape and values in row-major order; strings are bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    items: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, value: Any, dtype: str | None = None) -> Values:
+        """Takes a number, bool, string, nested list of one of them, or a numpy array.
+
+        Args:
+            value: The values. Lists must be rectangular.
+            dtype: None takes it from the values: float32 for float, int32 for int, bool, string.
+
+        Raises:
+            ValueError: The lists are ragged, or the values are of different kinds.
+        """
+        if isinstance(value, Values):
+            return value
+        if hasattr(value, "tolist") and hasattr(value, "dtype"):
+            name = str(value.dtype)
+            dtype = dtype or (name if name == "bool" or (name[-1].isdigit() and name[0] in "fiu") else None)
+            value = value.tolist()
+        shape = _shape_of(value)
+        items = tuple(item.encode() if isinstance(item, str) else item for item in _flat(value, len(shape)))
+        if len(items) != prod(shape):
+            raise ValueError(f"Lists of different lengths: {len(items)} values do not make a shape of {list(shape)}")
+        dtype = dtype or _dtype_of(items)
+        dtype_number(dtype)
+        return cls(dtype, shape, items)
+
+    def zeros(self) -> Values:
+        """Values of the same dtype and shape that are all zero or empty."""
+        zero: Any = {"string": b"", "bool": False}.get(self.dtype, 0)
+        return Values(self.dtype, self.shape, (zero,) * len(self.items))
+
+    def encoded(self) -> tuple[bytes, int | None]:
+        """As they lie in the data file of a checkpoint, and the checksum where it is not that of these bytes.
+
+        Raises:
+            ValueError: A value does not fit the dtype.
+        """
+        if self.dtype == "string":
+            return encode_strings(self.items)
+        return encode_numbers(self.dtype, self.items), None
+
+    def put(self, tensor: Any) -> None:
+        """Writes them into a TensorProto message."""
+        tensor.dtype = dtype_number(self.dtype)
+        tensor.tensor_shape.SetInParent()
+        for size in self.shape:
+            tensor.tensor_shape.dim.add(size=size)
+        if self.dtype == "string":
+            tensor.string_val.extend(self.items)
+        else:
+            tensor.tensor_content = encode_numbers(self.dtype, self.items)
+
+
+def _shape_of(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, (list, tuple)):
+        return ()
+    return (len(value), *(_shape_of(value[0]) if value else ()))
+
+
+def _flat(value: Any, rank: int) -> Iterator[Any]:
+    if rank == 0:
+        if isinstance(value, (list, tuple)):
+            raise ValueError("Lists of different depths do not make a tensor")
+        yield value
+        return
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("Lists of different depths do not make a tensor")
+    lengths = {len(item) if isinstance(item, (list, tuple)) else -1 for item in value}
+    if len(lengths) > 1:
+        raise ValueError(f"Lists of different lengths do not make a tensor: {sorted(lengths)}")
+    for item in value:
+        yield from _flat(item, rank - 1)
+
+
+def _dtype_of(items: Sequence[Any]) -> str:
+    kinds = {type(item) for item in items}
+    if kinds <= {bytes} and kinds:
+        return "string"
+    if kinds == {bool}:
+        return "bool"
+    if kinds == {int}:
+        return "int32"
+    if kinds <= {int, float}:
+        return "float32"
+    raise ValueError(f"Values of these types do not make a tensor: {sorted(kind.__name__ for kind in kinds)}")
