@@ -6,7 +6,7 @@ import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://(?:(?![A-Za-z][A-Za-z0-9+.-]{0,30}://)\S)*")
 _QUERY_VALUE = re.compile(r"([?&][^\s=&?'\"]*=)[^\s&'\")]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -28,9 +28,11 @@ def redact(text: str) -> str:
         return redact_all(text) if "://" in text else text
     rest = text[len(scheme) + 3 :].partition("#")[0]
     address, question, query = rest.partition("?")
-    authority, slash, path = address.partition("/")
-    authority = authority.rpartition("@")[2]
-    shown = f"{scheme}://{authority}{slash}{redact(path)}"
+    if "://" in address:  # a URL within a URL, as proxies and lists have them
+        shown = redact_all(f"{scheme}://{address}")
+    else:
+        authority, slash, path = address.partition("/")
+        shown = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
     if question and query:
         parts = [part.partition("=") for part in query.split("&")]
         names = [f"{name}=***" if equals else "***" for name, equals, _ in parts]
