@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -44,10 +45,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Tree:
-    """The files of a directory: their sizes by relative path, and what in it is neither file nor directory."""
+    """What is below a directory.
+
+    Attributes:
+        files: Sizes in bytes by relative path.
+        odd: What is neither file nor directory, by relative path.
+        changed: When something of it changed last (``st_ctime_ns``).
+    """
 
     files: dict[str, int]
     odd: dict[str, str]
+    changed: int = 0
 
 
 def find_entry(path: Path, source: Source, trusted_owners: frozenset[int] | None = None) -> Entry:
@@ -144,7 +152,9 @@ def list_tree(root: Path) -> Tree:
     Raises:
         OSError: The system could not read a directory.
     """
-    tree = Tree({}, {})
+    files: dict[str, int] = {}
+    odd: dict[str, str] = {}
+    changed = os.lstat(root).st_ctime_ns
     pending = [("", os.fspath(root))]
     while pending:
         prefix, directory = pending.pop()
@@ -153,13 +163,14 @@ def list_tree(root: Path) -> Tree:
         for member in members:
             name = prefix + member.name
             mode = (status := member.stat(follow_symlinks=False)).st_mode
+            changed = max(changed, status.st_ctime_ns)
             if stat.S_ISREG(mode):
-                tree.files[name] = status.st_size
+                files[name] = status.st_size
             elif stat.S_ISDIR(mode):
                 pending.append((name + "/", member.path))
             else:
-                tree.odd[name] = _kind(mode)
-    return tree
+                odd[name] = _kind(mode)
+    return Tree(files, odd, changed)
 
 
 def read_manifest(path: Path) -> bytes:
@@ -219,11 +230,17 @@ def _without_manifest(path: Path, tree: Tree) -> Entry:
     for name, kind in tree.odd.items():
         if not _is_hidden(name):
             return Entry(path, "damaged", f"{name} is {kind}")
+    fault = _structural_fault(path, tree.changed)
+    return Entry(path, "damaged", fault) if fault else Entry(path, "hit")
+
+
+@lru_cache(maxsize=256)
+def _structural_fault(path: Path, changed: int) -> str:
+    """What a module's directory lacks; computed again when something in it has changed."""
     # Parses protocol buffers, so only for entries that need it.
     from hubplug_format import check_complete
 
-    faults = check_complete(path)
-    return Entry(path, "damaged", "; ".join(faults)) if faults else Entry(path, "hit")
+    return "; ".join(check_complete(path))
 
 
 def _refuse_other_descriptor(path: Path, source: Source) -> None:
