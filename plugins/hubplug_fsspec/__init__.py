@@ -1,0 +1,107 @@
+"""Modules on object stores and distributed file systems: ``gs://``, ``s3://``, ``hdfs://`` and others, through fsspec.
+
+Decides which schemes are taken (an allow-list, and a narrower one for handles that a server named) and hands the
+bringing to private modules, the only ones that import fsspec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from hubplug.errors import ConfigError
+from hubplug.hookspecs import hookimpl
+from hubplug.tree import TreeWriter
+from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
+from hubplug.urls import scheme_of
+
+# What other plugins own, what reads the machine itself, and what hides another location inside the handle.
+_NEVER = frozenset({
+    "http", "https", "file", "local", "ftp", "data", "root", "reference", "dask", "dir", "zip", "tar", "libarchive",
+    "cached", "blockcache", "filecache", "simplecache", "generic", "async_wrapper", "asyncwrapper", "asynclocal",
+})  # fmt: skip
+_IN_THIS_PROCESS = "memory"
+
+
+class Fsspec:
+    """Takes handles of object stores and distributed file systems, archives as well as directory trees.
+
+    The package of the protocol (gcsfs, s3fs, adlfs, ...) is imported when something is brought.
+    """
+
+    environment: ClassVar[Mapping[str, str]] = {"progress": "TFHUB_DOWNLOAD_PROGRESS"}
+    trusted_options: ClassVar[Sequence[str]] = ("storage_options",)
+
+    def __init__(
+        self,
+        schemes: Sequence[str] = (
+            "gs", "gcs", "s3", "s3a", "hdfs", "webhdfs", "abfs", "abfss", "az", "oss", "oci", "memory",
+        ),
+        server_schemes: Sequence[str] = ("gs",),
+        storage_options: Mapping[str, Mapping[str, Any]] = {},
+        parallel: int = 8,
+        progress: bool | str = False,
+    ) -> None:  # fmt: skip
+        """Checks the options.
+
+        Args:
+            schemes: Those that are taken when a user or a plugin asks for them.
+            server_schemes: Those of them that are also taken when a server named the handle.
+            storage_options: By scheme, what fsspec's file system of that scheme is made with (``token``,
+                ``endpoint_url``, ``anon``, ...). Never shown in a message.
+            parallel: Files of a directory tree that are copied at the same time.
+            progress: Whether a progress bar is drawn even where nobody seems to watch; any text but the
+                empty one means yes.
+
+        Raises:
+            ConfigError: A scheme is not for this plugin, or ``parallel`` is less than 1.
+        """
+        self._schemes = tuple(scheme.lower() for scheme in schemes)
+        self._server_schemes = tuple(scheme.lower() for scheme in server_schemes)
+        self._storage_options = {scheme.lower(): dict(options) for scheme, options in storage_options.items()}
+        self._parallel = parallel
+        self._progress = bool(progress)
+        for option, given in (("schemes", self._schemes), ("server_schemes", self._server_schemes)):
+            if refused := _NEVER.intersection(given):
+                raise ConfigError(
+                    f"{option}: {min(refused)!r} is never fetched through fsspec",
+                    hint="the plugins file and http take local paths and web addresses",
+                )
+        for option, given in (("server_schemes", self._server_schemes), ("storage_options", tuple(storage_options))):
+            if strays := {scheme.lower() for scheme in given}.difference(self._schemes):
+                raise ConfigError(f"{option}: {min(strays)!r} is not among the schemes {', '.join(self._schemes)}")
+        if parallel < 1:
+            raise ConfigError(f"parallel: at least 1 file is copied at a time, got {parallel}")
+
+    def __repr__(self) -> str:
+        return f"Fsspec(schemes={list(self._schemes)})"
+
+    @hookimpl
+    def hubplug_resolve(self, handle: Handle) -> Source | Declined | None:
+        scheme = handle.scheme.lower()
+        if declined := self._find_refusal(scheme, handle):
+            return declined
+        location = f"{scheme}{handle.text[len(scheme) :]}"
+        return Source(handle, location, cacheable=scheme != _IN_THIS_PROCESS)
+
+    @hookimpl
+    def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream | Handle | None] | Declined | None:
+        scheme = scheme_of(source.location).lower()
+        if declined := self._find_refusal(scheme, source.handle):
+            return declined
+
+        def run(tree: TreeWriter, auth_for: Callable[..., Any]) -> ArchiveStream | None:
+            from hubplug_fsspec._fetching import fetch
+
+            return fetch(source, self._storage_options.get(scheme, {}), tree, self._parallel, self._progress)
+
+        return Plan(f"copy {source} with fsspec", run, network=scheme != _IN_THIS_PROCESS)
+
+    def _find_refusal(self, scheme: str, handle: Handle) -> Declined | None:
+        if not scheme or scheme in _NEVER:
+            return Declined("takes object stores and distributed file systems only")
+        if scheme not in self._schemes:
+            return Declined(f"{scheme}:// is not among its schemes {', '.join(self._schemes)}")
+        if handle.named_by_server and scheme not in self._server_schemes:
+            return Declined(f"a server named {scheme}://, and its server_schemes are {', '.join(self._server_schemes)}")
+        return None
