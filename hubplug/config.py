@@ -149,7 +149,7 @@ def load_config(
         chain = chain or environment_value("HUBPLUG_CHAIN")
     if chain is not None:
         config = replace(config, chain=_named_chain(config, chain))
-    if offline is None and "HUBPLUG_OFFLINE" in os.environ:
+    if offline is None and environment_value("HUBPLUG_OFFLINE"):
         offline = environment_switch("HUBPLUG_OFFLINE")
     return replace(
         config,
