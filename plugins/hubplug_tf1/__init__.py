@@ -1,0 +1,98 @@
+"""The plugin ``tf1``: modules in TF1 Hub format, read, written, defined and put into graphs.
+
+``Tf1Format`` is the plugin. The names that programs use (``create_module_spec``, ...) are imported on first use, since
+they need TensorFlow.
+"""
+
+from __future__ import annotations
+
+import stat
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hubplug.hookspecs import hookimpl
+from hubplug.spec import ModuleSpec
+from hubplug.types import ExportRequest, LocalModule, Plan
+
+if TYPE_CHECKING:
+    from hubplug_tf1._authoring import add_signature as add_signature
+    from hubplug_tf1._authoring import attach_message as attach_message
+    from hubplug_tf1._authoring import create_module_spec as create_module_spec
+    from hubplug_tf1._estimator import LatestModuleExporter as LatestModuleExporter
+    from hubplug_tf1._estimator import register_module_for_export as register_module_for_export
+    from hubplug_tf1._eval_function import eval_function_for_module as eval_function_for_module
+    from hubplug_tf1._feature_columns import image_embedding_column as image_embedding_column
+    from hubplug_tf1._feature_columns import sparse_text_embedding_column as sparse_text_embedding_column
+    from hubplug_tf1._feature_columns import text_embedding_column as text_embedding_column
+    from hubplug_tf1._from_saved_model import (
+        create_module_spec_from_saved_model as create_module_spec_from_saved_model,
+    )
+    from hubplug_tf1._image_info import ImageModuleInfo as ImageModuleInfo
+    from hubplug_tf1._image_info import attach_image_module_info as attach_image_module_info
+    from hubplug_tf1._image_info import get_expected_image_size as get_expected_image_size
+    from hubplug_tf1._image_info import get_num_image_channels as get_num_image_channels
+
+_MARKER = "tfhub_module.pb"
+
+_HOMES = {
+    "ImageModuleInfo": "_image_info",
+    "LatestModuleExporter": "_estimator",
+    "add_signature": "_authoring",
+    "attach_image_module_info": "_image_info",
+    "attach_message": "_authoring",
+    "create_module_spec": "_authoring",
+    "create_module_spec_from_saved_model": "_from_saved_model",
+    "eval_function_for_module": "_eval_function",
+    "get_expected_image_size": "_image_info",
+    "get_num_image_channels": "_image_info",
+    "image_embedding_column": "_feature_columns",
+    "register_module_for_export": "_estimator",
+    "sparse_text_embedding_column": "_feature_columns",
+    "text_embedding_column": "_feature_columns",
+}
+
+
+class Tf1Format:
+    """Reads and writes modules in TF1 Hub format."""
+
+    @hookimpl
+    def hubplug_load_format(self, module: LocalModule) -> ModuleSpec | None:
+        """Reads a directory that has ``tfhub_module.pb``, but for the values of its variables.
+
+        Raises:
+            FormatError: It is damaged, or of a format that hubplug does not know.
+        """
+        try:
+            marked = stat.S_ISREG((module.path / _MARKER).stat().st_mode)
+        except OSError:
+            marked = False
+        if not marked:
+            return None
+        from hubplug_tf1._spec import GraphSpec
+
+        return GraphSpec.load(module.path)
+
+    @hookimpl
+    def hubplug_export(self, request: ExportRequest) -> Plan[None] | None:
+        """Writes the definitions that this plugin reads or makes.
+
+        Raises:
+            ExportExistsError: The directory that is to hold the module holds something.
+        """
+        from hubplug_tf1._spec import GraphSpec
+
+        if not isinstance(request.spec, GraphSpec):
+            return None
+        from hubplug_tf1._export import plan_export
+
+        return plan_export(request.spec, request)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,170 @@
+"""Writes the values of a module's variables as a V2 checkpoint, from a session or from another checkpoint.
+
+The user's graph stays as it is: values are fetched in batches of some tens of MiB and each batch is saved by a graph of
+its own, so that a finalized graph can be exported and no second copy of all the variables is ever in memory. One batch
+gives one data file; several are merged, and stay a data file each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from hubplug_tf1._errors import CheckpointMismatch
+from hubplug_tf1._private_tensorflow import save_slice_spec
+from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, find_mismatch
+
+VARIABLES_DIRECTORY = "variables"
+
+# Strings have no fixed size; one of them counts as this many bytes.
+_STRING_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the checkpoint, or one slice of it.
+
+    Attributes:
+        name: Its name there; all slices of a partitioned variable have the same.
+        slice_spec: The slice in SaveV2's notation; empty for all of it.
+        size: Bytes.
+        source: What its value is read from.
+    """
+
+    name: str
+    slice_spec: str
+    size: int
+    source: Any
+
+
+def save_from_session(directory: Path, variable_map: Mapping[str, Any], session: Any) -> None:
+    """Writes ``variables/`` of a module with the values that a session holds.
+
+    Args:
+        directory: The module's directory.
+        variable_map: Name in the module -> Variable, or list of the Variables of a partitioned one.
+        session: A ``tf.compat.v1.Session`` over their graph, which may be finalized.
+
+    Raises:
+        tf.errors.FailedPreconditionError: A variable is not initialized.
+    """
+    tensors = []
+    for name, found in variable_map.items():
+        for variable in found if isinstance(found, list) else [found]:
+            tensors.append(Tensor(name, save_slice_spec(variable), _size(variable.dtype, variable.shape), variable))
+    _save(directory, tensors, session.run)
+
+
+def save_from_checkpoint(
+    directory: Path,
+    variables: Iterable[StoredVariable],
+    checkpoint: str,
+    name_transform_fn: Callable[[str], str] | None,
+) -> None:
+    """Writes ``variables/`` of a module with the values of another checkpoint.
+
+    Args:
+        directory: The module's directory.
+        variables: Those of the graph variant.
+        checkpoint: The prefix of a checkpoint, or a directory of checkpoints of which the latest is taken.
+        name_transform_fn: Name in the module -> name in the checkpoint; None: equal.
+
+    Raises:
+        tf.errors.NotFoundError: There is no such checkpoint.
+        CheckpointMismatch: It lacks a variable, or has it in another shape or dtype.
+    """
+    variables = list(variables)
+    reader = tf.train.load_checkpoint(checkpoint)
+    names = {v.key: name_transform_fn(v.key) if name_transform_fn else v.key for v in variables}
+    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    for variable in variables:
+        if problem := find_mismatch(variable, shapes, dtypes, names[variable.key]):
+            raise CheckpointMismatch(
+                f"{problem} (checkpoint {checkpoint!r})",
+                hint="give the checkpoint of a training run of this module; name_transform_fn maps the module's names "
+                "to those in it",
+            )
+
+    def read(batch: Sequence[StoredVariable]) -> list[Any]:
+        whole = {key: reader.get_tensor(names[key]) for key in dict.fromkeys(variable.key for variable in batch)}
+        return [whole[variable.key][_extent(variable)] for variable in batch]
+
+    _save(directory, [Tensor(v.key, v.slice_spec, v.size, v) for v in variables], read)
+
+
+def _save(directory: Path, tensors: Iterable[Tensor], read: Callable[[list[Any]], Sequence[Any]]) -> None:
+    target = directory / VARIABLES_DIRECTORY
+    target.mkdir()
+    prefix = target / VARIABLES_DIRECTORY
+    batches = list(_batches(sorted(tensors, key=lambda tensor: tensor.name), BATCH_BYTES))
+    if not batches:
+        return
+    if len(batches) == 1:
+        _save_batch(prefix, batches[0], read([tensor.source for tensor in batches[0]]))
+        return
+    parts = [target / f"part-{number:05d}" / VARIABLES_DIRECTORY for number in range(len(batches))]
+    for part, batch in zip(parts, batches, strict=True):
+        part.parent.mkdir()
+        _save_batch(part, batch, read([tensor.source for tensor in batch]))
+    with _scratch() as session:
+        session.run(
+            tf.raw_ops.MergeV2Checkpoints(
+                checkpoint_prefixes=[str(part) for part in parts], destination_prefix=str(prefix), delete_old_dirs=True
+            )
+        )
+
+
+def _batches(tensors: Iterable[Tensor], limit: int) -> Iterator[list[Tensor]]:
+    batch: list[Tensor] = []
+    size = 0
+    for tensor in tensors:
+        if batch and size + tensor.size > limit:
+            yield batch
+            batch, size = [], 0
+        batch.append(tensor)
+        size += tensor.size
+    if batch:
+        yield batch
+
+
+def _save_batch(prefix: Path, batch: Sequence[Tensor], values: Sequence[Any]) -> None:
+    arrays = [np.asarray(value) for value in values]
+    with _scratch() as session:
+        fed = [tf.compat.v1.placeholder(_dtype_of(array), array.shape) for array in arrays]
+        save = tf.raw_ops.SaveV2(
+            prefix=str(prefix),
+            tensor_names=[tensor.name for tensor in batch],
+            shape_and_slices=[tensor.slice_spec for tensor in batch],
+            tensors=fed,
+        )
+        session.run(save, dict(zip(fed, arrays, strict=True)))
+
+
+@contextmanager
+def _scratch() -> Iterator[Any]:
+    """A session over a new default graph, without GPUs."""
+    config = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
+    with tf.Graph().as_default(), tf.device("/device:CPU:0"), tf.compat.v1.Session(config=config) as session:
+        yield session
+
+
+def _dtype_of(array: Any) -> tf.DType:
+    return tf.string if array.dtype.kind in "OSU" else tf.as_dtype(array.dtype)
+
+
+def _size(dtype: tf.DType, shape: tf.TensorShape) -> int:
+    count = math.prod(length or 1 for length in shape.as_list()) if shape.rank is not None else 1
+    return count * (_STRING_BYTES if dtype.base_dtype == tf.string else dtype.size)
+
+
+def _extent(variable: StoredVariable) -> tuple[slice, ...]:
+    if variable.offset is None or variable.shape is None:
+        return ()
+    return tuple(slice(start, start + length) for start, length in zip(variable.offset, variable.shape, strict=True))

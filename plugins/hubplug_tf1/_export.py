@@ -1,0 +1,78 @@
+"""Writes a module directory in TF1 Hub format; ``tfhub_module.pb``, which makes it one, comes last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from hubplug.errors import UnknownTagsError
+from hubplug.types import ExportRequest, Plan
+from hubplug.urls import scheme_of
+from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE
+from hubplug_tf1._assets import AssetFiles, put_paths
+from hubplug_tf1._checkpoint import save_from_checkpoint, save_from_session
+from hubplug_tf1._errors import ExportExistsError
+from hubplug_tf1._private_tensorflow import VariableDef
+from hubplug_tf1._saved_model import meta_graph_of, write_saved_model
+from hubplug_tf1._spec import GraphSpec
+from hubplug_tf1._variables import StoredVariable
+
+
+def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
+    """The plan that writes a module, after a look at what can be refused at once.
+
+    Raises:
+        ExportExistsError: The directory that is to hold it holds something.
+        ValueError: The values come from a checkpoint, and the module has no graph variant without tags.
+        TypeError: ``request.session`` is no plain session.
+    """
+    path = os.fsdecode(request.path)
+    if not scheme_of(path) and os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
+        raise ExportExistsError(
+            f"{path} exists already; nothing was written", hint="choose another directory, or remove that one"
+        )
+    if request.checkpoint_path is not None and frozenset() not in spec.get_tags():
+        raise UnknownTagsError(
+            "No such graph variant: tags=None. A module is exported from a checkpoint by its graph variant without tags, "
+            f"and there are only {[sorted(tags) for tags in spec.get_tags()]}",
+            hint="make a Module with tags=..., restore the checkpoint into its variables, and call its export()",
+        )
+    if request.checkpoint_path is None and not isinstance(
+        request.session, (tf.compat.v1.Session, tf.compat.v1.InteractiveSession)
+    ):
+        raise TypeError(
+            f"Module.export takes a tf.compat.v1.Session, got {type(request.session).__name__}; "
+            "of a MonitoredSession give the one that its raw_session() returns, of others the one that they wrap"
+        )
+    return Plan(f"write {path} in TF1 Hub format", lambda dest: _write(spec, request, dest))
+
+
+def _write(spec: GraphSpec, request: ExportRequest, dest: Path) -> None:
+    files = AssetFiles()
+    meta_graphs = [meta_graph_of(variant) for variant in spec.variants()]
+    for variant, meta_graph in zip(spec.variants(), meta_graphs, strict=True):
+        if spec.directory is not None:
+            put_paths(meta_graph, variant.assets, spec.directory)
+        files.take(meta_graph)
+    files.copy_to(dest)
+    if request.checkpoint_path is None:
+        save_from_session(dest, request.variables or {}, request.session)
+    else:
+        inference = meta_graphs[spec.get_tags().index(frozenset())]
+        variables = _variables_of(inference)
+        save_from_checkpoint(dest, variables, os.fspath(request.checkpoint_path), request.name_transform_fn)
+    write_saved_model(dest, meta_graphs)
+    (dest / MODULE_DEF_FILE).write_bytes(MODULE_DEF_BYTES)
+
+
+def _variables_of(meta_graph: Any) -> Iterator[StoredVariable]:
+    key = tf.compat.v1.GraphKeys.GLOBAL_VARIABLES
+    if key not in meta_graph.collection_def:
+        return
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    for definition in meta_graph.collection_def[key].bytes_list.value:
+        yield StoredVariable.parse(VariableDef.FromString(definition), nodes)

@@ -1,0 +1,142 @@
+"""``GraphSpec``: the definition of a module in TF1 Hub format, from disk or from ``create_module_spec``.
+
+What it says of itself (tags, signatures, attachments) is read without TensorFlow; a graph is parsed when somebody
+instantiates it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hubplug.errors import FormatError, UnknownTagsError
+from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words
+from hubplug.types import SignatureInfo
+from hubplug_format import GraphVariant, SavedModelFile, read_module_def
+from hubplug_tf1._asset_names import check_filenames
+from hubplug_tf1._collections import find_collections_error
+
+if TYPE_CHECKING:
+    from hubplug_tf1._variant import Variant
+
+_LOG = logging.getLogger(__name__)
+_TRAIN = frozenset({"train"})
+
+
+class GraphSpec(ModuleSpec):
+    """The graph variants of a module, and the directory that has its variables and assets.
+
+    Pickles and copies; may be used in any number of graphs and threads. Two specs are equal only if they are the same.
+
+    Attributes:
+        directory: Where ``variables/`` and ``assets/`` are; None for a module that was made in this process.
+    """
+
+    def __init__(self, variants: Iterable[GraphVariant], directory: Path | None = None) -> None:
+        """Checks the graph variants.
+
+        Raises:
+            FormatError: A variant has a collection that no module may have, or an asset file outside ``assets/``.
+        """
+        self.directory = directory
+        self._variants = {variant.tags: variant for variant in variants}
+        for variant in self._variants.values():
+            kept = (name for name, about in variant.collections.items() if about.size)
+            if error := find_collections_error(kept):
+                raise FormatError(
+                    f"{error} of {variant.where}",
+                    hint="make it a module with create_module_spec_from_saved_model(path, drop_collections=[...])",
+                )
+            check_filenames(variant.assets, variant.where)
+        self._prepared: dict[frozenset[str], Variant] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, directory: Path) -> GraphSpec:
+        """Reads a module's directory, but for the values of its variables.
+
+        Raises:
+            FormatError: It is damaged, or of a format that hubplug does not know.
+        """
+        read_module_def(directory)
+        return cls(SavedModelFile.read_file(directory / "saved_model.pb").variants.values(), directory)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (list(self._variants.values()), self.directory)
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The prefix of the checkpoint with the variables' values; None where their own initializers give them."""
+        return None if self.directory is None else os.path.join(self.directory, "variables", "variables")
+
+    def get_tags(self) -> list[frozenset[str]]:
+        return list(self._variants)
+
+    def variant(self, tags: Collection[str] | None = None) -> GraphVariant:
+        """The graph variant with exactly these tags.
+
+        Raises:
+            UnknownTagsError: There is none.
+        """
+        asked = frozenset(tags or ())
+        if asked not in self._variants:
+            raise UnknownTagsError(
+                f"No such graph variant: tags={sorted(asked) if tags is not None else None}. "
+                f"Graph variants here: {variants_in_words(list(self._variants))}",
+                hint="give the tags of one of them",
+            )
+        return self._variants[asked]
+
+    def variants(self) -> list[GraphVariant]:
+        """All graph variants, in the order of the file."""
+        return list(self._variants.values())
+
+    def signatures(self, tags: Collection[str] | None = None) -> Mapping[str, SignatureInfo]:
+        return self.variant(tags).signatures
+
+    def get_input_info_dict(self, signature: str | None = None, tags: Collection[str] | None = None) -> dict[str, Any]:
+        return dict(self._prepare(tags).signature("default" if signature is None else signature).inputs)
+
+    def get_output_info_dict(self, signature: str | None = None, tags: Collection[str] | None = None) -> dict[str, Any]:
+        return dict(self._prepare(tags).signature("default" if signature is None else signature).outputs)
+
+    def attached_bytes(self, key: str, tags: Collection[str] | None = None) -> bytes | None:
+        return self.variant(tags).attachments.get(key)
+
+    def instantiate(self, name: str, trainable: bool, tags: frozenset[str]) -> ModuleImpl:
+        from hubplug_tf1 import _instance
+
+        variant = self._prepare(tags)
+        if trainable and not tags and _TRAIN in self._variants:
+            _LOG.warning(
+                "This module has a graph variant for training, and the one for inference is being made trainable: "
+                'give tags={"train"} to train it as its publisher meant'
+            )
+        return _instance.instantiate(
+            self,
+            variant,
+            name=name,
+            trainable=trainable,
+            tags=tags,
+            checkpoint=self.checkpoint,
+            import_whole_graph=False,
+        )
+
+    def _prepare(self, tags: Collection[str] | None) -> Variant:
+        """The graph variant as the graph side uses it, parsed once."""
+        found = self.variant(tags)
+        with self._lock:
+            if found.tags not in self._prepared:
+                from hubplug_tf1._assets import put_paths
+                from hubplug_tf1._saved_model import meta_graph_of
+                from hubplug_tf1._variant import Variant
+
+                meta_graph = meta_graph_of(found)
+                if self.directory is not None:
+                    put_paths(meta_graph, found.assets, self.directory)
+                self._prepared[found.tags] = Variant(meta_graph)
+            return self._prepared[found.tags]
