@@ -129,26 +129,36 @@ def check_checkpoint(checkpoint: str, variables: Iterable[StoredVariable]) -> No
         ) from error
     shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     for variable in variables:
-        if problem := _find_mismatch(variable, shapes, dtypes):
+        if problem := find_mismatch(variable, shapes, dtypes):
             raise CheckpointMismatch(
                 f"{problem} (checkpoint {checkpoint!r})",
                 hint="the module's graph and its variables/ do not belong together; export the module again",
             )
 
 
-def _find_mismatch(variable: StoredVariable, shapes: Mapping[str, Any], dtypes: Mapping[str, Any]) -> str | None:
-    key = variable.key
-    if key not in shapes:
-        return f"Tensor {key} is not found in the checkpoint, though the graph has a variable of that name"
-    if variable.full_shape is not None and list(variable.full_shape) != list(shapes[key]):
+def find_mismatch(
+    variable: StoredVariable, shapes: Mapping[str, Any], dtypes: Mapping[str, Any], stored_as: str | None = None
+) -> str | None:
+    """Says how a variable and the shapes and dtypes of a checkpoint by name disagree; None if they fit.
+
+    Args:
+        variable: The variable.
+        shapes: Name in the checkpoint -> shape.
+        dtypes: Name in the checkpoint -> dtype.
+        stored_as: Its name in the checkpoint; None: its key.
+    """
+    key, stored = variable.key, variable.key if stored_as is None else stored_as
+    if stored not in shapes:
+        return f"Tensor {stored} is not found in the checkpoint, though the graph has a variable {key}"
+    if variable.full_shape is not None and list(variable.full_shape) != list(shapes[stored]):
         return (
-            f"Shape of variable {key} ({list(variable.full_shape)}) doesn't match with shape of tensor {key} "
-            f"({list(shapes[key])}) in the checkpoint"
+            f"Shape of variable {key} ({list(variable.full_shape)}) doesn't match with shape of tensor {stored} "
+            f"({list(shapes[stored])}) in the checkpoint"
         )
-    if variable.dtype != tf.as_dtype(dtypes[key]):
+    if variable.dtype != tf.as_dtype(dtypes[stored]):
         return (
-            f"Dtype of variable {key} ({variable.dtype.name}) doesn't match with dtype of tensor {key} "
-            f"({tf.as_dtype(dtypes[key]).name}) in the checkpoint"
+            f"Dtype of variable {key} ({variable.dtype.name}) doesn't match with dtype of tensor {stored} "
+            f"({tf.as_dtype(dtypes[stored]).name}) in the checkpoint"
         )
     return None
 
