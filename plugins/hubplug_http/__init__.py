@@ -15,7 +15,6 @@ from hubplug.errors import ConfigError, HandleError
 from hubplug.hookspecs import hookimpl
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import redact
-
 from hubplug_http._options import check_prefix, read_servers
 from hubplug_http._urls import (
     Rewrite,

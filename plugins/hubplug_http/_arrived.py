@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from hubplug.errors import AccessError, ArchiveError, FetchError, HubplugError, MissingError
-
 from hubplug_http._secrets import scrubbed
 
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")

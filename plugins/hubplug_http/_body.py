@@ -12,10 +12,10 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from hubplug.errors import FetchError, HubplugError, IncompleteDownload, SourceChanged
-from hubplug.progress import Progress
 from urllib3.exceptions import HTTPError
 
+from hubplug.errors import FetchError, HubplugError, IncompleteDownload, SourceChanged
+from hubplug.progress import Progress
 from hubplug_http._failures import Failure, describe_exception
 from hubplug_http._options import ServerOptions
 

@@ -11,7 +11,6 @@ from hubplug.errors import FetchError, HubplugError
 from hubplug.progress import progress
 from hubplug.types import ArchiveStream, Handle, Source
 from hubplug.urls import redact
-
 from hubplug_http._arrived import PEEKED, Arrival, find_body_error, find_status_error
 from hubplug_http._body import Body
 from hubplug_http._failures import Failure, proxy_wants_credentials
@@ -57,7 +56,8 @@ class Download:
             ArchiveError: What was sent is no archive.
         """
         try:
-            return self._first_answer(self._archive_at)
+            archive: ArchiveStream = self._first_answer(self._archive_at)
+            return archive
         except BaseException:
             self._sender.close()
             raise

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import requests
-from hubplug.errors import AccessError, FetchError, HandleError, HubplugError
-from hubplug.urls import redact
 from urllib3 import exceptions as urllib3
 
+from hubplug.errors import AccessError, FetchError, HandleError, HubplugError
+from hubplug.urls import redact
 from hubplug_http._certificate import issuer_of
 from hubplug_http._options import ServerOptions
 from hubplug_http._urls import host_of

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
-from hubplug.urls import origin_of, redact
-
+from hubplug.urls import origin_of, redact, scheme_of
 from hubplug_http._failures import Failure, refused
 from hubplug_http._options import Servers
 from hubplug_http._request import Answer, Sender
@@ -93,7 +92,8 @@ def redirect_target(url: str, location: str) -> str | Failure:
     # http.client decodes headers as latin-1, and servers send UTF-8.
     text = location.encode("latin-1", "replace").decode("utf-8", "replace").strip()
     try:
-        target = urljoin(url, text)
+        # urljoin takes an absolute URL without a host for a relative one.
+        target = text if scheme_of(text) else urljoin(url, text)
     except ValueError:
         target = text
     if not is_http(target):

@@ -11,7 +11,6 @@ from typing import Any
 
 from hubplug.errors import ConfigError
 from hubplug.urls import redact
-
 from hubplug_http._urls import covering, find_url_error, is_http
 
 _POSITIVE = ("connect_timeout", "read_timeout", "min_rate_window")

@@ -16,7 +16,6 @@ from ipaddress import ip_address
 from typing import Any
 
 import requests
-from hubplug.urls import origin_of
 from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 from requests.utils import get_environ_proxies, select_proxy
@@ -24,6 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from hubplug.urls import origin_of
 from hubplug_http._failures import Failure, PrivateAddress, describe_exception, refused
 from hubplug_http._options import ServerOptions
 from hubplug_http._secrets import redact_record, secrets_of
@@ -119,7 +119,7 @@ class Sender:
         prepared.prepare_cookies(origin.cookies)
         rule = None
         if auth is not None:
-            prepared.prepare_auth(auth)  # type: ignore[arg-type]
+            prepared.prepare_auth(auth)
             rule = str(getattr(auth, "hubplug_rule", type(auth).__name__))
             if origin_of(str(prepared.url)) != origin_of(url):
                 return refused(f"What signs requests to {host_of(url)} has turned this one to another host", url)
@@ -129,7 +129,7 @@ class Sender:
         proxy = host_of(proxy_url if "://" in proxy_url else f"http://{proxy_url}") if proxy_url else None
         if url.startswith("https:") and not options.verify:
             self._warn_unverified(host_of(url))
-        settings = {
+        settings: dict[str, Any] = {
             "stream": True,
             "timeout": (options.connect_timeout, options.read_timeout),
             "verify": origin.verify(url, options),
@@ -140,12 +140,13 @@ class Sender:
         try:
             with origin.watch.head(), _quiet_log():
                 response = origin.adapter.send(prepared, **settings)
-                response = dispatch_hook("response", prepared.hooks, response, **settings)
+                response = dispatch_hook("response", prepared.hooks, response, **settings)  # type: ignore[no-untyped-call]
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             failure = describe_exception(error, url, proxy, options=options, verdict=origin.watch.verdict)
         if failure is not None:
             return failure
-        requests.cookies.extract_cookies_to_jar(origin.cookies, prepared, response.raw)
+        requests.cookies.extract_cookies_to_jar(origin.cookies, prepared, response.raw)  # type: ignore[no-untyped-call]
+        secrets |= secrets_of(response.request)  # what signed it may have sent it a second time
         return Answer(url, response, origin.watch, rule, secrets, proxy)
 
     def renew(self) -> None:
@@ -185,8 +186,8 @@ class _Origin:
         if options.ca_bundle is not None:
             return options.ca_bundle
         with requests.Session() as session:  # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE
-            found: bool | str = session.merge_environment_settings(url, {}, True, None, None)["verify"]
-        return found
+            found = session.merge_environment_settings(url, {}, True, None, None)["verify"]
+        return True if found is None else found
 
     def close(self) -> None:
         self.adapter.close()

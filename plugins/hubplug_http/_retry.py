@@ -24,7 +24,7 @@ def pause_before(attempt: int, asked_for: float | None, *, longest: float, chanc
     chance = random.random() if chance is None else chance
     if asked_for is not None:
         return None if asked_for > longest else asked_for
-    full = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE, longest)
+    full: float = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE, longest)
     return full * (0.5 + 0.5 * chance)
 
 

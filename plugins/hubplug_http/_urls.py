@@ -106,16 +106,11 @@ def candidates(url: str, prefixes: Sequence[str], mirrors: Sequence[str]) -> lis
     prefix = covering(url, prefixes)
     if prefix is None:
         return [url]
-    path_of_prefix = [part for part in urlsplit(prefix).path.split("/") if part]
-    parts = urlsplit(url)
-    # Empty parts are kept: two slashes may mean something to the server.
-    rest = parts.path.split("/")
-    for part in path_of_prefix:
-        rest = rest[rest.index(part) + 1 :]
-    if not path_of_prefix:
-        rest = rest[1:]
-    tail = urlunsplit(("", "", "/".join(rest), parts.query, ""))
-    return [url, *(mirror.rstrip("/") + ("/" + tail if tail else "") for mirror in mirrors)]
+    parts, path_of_prefix = urlsplit(url), urlsplit(prefix).path.rstrip("/")
+    if not parts.path.startswith(path_of_prefix):  # the same place in another spelling, as with %2E: no mirror knows it
+        return [url]
+    rest = parts.path[len(path_of_prefix) :] + (f"?{parts.query}" if parts.query else "")
+    return [url, *(mirror.rstrip("/") + rest for mirror in mirrors)]
 
 
 def covering(url: str, prefixes: Sequence[str]) -> str | None:

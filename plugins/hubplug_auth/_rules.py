@@ -1,0 +1,165 @@
+"""What a rule of the configuration means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlsplit
+
+from hubplug.errors import ConfigError
+from hubplug.urls import redact, scheme_of
+from hubplug_auth._secret import SOURCES, Secret, command_words
+from hubplug_auth._signers import Basic, Bearer, CredentialHelper, Header, Netrc, Signer
+
+GOOGLE_STORAGE = "https://storage.googleapis.com/"
+_TOKEN_CHARACTERS = set("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")  # RFC 9110
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """What signs requests under a prefix.
+
+    Attributes:
+        prefix: Of URLs.
+        signer: What signs.
+    """
+
+    prefix: str
+    signer: Signer
+
+
+def read_rule(rule: Mapping[str, Any], key_path: str) -> Rule:
+    """Reads one rule.
+
+    Raises:
+        ConfigError: It says no way to sign, or several, or something else cannot be meant. Values are not shown.
+    """
+    kinds = [kind for kind, marks in _MARKS.items() if any(mark in rule for mark in marks)]
+    if len(kinds) != 1:
+        got = " and ".join(kinds) if kinds else "none"
+        unknown = _unknown(rule, {key for keys in _KEYS.values() for key in keys})
+        raise ConfigError(
+            f"{key_path}: expected one way to sign, got {got}" + (f"; unknown key {unknown!r}" if unknown else ""),
+            hint="one of token_env, username and password_env, credential_command, netrc, header and value_env, "
+            "token_url and client_id, google",
+        )
+    kind = kinds[0]
+    if (unknown := _unknown(rule, _KEYS[kind])) is not None:
+        close = get_close_matches(unknown, _KEYS[kind], n=1)
+        possible = f"possible: {', '.join(sorted(_KEYS[kind]))}"
+        raise ConfigError(
+            f"{key_path}: unknown key {unknown!r}", hint=f"did you mean {close[0]!r}? {possible}" if close else possible
+        )
+    prefix = rule.get("prefix", GOOGLE_STORAGE if kind == "google" else None)
+    if not _is_prefix(prefix):
+        shown = f"{redact(prefix)!r}" if isinstance(prefix, str) else "none"
+        raise ConfigError(
+            f"{key_path}.prefix: expected the beginning of an http(s) URL, got {shown}",
+            hint="write it with its scheme and host: https://hub.example.com/",
+        )
+    return Rule(prefix, _READERS[kind](rule, redact(prefix), key_path))
+
+
+def _bearer(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
+    return Bearer(Secret.from_option("token", rule, prefix, key_path))
+
+
+def _basic(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
+    username = _text(rule, "username", key_path)
+    if ":" in username:
+        raise ConfigError(f"{key_path}.username: a user name has no colon")
+    return Basic(username, Secret.from_option("password", rule, prefix, key_path))
+
+
+def _helper(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
+    return CredentialHelper(command_words(rule["credential_command"], f"{key_path}.credential_command"), prefix)
+
+
+def _netrc(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
+    path = rule["netrc"]
+    if path is not True and (not isinstance(path, str) or not path):
+        raise ConfigError(f"{key_path}.netrc: expected true or a path, got {path!r}")
+    return Netrc(None if path is True else path, prefix)
+
+
+def _header(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
+    name = _text(rule, "header", key_path)
+    if not set(name) <= _TOKEN_CHARACTERS:
+        raise ConfigError(f"{key_path}.header: expected the name of a header")
+    return Header(name, Secret.from_option("value", rule, prefix, key_path))
+
+
+def _oauth2(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
+    from hubplug_auth._oauth2 import ClientCredentials
+
+    if not _is_prefix(rule["token_url"]):
+        raise ConfigError(f"{key_path}.token_url: expected an http(s) URL")
+    client_auth = rule.get("client_auth", "header")
+    if client_auth not in ("header", "body"):
+        raise ConfigError(f"{key_path}.client_auth: expected 'header' or 'body', got {client_auth!r}")
+    extra = {name: _text(rule, name, key_path) for name in ("scope", "audience") if name in rule}
+    return ClientCredentials(
+        rule["token_url"],
+        _text(rule, "client_id", key_path),
+        Secret.from_option("client_secret", rule, prefix, key_path),
+        extra=extra,
+        in_body=client_auth == "body",
+        ca_bundle=_text(rule, "ca_bundle", key_path) if "ca_bundle" in rule else None,
+    )
+
+
+def _google(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
+    from hubplug_auth._google import GoogleCredentials
+
+    if rule["google"] is not True:
+        raise ConfigError(f"{key_path}.google: expected true, got {rule['google']!r}")
+    return GoogleCredentials(prefix)
+
+
+def _with_sources(*names: str) -> set[str]:
+    return {name + source for name in names for source in SOURCES}
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any], str, str], Signer]] = {
+    "token": _bearer,
+    "username": _basic,
+    "credential_command": _helper,
+    "netrc": _netrc,
+    "header": _header,
+    "token_url": _oauth2,
+    "google": _google,
+}
+_MARKS: Mapping[str, set[str]] = {kind: {kind} for kind in _READERS} | {"token": _with_sources("token")}
+_KEYS: Mapping[str, set[str]] = {
+    "token": {"prefix"} | _with_sources("token"),
+    "username": {"prefix", "username"} | _with_sources("password"),
+    "credential_command": {"prefix", "credential_command"},
+    "netrc": {"prefix", "netrc"},
+    "header": {"prefix", "header"} | _with_sources("value"),
+    "token_url": {"prefix", "token_url", "client_id", "scope", "audience", "client_auth", "ca_bundle"}
+    | _with_sources("client_secret"),
+    "google": {"prefix", "google"},
+}
+
+
+def _unknown(rule: Mapping[str, Any], keys: set[str]) -> str | None:
+    return next((str(key) for key in rule if key not in keys), None)
+
+
+def _text(rule: Mapping[str, Any], key: str, key_path: str) -> str:
+    value = rule.get(key)
+    if not isinstance(value, str) or not value or any(c < " " for c in value):
+        raise ConfigError(f"{key_path}.{key}: expected a text that is not empty")
+    return value
+
+
+def _is_prefix(value: Any) -> bool:
+    if not isinstance(value, str) or scheme_of(value).lower() not in ("http", "https"):
+        return False
+    try:
+        parts = urlsplit(value)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0) and "@" not in parts.netloc
+    except ValueError:
+        return False

@@ -1,0 +1,142 @@
+"""The ways to sign a request that need nothing but a secret: bearer, basic, header, netrc, git credential helpers.
+
+A signer is what ``requests`` calls an auth: a callable that takes a prepared request and returns it. ``hubplug_rule`` says
+in words, without the secret, what it signs with; the plugin http quotes it when a server refuses.
+"""
+
+from __future__ import annotations
+
+import base64
+import netrc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hubplug.config import environment_value
+from hubplug.errors import ConfigError
+from hubplug.urls import origin_of
+from hubplug_auth._secret import Secret, run_command
+
+
+class Signer:
+    """Base of all signers; two are never taken for one.
+
+    Attributes:
+        hubplug_rule: What it signs with, in words.
+    """
+
+    def __init__(self, rule: str) -> None:
+        self.hubplug_rule = rule
+
+    def __call__(self, request: Any) -> Any:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<{self.hubplug_rule}>"
+
+
+class Bearer(Signer):
+    """``Authorization: Bearer <token>`` (RFC 6750, section 2.1)."""
+
+    def __init__(self, token: Secret) -> None:
+        super().__init__(f"bearer token from {token.origin}, rule for {token.rule}")
+        self._token = token
+
+    def __call__(self, request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {self._token.read()}"
+        return request
+
+
+class Basic(Signer):
+    """Basic authentication (RFC 7617)."""
+
+    def __init__(self, username: str, password: Secret) -> None:
+        super().__init__(f"user {username!r} with the password from {password.origin}, rule for {password.rule}")
+        self._username = username
+        self._password = password
+
+    def __call__(self, request: Any) -> Any:
+        return sign_basic(request, self._username, self._password.read())
+
+
+class Header(Signer):
+    """A header of the user's own."""
+
+    def __init__(self, name: str, value: Secret) -> None:
+        super().__init__(f"header {name} from {value.origin}, rule for {value.rule}")
+        self._name = name
+        self._value = value
+
+    def __call__(self, request: Any) -> Any:
+        request.headers[self._name] = self._value.read()
+        return request
+
+
+class Netrc(Signer):
+    """Basic authentication with the entry of the host in a netrc file."""
+
+    def __init__(self, path: str | None, rule: str) -> None:
+        super().__init__(f"netrc file{f' {path}' if path else ''}, rule for {rule}")
+        self._path = path
+        self._rule = rule
+
+    def __call__(self, request: Any) -> Any:
+        host = urlsplit(request.url).hostname or ""
+        path = self._file()
+        try:
+            entry = netrc.netrc(path).authenticators(host)
+        except (OSError, netrc.NetrcParseError) as error:
+            # What the parser says may quote the file.
+            problem = getattr(error, "strerror", None) or f"it is malformed at line {getattr(error, 'lineno', '?')}"
+            raise self._error(f"{path} cannot be read: {problem}") from None
+        if entry is None:
+            raise self._error(f"{path} has no entry for {host}")
+        login, account, password = entry
+        return sign_basic(request, login or account or "", password or "")
+
+    def _file(self) -> str:
+        named = self._path or environment_value("NETRC")
+        if named:
+            return str(Path(named).expanduser())
+        found = [path for name in (".netrc", "_netrc") if (path := Path.home() / name).is_file()]
+        if not found:
+            raise self._error(f"there is no {Path.home() / '.netrc'}")
+        return str(found[0])
+
+    def _error(self, problem: str) -> ConfigError:
+        return ConfigError(
+            f"The netrc rule for {self._rule}: {problem}; the request was not sent",
+            hint="write 'machine <host> login <user> password <password>' into it, with mode 0600",
+        )
+
+
+class CredentialHelper(Signer):
+    """Basic authentication with what a git credential helper gives (gitcredentials(7), git-credential(1))."""
+
+    def __init__(self, words: Sequence[str], rule: str) -> None:
+        super().__init__(f"credential helper {words[0]}, rule for {rule}")
+        self._words = list(words)
+        self._rule = rule
+
+    def __call__(self, request: Any) -> Any:
+        parts = urlsplit(request.url)
+        scheme, host, port = origin_of(request.url)
+        authority = host if parts.port is None else f"{host}:{port}"
+        asked = f"protocol={scheme}\nhost={authority}\npath={parts.path.lstrip('/')}\n\n"
+        answer = run_command([*self._words, "get"], self._rule, asked)
+        given = dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+        if not given.get("username") or "password" not in given:
+            raise ConfigError(
+                f"The credential helper {self._words[0]!r} of the rule for {self._rule} knows no user name and password for "
+                f"{host}; the request was not sent",
+                hint="log in once with the tool that the helper belongs to",
+            )
+        return sign_basic(request, given["username"], given["password"])
+
+
+def sign_basic(request: Any, username: str, password: str) -> Any:
+    """Adds ``Authorization: Basic`` with UTF-8 as the encoding."""
+    pair = base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+    request.headers["Authorization"] = f"Basic {pair}"
+    return request
