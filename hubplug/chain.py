@@ -212,12 +212,12 @@ class _Registered:
 
     def __init__(self, member: Member) -> None:
         self.member = member
+        # Set, not looked up in __getattr__: pluggy 1.7 looks without calling anything.
+        for hook in hooks_of_class(type(member.plugin)):
+            setattr(self, hook, getattr(member.plugin, hook))
 
     def __dir__(self) -> list[str]:
         return hooks_of_class(type(self.member.plugin))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.member.plugin, name)
 
 
 def hooks_of_class(kind: type[Any]) -> list[str]:
