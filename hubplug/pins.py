@@ -60,13 +60,13 @@ class Pins:
         """
         path = config.lock_path
         try:
-            text = path.read_text(encoding="utf-8")
+            content = path.read_bytes()
         except FileNotFoundError:
             return cls(path, locked=config.locked)
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
         try:
-            data: Any = json.loads(text)
+            data: Any = json.loads(content)
             if data["version"] != 1:
                 raise ValueError(f"version {data['version']!r}")
             modules = {str(handle): Pin(**pin) for handle, pin in data["modules"].items()}

@@ -22,7 +22,8 @@ def publish(path: str, kind: type[HubplugError]) -> Iterator[Path]:
         kind: The error to raise.
 
     Raises:
-        HubplugError: Of that kind: ``path`` holds something, is no local path, or cannot be written.
+        HubplugError: Of that kind: ``path`` holds something, is no local path, or cannot be written; what else the body
+            raises goes through.
     """
     if scheme_of(path):
         raise kind(
@@ -47,8 +48,10 @@ def publish(path: str, kind: type[HubplugError]) -> Iterator[Path]:
         except OSError as error:
             raise kind(f"{target} cannot be put in its place: {error.strerror or error}") from error
         sync_directory(target.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, HubplugError):
+            raise kind(f"{target} cannot be written: {error.strerror or error}; nothing was kept") from error
         raise
 
 

@@ -1,0 +1,150 @@
+"""Export publishes a whole module or nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hubplug import staging
+from hubplug.errors import ExportError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_the_body_wrote_is_in_its_place_at_the_end_and_not_before(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "er" / "module"
+    with staging.publish(str(target), ExportError) as dest:
+        (dest / "a").write_text("x")
+        assert not target.exists()
+    assert (target / "a").read_text() == "x"
+    assert names(target.parent) == ["module"]
+
+
+def test_the_directory_has_the_mode_that_any_new_one_has(tmp_path: Path) -> None:
+    with staging.publish(str(tmp_path / "m"), ExportError):
+        pass
+    (tmp_path / "ordinary").mkdir()
+    assert stat.S_IMODE((tmp_path / "m").stat().st_mode) == stat.S_IMODE((tmp_path / "ordinary").stat().st_mode)
+
+
+def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    with staging.publish(str(tmp_path / "m"), ExportError) as dest:
+        (dest / "a").write_text("x")
+    assert names(tmp_path / "m") == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["full", "file", "link", "dangling"])
+def test_what_is_there_is_never_written_over(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "m"
+    (tmp_path / "other").mkdir()
+    if kind == "full":
+        target.mkdir()
+        (target / "mine").write_text("x")
+    elif kind == "file":
+        target.write_text("x")
+    elif kind == "link":
+        target.symlink_to(tmp_path / "other")
+    else:
+        target.symlink_to(tmp_path / "nowhere")
+    before = names(tmp_path)
+    with pytest.raises(ExportError, match="exists already; nothing was written") as raised:
+        with staging.publish(str(target), ExportError):
+            pytest.fail("the body ran")
+    assert raised.value.hint
+    assert names(tmp_path) == before
+    assert names(tmp_path / "other") == []
+
+
+def test_what_appears_in_the_meantime_is_not_written_over_either(tmp_path: Path) -> None:
+    target = tmp_path / "m"
+    with pytest.raises(ExportError, match="cannot be put in its place"):
+        with staging.publish(str(target), ExportError) as dest:
+            (dest / "a").write_text("x")
+            target.mkdir()
+            (target / "theirs").write_text("y")
+    assert names(target) == ["theirs"]
+    assert names(tmp_path) == ["m"]
+
+
+def test_a_body_that_raises_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        with staging.publish(str(tmp_path / "m"), ExportError) as dest:
+            (dest / "a").write_text("x")
+            raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+def test_a_url_is_no_place_for_a_rename(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="gs://bucket/m is no local path") as raised:
+        with staging.publish("gs://user:canary@bucket/m", ExportError):
+            pytest.fail("the body ran")
+    assert "canary" not in str(raised.value)
+
+
+def test_a_parent_that_is_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ExportError, match="cannot be made"):
+        with staging.publish(str(tmp_path / "file" / "m"), ExportError):
+            pytest.fail("the body ran")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_parent_that_may_not_be_written_is_an_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(ExportError, match="cannot be made"):
+        with staging.publish(str(tmp_path / "m"), ExportError):
+            pytest.fail("the body ran")
+
+
+def test_a_disk_that_is_full_is_an_error_of_the_export(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="No space left on device"):
+        with staging.publish(str(tmp_path / "m"), ExportError):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert names(tmp_path) == []
+
+
+def test_a_kill_in_the_middle_leaves_no_module_in_the_place_and_the_next_export_succeeds(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom hubplug import staging\nfrom hubplug.errors import ExportError\n"
+        "with staging.publish(sys.argv[1], ExportError) as dest:\n"
+        "    (dest / 'half').write_text('x')\n    print('half', flush=True)\n    time.sleep(60)\n"
+    )
+    target = tmp_path / "m"
+    with subprocess.Popen([sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not target.exists()
+    with staging.publish(str(target), ExportError) as dest:
+        (dest / "whole").write_text("x")
+    assert names(target) == ["whole"]
+
+
+def test_every_file_is_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real_fsync, real_rename = os.fsync, os.rename
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", lambda *a: (synced.append("RENAME"), real_rename(*a)))
+    with staging.publish(str(tmp_path / "m"), ExportError) as dest:
+        (dest / "d").mkdir()
+        (dest / "d" / "inner").write_text("x")
+        (dest / "outer").write_text("x")
+    before = synced[: synced.index("RENAME")]
+    assert {"inner", "outer", "d"} <= set(before)
+    assert synced[-1] == tmp_path.name
