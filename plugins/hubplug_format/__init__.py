@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Graph,
         GraphVariant,
         SaverInfo,
+        signatures_of,
     )
     from hubplug_format._module_def import FORMAT_V3, MODULE_DEF_BYTES, MODULE_DEF_FILE, ModuleDef, read_module_def
     from hubplug_format._op_registry import OpRegistry
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
         SavedModelFile,
     )
     from hubplug_format._schema import message_class
-    from hubplug_format._signatures import signatures_of
     from hubplug_format._values import Values
     from hubplug_format._variables import SliceInfo, VariableInfo
     from hubplug_format._writing import write_checkpoint, write_module
@@ -76,7 +76,7 @@ _HOME = {
     "message_class": "_schema",
     "names_in": "_files",
     "read_module_def": "_module_def",
-    "signatures_of": "_signatures",
+    "signatures_of": "_graph_variant",
     "write_checkpoint": "_writing",
     "write_module": "_writing",
 }

@@ -307,11 +307,3 @@ MESSAGES: dict[str, str] = {
         one int32 height 1
         one int32 width 2""",
 }
-
-# Those whose content is kept as bytes until somebody asks for it. A field of them that occurs twice on the wire is one
-# message to TensorFlow, which merges the two: all occurrences are kept, and joined before parsing.
-UNPARSED: dict[tuple[str, str], str] = {
-    ("SavedModel", "meta_graphs"): "many bytes meta_graphs 2",
-    ("MetaGraphDef", "graph_def"): "many bytes graph_def 2",
-    ("MetaGraphDef", "object_graph_def"): "many bytes object_graph_def 7",
-}

@@ -29,9 +29,12 @@ def read_capped(path: Path, max_bytes: int = PROTO_BYTES) -> bytes:
         raise FormatError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or error}", hint="check the file's permissions"
         ) from error
+    found = os.fstat(descriptor)
+    if stat.S_ISDIR(found.st_mode):
+        os.close(descriptor)
+        raise FormatError(f"{path} is not a regular file but a directory", hint="export or fetch the module again")
     try:
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise FormatError(f"{path} is not a regular file", hint="export or fetch the module again")
             if found.st_size > max_bytes:
@@ -39,7 +42,7 @@ def read_capped(path: Path, max_bytes: int = PROTO_BYTES) -> bytes:
                     f"{path} has {found.st_size} bytes, more than the {max_bytes} that such a file can have",
                     hint="export or fetch the module again",
                 )
-            return file.read(max_bytes + 1)
+            return file.read(found.st_size)
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror or error}", hint="check the disk") from error
 

@@ -9,11 +9,15 @@ from typing import Any
 
 from hubplug.types import SignatureInfo
 from hubplug_format._assets import ASSETS_COLLECTION, AssetInfo, read_assets
-from hubplug_format._schema import message_class, parse, shallow_class
+from hubplug_format._schema import message_class, parse
 from hubplug_format._signatures import read_signatures
 from hubplug_format._variables import VARIABLE_COLLECTIONS, VariableInfo, read_variables
+from hubplug_format._wire import BYTES, wire_fields
 
 ATTACHMENTS_COLLECTION = "hub_module_attachments"
+
+# Fields of MetaGraphDef.
+_GRAPH, _OBJECT_GRAPH = 2, 7
 
 
 @dataclass(frozen=True)
@@ -70,25 +74,41 @@ class GraphVariant:
     """One MetaGraphDef. It pickles as its bytes.
 
     Attributes:
-        meta_graph_bytes: The serialized MetaGraphDef, exactly as found.
         where: What a person calls it, for errors.
     """
 
-    def __init__(self, meta_graph_bytes: bytes, where: str = "the meta graph") -> None:
-        """Reads everything but the graphs.
+    def __init__(self, meta_graph_bytes: bytes | memoryview, where: str = "the meta graph") -> None:
+        """Reads everything but the graphs, which are not even copied.
+
+        Args:
+            meta_graph_bytes: The serialized MetaGraphDef.
+            where: What a person calls it.
 
         Raises:
             FormatError: The bytes are damaged.
         """
-        self.meta_graph_bytes = meta_graph_bytes
         self.where = where
-        self._message = parse(shallow_class("MetaGraphDef"), meta_graph_bytes, where)
+        self._data = memoryview(meta_graph_bytes)
+        # A field that occurs twice is one message to TensorFlow, which merges the two: so all occurrences count.
+        self._graphs: dict[int, list[memoryview]] = {_GRAPH: [], _OBJECT_GRAPH: []}
+        rest = []
+        for field in wire_fields(self._data, where):
+            if field.number in self._graphs and field.wire_type == BYTES:
+                self._graphs[field.number].append(self._data[field.content : field.end])
+            else:
+                rest.append(self._data[field.start : field.end])
+        self._message = parse(message_class("MetaGraphDef"), b"".join(rest), where)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.meta_graph_bytes, self.where)
 
     def __repr__(self) -> str:
         return f"<GraphVariant {sorted(self.tags)} of {self.where}>"
+
+    @cached_property
+    def meta_graph_bytes(self) -> bytes:
+        """The serialized MetaGraphDef, exactly as found."""
+        return bytes(self._data)
 
     @cached_property
     def tags(self) -> frozenset[str]:
@@ -179,12 +199,12 @@ class GraphVariant:
     @property
     def has_object_graph(self) -> bool:
         """Whether it was written by ``tf.saved_model.save``, as a TF2 SavedModel."""
-        return any(self._message.object_graph_def)
+        return any(self._graphs[_OBJECT_GRAPH])
 
     @cached_property
     def graph_bytes(self) -> bytes:
         """The serialized GraphDef."""
-        return b"".join(self._message.graph_def)
+        return b"".join(self._graphs[_GRAPH])
 
     @cached_property
     def graph(self) -> Graph:
@@ -205,3 +225,12 @@ class GraphVariant:
         collection = self._message.collection_def[name]
         kind = collection.WhichOneof("kind")
         return CollectionInfo(kind, len(getattr(collection, kind).value)) if kind else CollectionInfo("", 0)
+
+
+def signatures_of(meta_graph_bytes: bytes) -> Mapping[str, SignatureInfo]:
+    """The signatures of a serialized MetaGraphDef, by name, without parsing its graph.
+
+    Raises:
+        FormatError: The bytes are damaged.
+    """
+    return GraphVariant(meta_graph_bytes).signatures

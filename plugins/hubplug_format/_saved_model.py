@@ -11,12 +11,17 @@ from hubplug.errors import FormatError, UnknownTagsError
 from hubplug.spec import variants_in_words
 from hubplug_format._files import PROTO_BYTES, names_in, read_capped
 from hubplug_format._graph_variant import GraphVariant
-from hubplug_format._schema import message_class, parse, pool_of_text, shallow_class
+from hubplug_format._schema import message_class, private_pool
+from hubplug_format._varints import get_varint
+from hubplug_format._wire import BYTES, VARINT, wire_fields
 
 SAVED_MODEL_FILE = "saved_model.pb"
 SAVED_MODEL_TEXT_FILE = "saved_model.pbtxt"
 # Written for models over 2 GB: the message in pieces.
 SAVED_MODEL_CHUNKED_FILE = "saved_model.cpb"
+
+# Fields of SavedModel.
+_SCHEMA_VERSION, _META_GRAPHS = 1, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,21 +86,26 @@ class SavedModelFile:
         Raises:
             FormatError: It is damaged, has no meta graph, or two with the same tags.
         """
-        message = parse(shallow_class("SavedModel"), data, str(path))
-        if not message.meta_graphs:
-            raise FormatError(
-                f"{path} holds no meta graph in its {len(data)} bytes", hint="fetch or export the module again"
-            )
+        view = memoryview(data)
+        schema_version = 0
         variants: dict[frozenset[str], GraphVariant] = {}
-        for index, meta_graph in enumerate(message.meta_graphs):
-            variant = GraphVariant(meta_graph, f"meta graph {index} of {path}")
-            if variant.tags in variants:
-                raise FormatError(
-                    f"{path} has two graph variants with the same tags {sorted(variant.tags)}",
-                    hint="export the module again with different tags for each variant",
-                )
-            variants[variant.tags] = variant
-        return cls(Path(path), message.saved_model_schema_version, variants)
+        for field in wire_fields(view, str(path)):
+            if (field.number, field.wire_type) == (_SCHEMA_VERSION, VARINT):
+                schema_version = get_varint(view, field.content)[0]
+            elif (field.number, field.wire_type) == (_META_GRAPHS, BYTES):
+                variant = GraphVariant(view[field.content : field.end], f"meta graph {len(variants)} of {path}")
+                if variant.tags in variants:
+                    raise FormatError(
+                        f"{path} has two graph variants with the same tags {sorted(variant.tags)}",
+                        hint="export the module again with different tags for each variant",
+                    )
+                variants[variant.tags] = variant
+        if not variants:
+            raise FormatError(
+                f"{path} is damaged: it holds no meta graph in its {len(data)} bytes",
+                hint="fetch or export the module again",
+            )
+        return cls(Path(path), schema_version, variants)
 
     def variant(self, tags: Collection[str] | None = None) -> GraphVariant:
         """The graph variant with exactly these tags; None stands for none.
@@ -118,7 +128,7 @@ def _from_text(text: bytes, path: Path) -> bytes:
 
     message = message_class("SavedModel")()
     try:
-        text_format.Parse(text, message, allow_unknown_field=True, descriptor_pool=pool_of_text())
+        text_format.Parse(text, message, allow_unknown_field=True, descriptor_pool=private_pool())
     except (text_format.ParseError, UnicodeDecodeError, ValueError, RecursionError, TypeError, KeyError) as error:
         first = (str(error).splitlines() or [""])[0][:200]
         raise FormatError(

@@ -1,9 +1,7 @@
-"""Protocol buffer classes of our own, in private descriptor pools.
+"""Protocol buffer classes of our own, in a private descriptor pool.
 
 The default pool stays untouched: TensorFlow registers the same messages there, and two registrations of one name are an
-error. There are two pools. In the *full* one all messages are parsed to their leaves. In the *shallow* one the graph, the
-object graph and the meta graphs of a SavedModel are ``bytes``, which have the same encoding: so tags and signatures of a
-file of 100 MB are read without parsing its graph.
+error.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from hubplug.errors import FormatError
 from hubplug_format._dtypes import proto_enum
-from hubplug_format._fields import ENUMS, MESSAGES, UNPARSED
+from hubplug_format._fields import ENUMS, MESSAGES
 
 _PACKAGE = "tensorflow"
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -35,8 +33,9 @@ _SCALARS = {
 }
 
 
+@cache
 def message_class(name: str) -> type[Any]:
-    """The protocol buffer class of a message in a module, parsed to its leaves.
+    """The protocol buffer class of a message in a module.
 
     Args:
         name: Its name without package: ``GraphDef``, ``SignatureDef``, ``VariableDef``, ``ModuleAttachment``, ...
@@ -44,12 +43,10 @@ def message_class(name: str) -> type[Any]:
     Raises:
         KeyError: The schema has no such message.
     """
-    return _class(name, shallow=False)
-
-
-def shallow_class(name: str) -> type[Any]:
-    """As ``message_class``, with graph, object graph and meta graphs as repeated ``bytes``."""
-    return _class(name, shallow=True)
+    if name not in MESSAGES:
+        raise KeyError(name)
+    found: type[Any] = message_factory.GetMessageClass(private_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+    return found
 
 
 def parse(kind: type[Any], data: bytes, what: str) -> Any:
@@ -74,21 +71,9 @@ def parse(kind: type[Any], data: bytes, what: str) -> Any:
     return message
 
 
-def pool_of_text() -> descriptor_pool.DescriptorPool:
-    """The pool in which the text format looks up the types that an Any names."""
-    return _pool(shallow=False)
-
-
 @cache
-def _class(name: str, shallow: bool) -> type[Any]:
-    if name not in MESSAGES:
-        raise KeyError(name)
-    found: type[Any] = message_factory.GetMessageClass(_pool(shallow).FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-    return found
-
-
-@cache
-def _pool(shallow: bool) -> descriptor_pool.DescriptorPool:
+def private_pool() -> descriptor_pool.DescriptorPool:
+    """The pool that knows the messages of a module, and Any."""
     pool = descriptor_pool.DescriptorPool()
     any_file = descriptor_pb2.FileDescriptorProto(
         name="google/protobuf/any.proto", package="google.protobuf", syntax="proto3"
@@ -105,8 +90,6 @@ def _pool(shallow: bool) -> descriptor_pool.DescriptorPool:
             described.value.add(name=value, number=number)
     for name, fields in MESSAGES.items():
         lines = [line.strip() for line in fields.splitlines() if line.strip()]
-        if shallow:
-            lines = [UNPARSED.get((name, line.split()[2]), line) for line in lines]
         _add_message(file, name, lines)
     pool.AddSerializedFile(file.SerializeToString())
     return pool

@@ -8,20 +8,14 @@ from typing import Any
 from hubplug.errors import FormatError
 from hubplug.types import SignatureInfo, TensorInfo
 from hubplug_format._dtypes import dtype_name
-from hubplug_format._schema import parse, shallow_class
-
-
-def signatures_of(meta_graph_bytes: bytes) -> Mapping[str, SignatureInfo]:
-    """The signatures of a serialized MetaGraphDef, by name, without parsing its graph.
-
-    Raises:
-        FormatError: The bytes are damaged.
-    """
-    return read_signatures(parse(shallow_class("MetaGraphDef"), meta_graph_bytes, "the meta graph"))
 
 
 def read_signatures(meta_graph: Any) -> dict[str, SignatureInfo]:
-    """As ``signatures_of``, for a parsed message."""
+    """The signatures of a MetaGraphDef message, sorted by name.
+
+    Raises:
+        FormatError: One of them is damaged.
+    """
     return {
         name: SignatureInfo(
             _read_tensors(meta_graph.signature_def[name].inputs, f"input of signature {name!r}"),

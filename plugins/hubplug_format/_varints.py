@@ -13,7 +13,7 @@ def put_varint(value: int) -> bytes:
     return bytes(out)
 
 
-def get_varint(data: bytes, position: int) -> tuple[int, int]:
+def get_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
     """A number, and the position behind it.
 
     Raises:
