@@ -58,13 +58,23 @@ def fill(root: Root, path: Path, source: Source, produce: Produce, lock_timeout:
     def hit() -> Entry | None:
         return found if (found := look()).state == "hit" else None
 
+    not_ours: list[OSError] = []
+
+    def fetch(dest: Path) -> Provenance:
+        try:
+            return produce(dest)
+        except OSError as error:
+            if not is_disk_error(error):
+                not_ours.append(error)
+            raise
+
     try:
         with lock_or_result(path, lock_timeout, hit) as found:
             if found is None:
                 sweep(root.path)
                 before = look()
                 with _naming_the_damage(before, source):
-                    found = publish(path, str(source.handle.original), source.key_sha256, produce, look)
+                    found = publish(path, str(source.handle.original), source.key_sha256, fetch, look)
                 if before.state == "damaged":
                     _LOG.warning(
                         "The cached copy of %s at %s was damaged: %s. It was moved aside and fetched again",
@@ -73,7 +83,7 @@ def fill(root: Root, path: Path, source: Source, produce: Produce, lock_timeout:
                         before.fault,
                     )
     except OSError as error:
-        if isinstance(error, HubplugError) or not is_disk_error(error):
+        if isinstance(error, HubplugError) or error in not_ours:
             raise
         raise cache_error("fill", path, error) from error
     return LocalModule(path, source.handle, found.manifest.provenance if found.manifest else None)
@@ -145,7 +155,7 @@ def _put(staging: Path, path: Path, look: Callable[[], Entry]) -> Entry | None:
             delete(staging)
             return there
         if there.state != "absent":
-            _clear(path, seen, keep=there.state == "unpinned")
+            _clear(path, seen, in_use=there.state == "unpinned")
         try:
             staging.rename(path)
         except OSError as error:
@@ -161,17 +171,17 @@ def _put(staging: Path, path: Path, look: Callable[[], Entry]) -> Entry | None:
     raise CacheError(f"Cannot publish {path}: others put something else there again and again")
 
 
-def _clear(path: Path, seen: tuple[int, int] | None, keep: bool) -> None:
-    """Makes room for a new entry where a damaged or an outdated one was seen; others may be reading one to ``keep``."""
+def _clear(path: Path, seen: tuple[int, int] | None, in_use: bool) -> None:
+    """Makes room for a new entry where a damaged one, or an outdated one that others may read, was seen."""
     try:
-        aside = set_aside(path)
+        aside = set_aside(path, in_use)
     except FileNotFoundError:
         return
     if identity(aside) != seen:
         # Somebody else replaced it between our look and our rename. If that does not go back, ours takes its place.
         with suppress(OSError):
             aside.rename(path)
-    elif not keep:
+    elif not in_use:
         # Before the new one is published: a process that dies here leaves a miss, and whoever fills that sweeps.
         delete(aside)
 

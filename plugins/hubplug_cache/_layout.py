@@ -42,9 +42,9 @@ def lock_of(entry: Path) -> Path:
     return entry.parent / LOCKS / entry.name
 
 
-def removed_name(entry: str) -> str:
-    """A fresh name for something that is about to be deleted; it says since when."""
-    return f"{entry}.{int(time.time())}.{secrets.token_hex(4)}.{REMOVED}"
+def removed_name(entry: str, in_use: bool) -> str:
+    """A fresh name for something that is to be deleted; it says since when, which is for ever if nobody may use it."""
+    return f"{entry}.{int(time.time()) if in_use else 0}.{secrets.token_hex(4)}.{REMOVED}"
 
 
 def removal_time(name: str) -> int | None:

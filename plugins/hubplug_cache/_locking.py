@@ -53,7 +53,10 @@ def lock_or_result(entry: Path, timeout: float, result: Callable[[], T | None]) 
         yield found if found is not None or not held else result()
     finally:
         if held:
-            lock.release(force=True)
+            try:
+                lock.release(force=True)
+            except OSError as error:
+                _LOG.info("the lock on %s ends with this process: %s", entry, error)
 
 
 def describe_holder(entry: Path) -> str:

@@ -48,7 +48,7 @@ def remove(paths: Iterable[Path], grace: float) -> None:
     aside = []
     for path in paths:
         try:
-            aside.append(set_aside(path))
+            aside.append(set_aside(path, in_use=True))
         except FileNotFoundError:
             continue
         delete(descriptor_of(path))

@@ -37,16 +37,20 @@ def sweep(root: Path, grace: float = GRACE_SECONDS) -> None:
             delete(path)
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path, in_use: bool) -> Path:
     """Renames something in a cache directory so that nobody finds it any more; those who have it open keep it.
 
+    Args:
+        path: What is to go.
+        in_use: Whether somebody may be reading it, so that ``sweep`` leaves it alone for the grace period.
+
     Returns:
-        Where it is now; ``sweep`` deletes it after the grace period.
+        Where it is now.
 
     Raises:
         OSError: The system could not rename it.
     """
-    aside = path.with_name(removed_name(path.name))
+    aside = path.with_name(removed_name(path.name, in_use))
     path.rename(aside)
     return aside
 

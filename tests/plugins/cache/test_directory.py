@@ -162,7 +162,7 @@ def test_two_poisoned_defaults_are_an_error(temporary: Path, monkeypatch: pytest
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     (tmp_path / "home/hubplug").mkdir(parents=True)
     _world_writable(tmp_path / "home/hubplug/modules")
-    with pytest.raises(CacheError, match="Neither default cache directory can be trusted.*mode 0707"):
+    with pytest.raises(CacheError, match=r"Neither default cache directory can be trusted.*mode 0707"):
         CacheDirectory().hubplug_cache(source_of(HANDLE))
 
 
@@ -205,7 +205,7 @@ def test_a_chosen_directory_may_be_a_file_url_or_relative_or_at_home(
 
 
 def test_a_remote_directory_is_refused_at_once() -> None:
-    with pytest.raises(CacheError, match="cache on gs:// is not supported .*gs://bucket/modules") as caught:
+    with pytest.raises(CacheError, match=r"cache on gs:// is not supported .*gs://bucket/modules") as caught:
         CacheDirectory("gs://bucket/modules").hubplug_cache(source_of(HANDLE))
     assert "TFHUB_CACHE_DIR" in str(caught.value.hint)
 

@@ -111,7 +111,9 @@ def test_a_flipped_bit_in_the_manifest_is_mended(offset: int, cache: CacheDirect
         assert find_wrong(module.path, HANDLE) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b"{" * 100_000, b'{"format": 1, "files": []}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b"null", b"\xff", b"{" * 100_000, b'{"format": 1, "files": []}']
+)
 def test_a_manifest_that_is_none_is_mended(content: bytes, cache: CacheDirectory) -> None:
     origin = Origin()
     module = origin.resolve(cache, HANDLE)
@@ -171,7 +173,7 @@ def test_a_damaged_entry_stays_when_the_origin_fails(cache: CacheDirectory, root
         if step == 3:
             raise FetchError("the server is down", hint="ask its owner")
 
-    with pytest.raises(FetchError, match="saved_model.pb is missing; fetching it again failed: the server is down"):
+    with pytest.raises(FetchError, match=r"saved_model.pb is missing; fetching it again failed: the server is down"):
         Origin(during=fail).resolve(cache, HANDLE)
     assert (module.path / "tfhub_module.pb").is_file()
     assert leftovers(root) == []
@@ -201,7 +203,7 @@ def test_what_was_not_written_as_announced_is_not_published(cache: CacheDirector
 
     plan = cache.hubplug_cache(source)
     assert isinstance(plan, Plan)
-    with pytest.raises(CacheError, match="saved_model.pb has 10 bytes instead of 1,000"):
+    with pytest.raises(CacheError, match=r"saved_model.pb has 10 bytes instead of 1,000"):
         plan.run(dishonest)
     assert [path.name for path in root.iterdir()] == [".hubplug-locks"]
 

@@ -1,0 +1,186 @@
+"""Whenever a process dies, an entry is whole or not there, and the next one mends the rest."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import hubplug_cache._filling
+import hubplug_cache._locking  # noqa: F401
+from hubplug_cache import CacheDirectory
+from tests.plugins.cache import origin as origin_module
+from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
+from tests.reliability.strace import Call, changes, injected, need_strace, record
+
+HANDLE = "https://example.com/module/1"
+KILLS = int(os.environ.get("HUBPLUG_TEST_KILLS", "10000"))
+
+
+def _command(root: Path, *options: str) -> list[str]:
+    return [sys.executable, str(Path(origin_module.__file__)), str(root), HANDLE, *options]
+
+
+def _damaged_root(root: Path) -> Path:
+    """A cache with an entry that must be repaired: so removing and replacing are on the way as well."""
+    module = Origin().resolve(CacheDirectory(str(root)), HANDLE)
+    (module.path / "saved_model.pb").unlink()
+    return root
+
+
+def _expect_whole_and_clean(root: Path) -> None:
+    """What is visible is right; the next resolve is quick, right, and leaves nothing behind."""
+    path = entry_of(root, HANDLE)
+    plan = CacheDirectory(str(root)).hubplug_cache(origin_module.source_of(HANDLE))
+    if plan.what == f"use {path}":
+        assert find_wrong(path, HANDLE) is None
+    began = time.monotonic()
+    Origin().resolve(CacheDirectory(str(root)), HANDLE)
+    assert time.monotonic() - began < 1
+    assert find_wrong(path, HANDLE) is None
+    assert leftovers(root) == []
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Call]]:
+    """The changing calls of a first fill and of a repair."""
+    need_strace()
+    place = tmp_path_factory.mktemp("recorded")
+    subprocess.run(_command(place / "warm"), check=True, capture_output=True, env=_environment())
+    fresh = changes(record(_command(place / "fresh"), place / "log"), place / "fresh")
+    repair = changes(record(_command(_damaged_root(place / "repair")), place / "log"), place / "repair")
+    assert len(fresh) > 25
+    assert len(repair) > 30
+    return {"fresh": fresh, "repair": repair}
+
+
+@pytest.mark.parametrize("way", ["fresh", "repair"])
+def test_a_kill_at_every_changing_system_call_leaves_nothing_wrong(
+    way: str, recorded: dict[str, list[Call]], tmp_path: Path
+) -> None:
+    killed = 0
+    for index, call in enumerate(recorded[way]):
+        root = tmp_path / str(index)
+        if way == "repair":
+            _damaged_root(root)
+        done = injected(_command(root), tmp_path / "log", call, "signal=SIGKILL")
+        killed += done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        if root.exists():
+            _expect_whole_and_clean(root)
+    assert killed == len(recorded[way])
+
+
+def _kill_at_random(root: Path, chance: random.Random, span: float) -> None:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            Origin(size=200_000).resolve(CacheDirectory(str(root)), HANDLE)
+        finally:
+            os._exit(0)
+    time.sleep(chance.uniform(0, span))
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def _one_fill(root: Path) -> float:
+    began = time.monotonic()
+    Origin(size=200_000).resolve(CacheDirectory(str(root)), HANDLE)
+    return time.monotonic() - began
+
+
+def _kills(trials: int, tmp_path: Path) -> tuple[int, int]:
+    """How many kills found the fill begun, and how many left it unfinished; asserts that none did harm."""
+    chance = random.Random(20260101)
+    span = 1.5 * max(_one_fill(tmp_path / f"span{index}") for index in range(3))
+    root = tmp_path / "modules"
+    begun = unfinished = 0
+    for trial in range(trials):
+        if trial % 3 == 0 and entry_of(root, HANDLE).exists():
+            (entry_of(root, HANDLE) / "saved_model.pb").unlink()
+        elif entry_of(root, HANDLE).exists():
+            shutil.rmtree(entry_of(root, HANDLE))
+        _kill_at_random(root, chance, span)
+        if not root.exists():
+            continue
+        left = leftovers(root)
+        begun += bool(left) or entry_of(root, HANDLE).exists()
+        unfinished += bool(left)
+        path = entry_of(root, HANDLE)
+        plan = CacheDirectory(str(root)).hubplug_cache(origin_module.source_of(HANDLE))
+        if plan.what == f"use {path}":
+            assert find_wrong(path, HANDLE, 200_000) is None
+        began = time.monotonic()
+        Origin(size=200_000).resolve(CacheDirectory(str(root)), HANDLE)
+        assert time.monotonic() - began < 1 + span
+        assert find_wrong(path, HANDLE, 200_000) is None
+        assert leftovers(root) == []
+    return begun, unfinished
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_random_kills_leave_nothing_wrong(tmp_path: Path) -> None:
+    begun, unfinished = _kills(60, tmp_path)
+    assert begun > 20
+    assert unfinished > 5
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_thousands_of_random_kills_leave_nothing_wrong(tmp_path: Path) -> None:
+    begun, unfinished = _kills(KILLS, tmp_path)
+    print(f"random SIGKILL during resolve: n={KILLS}, begun {begun}, unfinished {unfinished}, corrupted 0, leaked 0")
+
+
+@pytest.mark.parametrize("way", ["fresh", "repair"])
+def test_everything_is_on_the_disk_before_it_is_published(way: str, recorded: dict[str, list[Call]]) -> None:
+    calls = recorded[way]
+    staging = next(
+        call.text.split('"')[1]
+        for call in calls
+        if call.name == "mkdir" and call.text.split('"')[1].endswith(".filling")
+    )
+    root = str(Path(staging).parent)
+    entry = str(Path(root) / Path(staging).name[:40])
+    published = next(
+        i
+        for i, call in enumerate(calls)
+        if call.name.startswith("rename") and call.text.split('"')[1::2] == [staging, entry]
+    )
+    synced = {_path_of(call): i for i, call in enumerate(calls) if call.name == "fsync"}
+    made = {call.text.split('"')[1]: i for i, call in enumerate(calls) if call.name in ("openat", "mkdir")}
+    changed = {path: i for path, i in made.items() if path.startswith(staging) and not path.endswith(".note")}
+    for i, call in enumerate(calls):
+        if call.name == "write" and _path_of(call) in changed:
+            changed[_path_of(call)] = i
+    for path in list(changed):
+        parent = str(Path(path).parent)
+        if parent in changed:
+            changed[parent] = max(changed[parent], made[path])
+    assert len(changed) >= 9
+    for path, last in changed.items():
+        assert last < synced[path] < published, path
+    assert published < synced[root]
+
+
+def test_an_offline_hit_makes_no_connection(tmp_path: Path) -> None:
+    need_strace()
+    Origin().resolve(CacheDirectory(str(tmp_path / "modules")), HANDLE)
+    calls = record(
+        _command(tmp_path / "modules"), tmp_path / "log", ["socket", "connect", *("mkdir", "rename", "flock")]
+    )
+    assert calls == []
+
+
+def _path_of(call: Call) -> str:
+    return call.text.partition("<")[2].partition(">")[0]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
