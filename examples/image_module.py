@@ -19,9 +19,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import numpy as np
 import tensorflow as tf
-from hubplug_hosting import ModuleServer, pack_module
 
 import hubplug as hub
+from hubplug_hosting import ModuleServer, pack_module
 
 tf1 = tf.compat.v1
 

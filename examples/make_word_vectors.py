@@ -17,9 +17,9 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import numpy as np
-from pydoc_data.topics import topics
 
 DATA = Path(__file__).parent / "data"
 WINDOW = 5
