@@ -23,6 +23,8 @@ from hubplug.types import FileRecord
 _GIB = 1 << 30
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _WRITEBACK = 8 << 20
+# A module has dozens of files. A bomb has thousands, and would wait for the disk thousands of times before its end.
+_SYNCED_AT_ONCE = 64
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -42,7 +44,7 @@ class Limits:
 
     max_bytes: int = 256 * _GIB
     max_file_bytes: int = 256 * _GIB
-    max_members: int = 20_000
+    max_members: int = 10_000
     max_ratio: int = 200
     ratio_floor: int = 4 * _GIB
     max_header_bytes: int = 1 << 20
@@ -91,11 +93,12 @@ class TreeFile:
                 os.posix_fadvise(self._descriptor, self._advised, self.written - self._advised, os.POSIX_FADV_DONTNEED)
         self._advised = self.written
 
-    def _sync_and_close(self) -> FileRecord:
+    def _close(self, at_once: bool) -> FileRecord:
         if self.missing:
             raise IncompleteDownload(f"{self.name!r} has {self.written:,} bytes of the {self.size:,} announced for it")
         try:
-            os.fsync(self._descriptor)
+            if at_once:
+                os.fsync(self._descriptor)
             self._descriptor, closing = -1, self._descriptor
             os.close(closing)
         except OSError as error:
@@ -119,6 +122,7 @@ class TreeWriter:
         self._names: dict[str, str] = {}
         self._directories: list[str] = []
         self._records: dict[str, FileRecord] = {}
+        self._unsynced: list[str] = []
         self._open: dict[str, TreeFile] = {}
         self._bytes = 0
         self._finished = False
@@ -136,7 +140,7 @@ class TreeWriter:
 
     @contextmanager
     def open(self, name: str, size: int | None = None) -> Iterator[TreeFile]:
-        """Opens a new file for a ``with`` block, at whose end it is on the disk.
+        """Opens a new file for a ``with`` block, at whose end it is on the disk (or, after hundreds of small files, with ``finish``).
 
         A block that raises leaves no file: the name is free again.
 
@@ -163,31 +167,34 @@ class TreeWriter:
             file = self._open[name] = TreeFile(self, name, size, descriptor)
         try:
             yield file
-            record = file._sync_and_close()
+            sync_now = len(self._records) < _SYNCED_AT_ONCE or file.written >= _WRITEBACK
+            record = file._close(sync_now)
         except BaseException:
             self._forget(file)
             raise
         with self._lock:
             del self._open[name]
             self._records[name] = record
+            if not sync_now:
+                self._unsynced.append(name)
 
     def finish(self) -> tuple[FileRecord, ...]:
-        """Puts the directories on the disk as well, and ends the writing.
+        """Puts on the disk what is not there yet, the directories above all, and ends the writing.
 
         Returns:
             Every file, sorted by path.
 
         Raises:
             PluginError: A file is still open.
-            CacheError: The system could not sync a directory.
+            CacheError: The system could not sync a file or directory.
         """
         with self._lock:
             if self._open:
                 raise PluginError(f"{min(self._open)!r} was still being written when its tree was finished")
             self._finished = True
-            for name in [*reversed(self._directories), ""]:
+            for name in [*self._unsynced, *reversed(self._directories), ""]:
                 try:
-                    _sync_directory(self.root / name)
+                    _sync(self.root / name)
                 except OSError as error:
                     raise self._cannot_write(name, 0, error) from error
             return tuple(self._records[name] for name in sorted(self._records))
@@ -279,7 +286,7 @@ class TreeWriter:
         return CacheError(f"Cannot write {self.root / name}: {error.strerror or error}")
 
 
-def _sync_directory(path: Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

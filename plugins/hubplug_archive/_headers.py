@@ -64,8 +64,8 @@ def has_right_checksum(block: bytes) -> bool:
     if stored is None:
         return False
     rest = block[:148] + b" " * 8 + block[156:]
-    unsigned = sum(rest)
-    return int(stored[1], 8) in (unsigned, unsigned - 256 * sum(byte > 127 for byte in rest))
+    missing = sum(rest) - int(stored[1], 8)
+    return missing == 0 or missing == 256 * sum(byte > 127 for byte in rest)
 
 
 def parse_header(block: bytes) -> Header:

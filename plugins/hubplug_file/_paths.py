@@ -6,6 +6,7 @@ import difflib
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -55,9 +56,10 @@ def is_directory(path: str) -> bool:
         code = error.errno if isinstance(error, OSError) else errno.EINVAL
         if code in _ABSENT:
             raise MissingError(
-                f"{path} does not exist. There is no such directory or archive: {_absolute(path)}", hint=_hint(path)
+                _one_line(f"{path} does not exist. There is no such directory or archive: {_absolute(path)}"),
+                hint=_hint(path),
             ) from None
-        raise FetchError(f"Cannot look at {_absolute(path)}: {os.strerror(code or 0)}") from error
+        raise FetchError(_one_line(f"Cannot look at {_absolute(path)}: {os.strerror(code or 0)}")) from error
     if stat.S_ISDIR(mode):
         return True
     if not stat.S_ISREG(mode):
@@ -85,6 +87,10 @@ def key_of(path: str, status: os.stat_result) -> str:
     return f"{os.path.realpath(path)} size={status.st_size} mtime_ns={status.st_mtime_ns}"
 
 
+def _one_line(message: str) -> str:
+    return message if message.isprintable() else message.encode("unicode_escape").decode("ascii")
+
+
 def _absolute(path: str) -> str:
     """As a person would write it, with the links in it."""
     return os.path.join(Path.cwd(), path)
@@ -93,7 +99,7 @@ def _absolute(path: str) -> str:
 def _hint(path: str) -> str:
     if path.startswith("~"):
         return f"~ is not expanded in a handle: write {Path.home()}{path[1:]}" if path[1:2] in ("", "/") else _TILDE
-    if Path(path).is_symlink():
+    with suppress(OSError):
         return f"it is a link to {Path(path).readlink()}, which is not there"
     near = _nearest(path)
     if near is not None:

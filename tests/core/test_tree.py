@@ -361,3 +361,14 @@ def test_every_file_and_every_directory_is_synced(root, monkeypatch):
     assert synced == {str(root / "a/b/c"), str(root / "d")}
     tree.finish()
     assert synced == {str(root / "a/b/c"), str(root / "d"), str(root / "a/b"), str(root / "a"), str(root)}
+
+
+def test_the_last_of_many_small_files_are_synced_at_the_end(root, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    tree = TreeWriter(root)
+    for number in range(500):
+        put(tree, f"{number}")
+    assert len(synced) < 500
+    tree.finish()
+    assert sorted(synced) == sorted([str(root), *(str(root / f"{number}") for number in range(500))])
