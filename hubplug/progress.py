@@ -7,6 +7,7 @@ byte has moved, so a module that is already here stays silent.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -94,7 +95,13 @@ class Progress:
             from tqdm import tqdm
 
             self._bar = tqdm(
-                desc=self.name, total=self._total, unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr
+                desc=self.name,
+                total=self._total,
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1024,
+                file=sys.stderr,
+                ncols=_width(),
             )
         self._bar.update(size)
 
@@ -128,6 +135,14 @@ def _somebody_watches() -> bool:
     except ValueError:  # standard error is closed
         return False
     return _in_notebook()
+
+
+def _width() -> int | None:
+    """Columns to use; None leaves it to tqdm, which shows nothing on a terminal that claims to have none."""
+    try:
+        return None if os.get_terminal_size(sys.stderr.fileno()).columns else 80
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _in_notebook() -> bool:

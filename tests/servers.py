@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import socket
 import ssl
 import threading
@@ -80,6 +81,7 @@ class Reply:
         drip: Bytes and seconds: the body arrives in pieces of that size with that pause.
         drip_from: The body's bytes before this one arrive at once.
         drip_head: Bytes and seconds, for the head.
+        tunnel: Whether to answer CONNECT as a proxy does, and to pass bytes both ways until one side ends.
     """
 
     status: int = 200
@@ -95,6 +97,7 @@ class Reply:
     drip: tuple[int, float] | None = None
     drip_from: int = 0
     drip_head: tuple[int, float] | None = None
+    tunnel: bool = False
 
 
 def redirect(location: str, status: int = 302, **headers: str) -> Reply:
@@ -205,6 +208,9 @@ class ScriptedServer:
 
     def _send(self, connection: socket.socket, request: Request, reply: Reply) -> bool:
         """Sends an answer; whether the connection can be used again."""
+        if reply.tunnel:
+            self._tunnel(connection, request.target)
+            return False
         reply = _for_range(request, reply)
         self._closing.wait(reply.silence)
         self._drip(connection, _head(reply), reply.drip_head)
@@ -223,6 +229,18 @@ class ScriptedServer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             connection.close()
         return reply.framing in ("length", "chunked") and reply.cut_at is None and reply.stall_at is None
+
+    def _tunnel(self, connection: socket.socket, target: str) -> None:
+        host, _, port = target.rpartition(":")
+        with socket.create_connection((host, int(port)), 5) as there:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            ends = {connection: there, there: connection}
+            while not self._closing.is_set():
+                for one in select.select(list(ends), [], [], 0.05)[0]:
+                    data = one.recv(1 << 16)
+                    if not data:
+                        return
+                    ends[one].sendall(data)
 
     def _drip(self, connection: socket.socket, data: bytes, pace: tuple[int, float] | None) -> None:
         if pace is None:

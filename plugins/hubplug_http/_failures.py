@@ -91,7 +91,12 @@ def describe_exception(
     if (refusal := _proxy_refusal(causes, host, proxy, shown)) is not None:
         return refusal
     for cause in causes:
-        if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError)):
+        if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            return _passing(
+                f"TLS to {host}{via} failed: the connection was closed in the middle of it ({shown})",
+                "check that this port speaks TLS; a proxy on the way may also have cut it",
+            )
+        if isinstance(cause, ConnectionResetError):
             break
         if isinstance(cause, ssl.SSLError):
             return Failure(
@@ -124,7 +129,11 @@ def describe_exception(
         if isinstance(cause, requests.exceptions.InvalidProxyURL):
             return refused("The proxy's URL is malformed", url, "check the option proxy, http_proxy and https_proxy")
         if isinstance(cause, (urllib3.InvalidHeader, requests.exceptions.InvalidHeader)):
-            return refused(f"{host} and this request do not agree: a header is malformed", url)
+            return refused(
+                f"{host} and this request do not agree: a header is malformed",
+                url,
+                "look at the headers in the configuration and at those of the server",
+            )
     for cause in causes:
         if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException) and cause.strerror:
             return _passing(f"The connection to {host}{via} failed: {cause.strerror} ({shown})", "ask again later")

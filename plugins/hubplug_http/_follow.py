@@ -19,6 +19,7 @@ from hubplug_http._urls import find_url_error, host_of, is_http, without_userinf
 
 MOST_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
+_ASK = "ask whoever runs the server, or for another handle"
 _LOG = logging.getLogger("hubplug")
 
 
@@ -98,9 +99,9 @@ def redirect_target(url: str, location: str) -> str | Failure:
         target = text
     if not is_http(target):
         scheme = target.partition(":")[0][:20]
-        return refused(f"{host_of(url)} redirects to a {scheme}: URL, and only http and https are followed", url)
+        return refused(f"{host_of(url)} redirects to a {scheme}: URL, and only http and https are followed", url, _ASK)
     if (problem := find_url_error(target)) is not None:
-        return refused(f"{host_of(url)} redirects to what is no URL: {problem}", url)
+        return refused(f"{host_of(url)} redirects to what is no URL: {problem}", url, _ASK)
     return without_userinfo(target)[0]
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -122,7 +123,11 @@ class Sender:
             prepared.prepare_auth(auth)
             rule = str(getattr(auth, "hubplug_rule", type(auth).__name__))
             if origin_of(str(prepared.url)) != origin_of(url):
-                return refused(f"What signs requests to {host_of(url)} has turned this one to another host", url)
+                return refused(
+                    f"What signs requests to {host_of(url)} has turned this one to another host", url, f"mend {rule}"
+                )
+        if not self._allow_private and _has_private_address(url):
+            return describe_exception(PrivateAddress(), url, None)
         secrets = secrets_of(prepared)
         proxies = _proxies(url, options)
         proxy_url = select_proxy(url, proxies)
@@ -214,7 +219,8 @@ class _WatchedAdapter(HTTPAdapter):
 
 def _pool_classes(watch: Watch, allow_private: bool) -> dict[str, Any]:
     def connected(connection: Any, sock: socket.socket) -> socket.socket:
-        if not allow_private and not ip_address(sock.getpeername()[0].partition("%")[0]).is_global:
+        # What a name stands for may change between two look-ups: the address that counts is the one connected to.
+        if not allow_private and connection.proxy is None and not _is_public(sock.getpeername()[0]):
             sock.close()
             raise PrivateAddress(connection.host)
         watch.attach(sock)
@@ -239,6 +245,19 @@ def _pool_classes(watch: Watch, allow_private: bool) -> dict[str, Any]:
         ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
+
+
+def _has_private_address(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False  # connecting will say so, or a proxy knows the name
+    return not all(_is_public(str(address[0])) for *_, address in found)
+
+
+def _is_public(address: str) -> bool:
+    return ip_address(address.partition("%")[0]).is_global
 
 
 def _proxies(url: str, options: ServerOptions) -> dict[str, str]:

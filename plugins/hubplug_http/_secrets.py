@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
@@ -19,6 +20,8 @@ def secrets_of(prepared: Any) -> frozenset[str]:
             text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
             found.add(text)
             found.update(part for piece in text.split() for part in piece.replace(";", "=").split("="))
+            if text.startswith("Basic "):
+                found.update(_decoded(text[6:]).split(":", 1))
     for part in urlsplit(str(prepared.url)).query.split("&"):
         name, equals, value = part.partition("=")
         found.add(value if equals else name)
@@ -32,6 +35,13 @@ def scrubbed(text: str, secrets: frozenset[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode("utf-8", "replace")
+    except ValueError:
+        return ""
 
 
 def redact_record(record: logging.LogRecord) -> bool:

@@ -1,0 +1,105 @@
+"""Options: what is refused when the plugin is made, and that making it costs nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from hubplug.errors import ConfigError
+from hubplug.options import find_option_error
+from hubplug_http import Http
+from hubplug_http._options import read_servers
+from tests.plugins.http.driving import ARCHIVE, bring
+from tests.servers import Reply, ScriptedServer
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"prefixes": ["hub.example.com"]}, "prefixes: 'hub.example.com' is not the beginning of an http"),
+        ({"prefixes": ["gs://bucket/"]}, "prefixes: 'gs://bucket/'"),
+        ({"mirrors": ["https://b.example/"]}, "mirrors: mirrors of what"),
+        ({"missing": "nxt"}, "missing: expected 'error' or 'next'"),
+        ({"retries": -1}, "retries: expected a number from 0"),
+        ({"retries": 1.5}, "retries: expected a number"),
+        ({"read_timeout": 0}, "read_timeout: expected a number above 0"),
+        ({"ca_bundle": "/no/such/file"}, "ca_bundle: there is no '/no/such/file'"),
+        ({"client_cert": ["a", "b", "c"]}, "client_cert: expected a path or two"),
+        ({"proxy": "proxy.example.com"}, "proxy: expected the URL of a proxy"),
+        (
+            {"servers": {"https://a.example/": {"ca_bundel": "x"}}},
+            "servers\\['https://a.example/'\\].ca_bundel: there is no such",
+        ),
+        ({"servers": {"a.example": {}}}, "servers: 'a.example' is not"),
+        ({"servers": {"https://a.example/": {"verify": "no"}}}, "verify: expected true or false, got 'no'"),
+        ({"headers": {"https://a.example/": {"X": "a\r\nY: b"}}}, "a header has one line"),
+        ({"headers": {"a": {"X": "b"}}}, "headers: 'a' is not"),
+    ],
+)
+def test_an_option_that_cannot_be_meant(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Http(**options)
+
+
+def test_a_misspelt_setting_gets_the_nearest_name() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Http(servers={"https://a.example/": {"ca_bundel": "x"}})
+    assert "did you mean 'ca_bundle'?" in str(caught.value.hint)
+
+
+def test_the_longest_prefix_says_the_settings() -> None:
+    servers = read_servers(
+        {"retries": 1},
+        {"https://a.example/": {"retries": 2}, "https://a.example/x": {"retries": 3, "verify": False}},
+        {"https://a.example/": {"A": "1", "B": "1"}, "https://a.example/x": {"B": "2"}},
+    )
+    assert [servers.at(f"https://{url}").retries for url in ("b.example/x", "a.example/y", "a.example/x/y")] == [
+        1,
+        2,
+        3,
+    ]
+    assert [servers.at(f"https://a.example/{path}").verify for path in ("y", "x")] == [True, False]
+    assert servers.headers_for("https://a.example/x") == {"A": "1", "B": "2"}
+    assert servers.headers_for("https://b.example/x") == {}
+
+
+def test_the_constructor_fits_the_configurations_check() -> None:
+    options = {
+        "prefixes": ["https://a.example/"],
+        "rewrite": [{"from": "a", "to": "b", "format_query": False}],
+        "servers": {"https://a.example/": {"retries": 3, "verify": False}},
+        "headers": {"https://a.example/": {"X-Key": "value"}},
+        "client_cert": ["a", "b"],
+        "progress": "1",
+        "disable_cert_validation": "true",
+        "read_timeout": 3,
+    }
+    assert find_option_error(Http, options) is None
+
+
+def test_no_repr_shows_a_header() -> None:
+    plugin = Http(headers={"https://a.example/": {"X-Key": "canary"}}, proxy="http://me:canary@127.0.0.1:1")
+    assert "canary" not in repr(plugin) + repr(vars(plugin))
+
+
+def test_the_user_agent_names_hubplug(server: ScriptedServer) -> None:
+    server.always(Reply(body=ARCHIVE))
+    bring(server.url("/m"))
+    assert str(server.requests[0].header("User-Agent")).startswith("hubplug/")
+
+
+def test_requests_is_not_imported_before_something_is_sent() -> None:
+    program = """
+import sys
+from hubplug.types import Handle
+from hubplug_http import Http
+plugin = Http(headers={"https://a.example/": {"X": "y"}}, servers={"https://a.example/": {"retries": 2}})
+source = plugin.hubplug_resolve(Handle.parse("https://a.example/m"))
+assert plugin.hubplug_fetch(source).network
+loaded = {"requests", "urllib3", "tqdm", "ssl", "tensorflow"} & set(sys.modules)
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env={"PYTHONPATH": ":".join(sys.path)})
