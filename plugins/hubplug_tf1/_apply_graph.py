@@ -6,7 +6,7 @@ and imports it once; so a call costs what the subgraph costs, whatever the size 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,14 @@ from hubplug_tf1._errors import ColocationError
 from hubplug_tf1._private_tensorflow import import_beside_existing_ops
 from hubplug_tf1._renaming import prefixed_input, rename_context
 from hubplug_tf1._state_graph import CONTEXTS, add_meta_graph
-from hubplug_tf1._subgraph import needed_nodes, op_name, reachable_functions, tensor_name, with_whole_contexts
+from hubplug_tf1._subgraph import (
+    dependent_nodes,
+    needed_nodes,
+    op_name,
+    reachable_functions,
+    tensor_name,
+    with_whole_contexts,
+)
 
 if TYPE_CHECKING:
     from hubplug_tf1._variant import Signature, Variant
@@ -77,7 +84,9 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
 
     wanted = [tensor_name(name) for info in signature.outputs.values() for name in info.tensor_names]
     assets = variant.elements(_KEYS.ASSET_FILEPATHS)
-    update_ops = _updates_for(variant, fed, needed_by, whole) if updates else []
+    update_ops = []
+    if updates:
+        update_ops = variant.elements(_KEYS.UPDATE_OPS) if whole else _updates_for(variant, fed, replaced, needed_by)
     contexts = {id(context): key for key in CONTEXTS for context in variant.contexts[key]}
     roots = [*wanted, *assets, *update_ops, *(set(nodes) - variant.state_ops if whole else ())]
     needed, kept_contexts = with_whole_contexts(
@@ -122,21 +131,18 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
 
 
 def _updates_for(
-    variant: Variant, fed: set[str], needed_by: Callable[[Iterable[str]], set[str]], whole: bool
+    variant: Variant, fed: Collection[str], replaced: Collection[str], needed_by: Callable[[Iterable[str]], set[str]]
 ) -> list[str]:
     """The update ops that a call can run: those that need no signature input it neither feeds nor computes."""
-    elements = variant.elements(_KEYS.UPDATE_OPS)
-    if whole:
-        return elements
 
     def computed(op: str) -> bool:
         return any(
             edge[0] != "^" and tensor_name(edge) in fed for name in needed_by([op]) for edge in variant.nodes[name].input
         )
 
-    unfed = {op_name(tensor) for tensor in variant.input_tensors - fed}
-    unfed = {op for op in unfed if not computed(op)}
-    return [element for element in elements if unfed.isdisjoint(needed_by([element]))]
+    unfed = [op for op in sorted({op_name(tensor) for tensor in variant.input_tensors - set(fed)}) if not computed(op)]
+    out_of_reach = dependent_nodes(variant.nodes, unfed, cut_tensors=fed, cut_ops=replaced)
+    return [element for element in variant.elements(_KEYS.UPDATE_OPS) if op_name(element) not in out_of_reach]
 
 
 class Replacements:

@@ -63,7 +63,7 @@ def constraints_of(
         )
         found[name] = Constraint(
             others,
-            tuple(target for target in reached if target not in replaced and target != name),
+            tuple(target for target in reached if target not in replaced),
             tuple(target for target in reached if target in replaced),
         )
     return found

@@ -45,6 +45,25 @@ def needed_nodes(
     return found
 
 
+def dependent_nodes(
+    nodes: Mapping[str, Any], sources: Iterable[str], *, cut_tensors: Collection[str] = (), cut_ops: Collection[str] = ()
+) -> set[str]:
+    """The ops that depend on one of the ops ``sources``, these included; the other direction of ``needed_nodes``."""
+    consumers: dict[str, list[str]] = {}
+    for name, node in nodes.items():
+        for element in node.input:
+            if element[0] == "^" or tensor_name(element) not in cut_tensors:
+                consumers.setdefault(op_name(element), []).append(name)
+    found: set[str] = set()
+    waiting = list(sources)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in cut_ops:
+            found.add(name)
+            waiting.extend(consumers.get(name, ()))
+    return found
+
+
 def with_whole_contexts(
     contexts: Iterable[Any], roots: Iterable[str], needed: Callable[[Iterable[str]], set[str]]
 ) -> tuple[set[str], list[Any]]:
