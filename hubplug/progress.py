@@ -101,7 +101,7 @@ class Progress:
                 unit_scale=True,
                 unit_divisor=1024,
                 file=sys.stderr,
-                ncols=_width(),
+                **_size_of_terminal(),
             )
         self._bar.update(size)
 
@@ -137,12 +137,12 @@ def _somebody_watches() -> bool:
     return _in_notebook()
 
 
-def _width() -> int | None:
-    """Columns to use; None leaves it to tqdm, which shows nothing on a terminal that claims to have none."""
+def _size_of_terminal() -> dict[str, int]:
+    """What to tell tqdm: nothing, but for a terminal that claims to have no columns, on which it would show nothing."""
     try:
-        return None if os.get_terminal_size(sys.stderr.fileno()).columns else 80
+        return {} if all(os.get_terminal_size(sys.stderr.fileno())) else {"ncols": 80, "nrows": 24}
     except (OSError, ValueError, AttributeError):
-        return None
+        return {}
 
 
 def _in_notebook() -> bool:
