@@ -52,6 +52,16 @@ class MissingAssetError(_NotFound):
     """An asset file of the module does not exist where its graph says."""
 
 
+class MissingSavedModelError(FormatError, tf.errors.NotFoundError):
+    """There is no SavedModel where a module is to be made from one."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        tf.errors.NotFoundError.__init__(self, None, None, message)
+        self.hint = hint
+
+    __str__ = HubplugError.__str__
+
+
 class ExportExistsError(ExportError, tf.errors.AlreadyExistsError):
     """The directory that is to hold the module holds something already."""
 

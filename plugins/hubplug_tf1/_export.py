@@ -55,8 +55,8 @@ def _write(spec: GraphSpec, request: ExportRequest, dest: Path) -> None:
     files = AssetFiles()
     meta_graphs = [meta_graph_of(variant) for variant in spec.variants()]
     for variant, meta_graph in zip(spec.variants(), meta_graphs, strict=True):
-        if spec.directory is not None:
-            put_paths(meta_graph, variant.assets, spec.directory)
+        if spec.root is not None:
+            put_paths(meta_graph, variant.assets, spec.root)
         files.take(meta_graph)
     files.copy_to(dest)
     if request.checkpoint_path is None:

@@ -35,7 +35,7 @@ def tensors_to_feed(signature: str, infos: Mapping[str, ParsedTensorInfo], input
         InputValueError: A value is of another dtype or cannot become a tensor; it is a TypeError and a ValueError.
     """
     fed: dict[str, tf.Tensor] = {}
-    for key, value in _by_key(signature, infos, inputs).items():
+    for key, value in values_by_key(signature, infos, inputs).items():
         converted = _converted(key, value, infos[key])
         components = tf.nest.flatten(converted, expand_composites=True)
         fed.update(zip(map(tensor_name, infos[key].tensor_names), components, strict=True))
@@ -64,7 +64,8 @@ def find_default_output_error(signature: str, outputs: Mapping[str, ParsedTensor
     return f"There is no output named 'default'. Use as_dict=True. (Signature {signature!r} has: {_list(outputs)})"
 
 
-def _by_key(signature: str, infos: Mapping[str, ParsedTensorInfo], inputs: Any) -> dict[str, Any]:
+def values_by_key(signature: str, infos: Mapping[str, ParsedTensorInfo], inputs: Any) -> dict[str, Any]:
+    """The inputs of one call by key, as given; arguments and errors as ``tensors_to_feed``."""
     hint = f"signature {signature!r} takes {_description(infos)}"
     if inputs is None:
         inputs = {}

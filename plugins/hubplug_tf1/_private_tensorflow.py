@@ -6,6 +6,7 @@ TensorFlow writes to disk (``tensorflow.core``) are stable as formats; most have
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,3 +71,25 @@ def import_beside_existing_ops(graph_def: Any, input_map: Mapping[str, Any]) -> 
     importer._import_graph_def_internal(
         graph_def, input_map=dict(input_map), validate_colocation_constraints=False, name=""
     )
+
+
+def dense_feature_column() -> type[Any]:
+    """A class that is a dense feature column of both generations.
+
+    ``input_layer`` and ``DenseFeatures`` are public and insist on instances of these classes, which are not. A release
+    of TensorFlow may have lost one of the generations: the other one stays usable.
+    """
+    bases: list[type[Any]] = []
+    try:
+        from tensorflow.python.feature_column.feature_column import _DenseColumn
+
+        bases.append(_DenseColumn)
+    except ImportError:
+        pass
+    try:
+        from tensorflow.python.feature_column.feature_column_v2 import DenseColumn
+
+        bases.append(DenseColumn)
+    except ImportError:
+        pass
+    return types.new_class("DenseFeatureColumn", tuple(bases))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hubplug.errors import FormatError, UnknownTagsError
 from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words
 from hubplug.types import SignatureInfo
+from hubplug.urls import scheme_of
 from hubplug_format import GraphVariant, SavedModelFile, read_module_def
 from hubplug_tf1._asset_names import check_filenames
 from hubplug_tf1._collections import find_collections_error
@@ -33,16 +34,17 @@ class GraphSpec(ModuleSpec):
     Pickles and copies; may be used in any number of graphs and threads. Two specs are equal only if they are the same.
 
     Attributes:
-        directory: Where ``variables/`` and ``assets/`` are; None for a module that was made in this process.
+        root: Path or URL of the directory that has ``variables/`` and ``assets/``, as it was given: a relative one stays
+            relative; None for a module that was made in this process.
     """
 
-    def __init__(self, variants: Iterable[GraphVariant], directory: Path | None = None) -> None:
+    def __init__(self, variants: Iterable[GraphVariant], root: str | None = None) -> None:
         """Checks the graph variants.
 
         Raises:
             FormatError: A variant has a collection that no module may have, or an asset file outside ``assets/``.
         """
-        self.directory = directory
+        self.root = root
         self._variants = {variant.tags: variant for variant in variants}
         for variant in self._variants.values():
             kept = (name for name, about in variant.collections.items() if about.size)
@@ -63,15 +65,20 @@ class GraphSpec(ModuleSpec):
             FormatError: It is damaged, or of a format that hubplug does not know.
         """
         read_module_def(directory)
-        return cls(SavedModelFile.read_file(directory / "saved_model.pb").variants.values(), directory)
+        return cls(SavedModelFile.read_file(directory / "saved_model.pb").variants.values(), os.fspath(directory))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (list(self._variants.values()), self.directory)
+        return type(self), (list(self._variants.values()), self.root)
+
+    @property
+    def directory(self) -> Path | None:
+        """The local directory that the module was read from; None where there is none."""
+        return None if self.root is None or scheme_of(self.root) else Path(self.root)
 
     @property
     def checkpoint(self) -> str | None:
         """The prefix of the checkpoint with the variables' values; None where their own initializers give them."""
-        return None if self.directory is None else os.path.join(self.directory, "variables", "variables")
+        return None if self.root is None else os.path.join(self.root, "variables", "variables")
 
     def get_tags(self) -> list[frozenset[str]]:
         return list(self._variants)
@@ -136,7 +143,7 @@ class GraphSpec(ModuleSpec):
                 from hubplug_tf1._variant import Variant
 
                 meta_graph = meta_graph_of(found)
-                if self.directory is not None:
-                    put_paths(meta_graph, found.assets, self.directory)
+                if self.root is not None:
+                    put_paths(meta_graph, found.assets, self.root)
                 self._prepared[found.tags] = Variant(meta_graph)
             return self._prepared[found.tags]

@@ -1,0 +1,128 @@
+"""``eval_function_for_module``: a module as a Python function from numpy to numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import tensorflow as tf
+
+from hubplug.errors import HubplugError, InputError
+from hubplug.module import Module
+from hubplug.spec import ModuleSpec
+from hubplug_tf1._feeding import find_default_output_error, values_by_key
+from hubplug_tf1._tensor_info import ParsedTensorInfo
+
+
+class EvaluationEndedError(HubplugError, RuntimeError):
+    """An evaluation function was called after its ``with`` block."""
+
+
+@contextmanager
+def eval_function_for_module(spec: ModuleSpec | str, tags: Collection[str] | None = None) -> Iterator[EvalFunction]:
+    """Makes a module a Python function, for as long as the ``with`` block lasts.
+
+    ::
+
+        with hubplug.eval_function_for_module("https://example.com/half_plus_two/1") as f:
+            assert f([1.0]) == [2.5]
+
+    The module lives in a graph and a session of its own, with its variables and tables initialized; what calls change in
+    them stays until the end of the block. Inside the block that graph is the default graph.
+
+    Args:
+        spec: A ModuleSpec or a handle.
+        tags: The graph variant; None stands for the one without tags.
+
+    Yields:
+        ``f(inputs=None, _sentinel=None, signature=None, as_dict=None)``: as a call of a Module, but inputs and outputs are
+        numpy arrays, SparseTensorValues and RaggedTensorValues.
+
+    Raises:
+        ValueError: There is no such graph variant.
+    """
+    with tf.Graph().as_default() as graph:
+        module = Module(spec, tags=tags)
+        initializers = [tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()]
+        with tf.compat.v1.Session(graph=graph) as session:
+            session.run(initializers)
+            function = EvalFunction(module, session)
+            try:
+                yield function
+            finally:
+                function.end()
+
+
+class EvalFunction:
+    """A module applied to numpy values. Each signature is put into the graph by the first call that asks for it."""
+
+    def __init__(self, module: Module, session: tf.compat.v1.Session) -> None:
+        self._module = module
+        self._session: tf.compat.v1.Session | None = session
+        self._applied: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self._lock = Lock()
+
+    def __call__(
+        self, inputs: Any = None, _sentinel: Any = None, signature: str | None = None, as_dict: bool | None = None
+    ) -> Any:
+        """Evaluates a signature.
+
+        Args:
+            inputs: A dict from input names to numpy values or what converts to them; or a single one where the signature
+                has one input; or nothing where it has none.
+            _sentinel: Not used; the arguments after it are given by name.
+            signature: Its name; None stands for ``default``.
+            as_dict: Whether to return all outputs.
+
+        Returns:
+            A dict of all outputs with ``as_dict``; otherwise the output named ``default``.
+
+        Raises:
+            TypeError: Inputs or outputs do not fit the signature.
+            ValueError: A value has another shape or dtype; or there is no such signature, which is a KeyError too.
+            RuntimeError: The ``with`` block has ended.
+        """
+        session = self._session
+        if session is None:
+            raise EvaluationEndedError(
+                "The function of eval_function_for_module was called after its with block",
+                hint="call it inside the block",
+            )
+        name = signature or "default"
+        infos = self._module.get_input_info_dict(name)
+        values = values_by_key(name, infos, inputs)
+        if not as_dict and (error := find_default_output_error(name, self._module.get_output_info_dict(name))):
+            raise InputError(error, hint="pass as_dict=True")
+        fed, outputs = self._apply(session, name, infos)
+        wanted = outputs if as_dict else outputs["default"]
+        return session.run(wanted, {fed[key]: _fed_value(value) for key, value in values.items()})
+
+    def end(self) -> None:
+        """Lets go of the session."""
+        self._session = None
+
+    def _apply(
+        self, session: tf.compat.v1.Session, name: str, infos: dict[str, ParsedTensorInfo]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        with self._lock, session.graph.as_default():
+            if name not in self._applied:
+                fed = {key: _placeholder(info.type_spec) for key, info in infos.items()}
+                self._applied[name] = fed, self._module(fed, signature=name, as_dict=True)
+            return self._applied[name]
+
+
+def _placeholder(type_spec: tf.TypeSpec) -> Any:
+    if isinstance(type_spec, tf.SparseTensorSpec):
+        return tf.compat.v1.sparse_placeholder(type_spec.dtype, type_spec.shape)
+    components = [
+        tf.compat.v1.placeholder(component.dtype, component.shape)
+        for component in tf.nest.flatten(type_spec, expand_composites=True)
+    ]
+    return tf.nest.pack_sequence_as(type_spec, components, expand_composites=True)
+
+
+def _fed_value(value: Any) -> Any:
+    """An eager tensor as numpy; everything else as it is."""
+    return value.numpy() if isinstance(value, tf.Tensor) and not tf.is_symbolic_tensor(value) else value
