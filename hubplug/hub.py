@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
-import logging
 import os
-import shutil
-import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from hubplug import staging
@@ -21,33 +15,23 @@ from hubplug.config import Config, environment_fingerprint, load_config
 from hubplug.errors import (
     ConfigError,
     ExportError,
-    FormatError,
-    HubplugError,
-    OfflineError,
-    PluginError,
     ValidationError,
 )
 from hubplug.manager import build_chain
 from hubplug.options import find_option_error
 from hubplug.pins import Pins
+from hubplug.retrieval import Retrieval
 from hubplug.spec import ModuleSpec
-from hubplug.tree import Limits, TreeWriter
+from hubplug.tree import Limits
 from hubplug.types import (
-    ArchiveStream,
     AuthRequest,
     ExportRequest,
     Finding,
     Handle,
     LocalModule,
-    Provenance,
     Source,
 )
-from hubplug.urls import redact, under_prefix
-
-_LOG = logging.getLogger("hubplug")
-_MOST_INSTEADS = 10
-# Named by a server, so not by somebody the user trusts; a fetch plugin may narrow this further.
-_SCHEMES_A_SERVER_MAY_NAME = ("gs",)
+from hubplug.urls import under_prefix
 
 T = TypeVar("T")
 
@@ -87,7 +71,7 @@ class Hub:
             self.config = load_config(config, chain=chain, offline=offline)
         self._first = tuple(plugins)
         self._chain = build_chain(self.config, self._first)
-        self._limits = _limits(self.config)
+        self._retrieval = Retrieval(self._chain, self.config, _limits(self.config))
         self._pins = Pins.read(self.config)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -139,7 +123,7 @@ class Hub:
             HubplugError: As ``resolve``.
         """
         module, source = self._bring(handle, self._pins)
-        spec = self._read_format(module)
+        spec = self._retrieval.read_format(module)
         self._demand_profiles(module, source, spec)
         return spec
 
@@ -157,7 +141,7 @@ class Hub:
             ConfigError: No plugin knows a profile.
             HubplugError: The handle could not be loaded.
         """
-        loaded = self._read_format(self.resolve(spec)) if isinstance(spec, str) else spec
+        loaded = self._retrieval.read_format(self.resolve(spec)) if isinstance(spec, str) else spec
         found: list[Finding] = []
         for profile in profiles:
             asked, findings = self._chain.findings(loaded, profile)
@@ -205,7 +189,7 @@ class Hub:
             HubplugError: The handle cannot be resolved.
         """
         answers: list[Answer] = []
-        source = self._source(self._pins.apply(Handle.parse(handle)), answers)
+        source = self._retrieval.source(self._pins.apply(Handle.parse(handle)), answers)
         if source.in_place:
             return answers
         if source.cacheable:
@@ -216,112 +200,10 @@ class Hub:
 
     def _bring(self, handle: str | Handle, pins: Pins) -> tuple[LocalModule, Source]:
         parsed = pins.apply(handle if isinstance(handle, Handle) else Handle.parse(handle))
-        source = self._source(parsed)
-        if source.in_place:
-            module = LocalModule(Path(source.location), source.handle)
-        else:
-            module = self._local_copy(source, pins)
+        source = self._retrieval.source(parsed)
+        module = self._retrieval.module(source, pins)
         pins.demand(source.handle, module)
         return module, source
-
-    def _local_copy(self, source: Source, pins: Pins) -> LocalModule:
-        if not source.cacheable:
-            return self._bring_for_this_process(source, pins)
-        answer = self._chain.ask("hubplug_cache", source)
-        if answer.member is None:
-            return self._bring_for_this_process(source, pins, answer.declined)
-        self._refuse_network(answer, source)
-        module: LocalModule = answer.run(
-            lambda dest: self._produce(source, dest, pins, answer.declined), expect=(LocalModule,)
-        )
-        return module
-
-    def _source(self, handle: Handle, answers: list[Answer] | None = None) -> Source:
-        """Asks ``hubplug_resolve`` until somebody names a source."""
-        trail = [handle.text]
-        while True:
-            answer = self._chain.ask_or_raise("hubplug_resolve", f"the handle {str(handle)!r}", handle)
-            if answers is not None:
-                answers.append(answer)
-            if isinstance(answer.value, Source):
-                source = answer.value
-                return replace(source, handle=_on_the_trail(source.handle, handle))
-            handle = _on_the_trail(answer.value, handle)
-            _refuse_loop(trail, handle.text)
-
-    def _produce(self, source: Source, dest: Path, pins: Pins, declined: Sequence[tuple[str, str]]) -> Provenance:
-        """Fills an empty directory with a source: fetch, unpack, check; what is there at the end is a module."""
-        tree = TreeWriter(dest, self._limits)
-        archive_sha256 = etag = None
-        arrived = self._fetch(source, tree, declined)
-        if isinstance(arrived, ArchiveStream):
-            with arrived:
-                self._chain.ask_or_raise("hubplug_unpack", f"what came from {arrived.name}", arrived).run(tree)
-                location, archive_sha256, etag = arrived.location, arrived.sha256(), arrived.etag
-        else:
-            location = arrived
-        files = tree.finish()
-        provenance = Provenance(str(source.handle.original), source.key_sha256, location, archive_sha256, etag, files)
-        arrived_module = LocalModule(dest, source.handle, provenance)
-        pins.demand(source.handle, arrived_module)
-        self._read_format(arrived_module)
-        _LOG.info("%s: brought from %s", source.handle.original, location)
-        return provenance
-
-    def _fetch(self, source: Source, tree: TreeWriter, declined: Sequence[tuple[str, str]]) -> ArchiveStream | str:
-        """An archive to be unpacked, or the location from which a whole tree was written."""
-        trail = [source.location]
-        while True:
-            answer = self._chain.ask_or_raise("hubplug_fetch", f"{source} for fetching", source)
-            self._refuse_network(answer, source, declined)
-            got = answer.run(tree, self._auth_for(source.handle), expect=(ArchiveStream, Handle, type(None)))
-            if got is None:
-                return redact(source.location)
-            if isinstance(got, ArchiveStream):
-                return got
-            source = self._source_named_by_fetch(got)
-            _refuse_loop(trail, source.location)
-
-    def _source_named_by_fetch(self, handle: Handle) -> Source:
-        if handle.named_by_server and handle.scheme not in _SCHEMES_A_SERVER_MAY_NAME:
-            raise HubplugError(
-                f"The server of {handle.original} named {handle}, and a server may only name "
-                + " or ".join(f"{scheme}://" for scheme in _SCHEMES_A_SERVER_MAY_NAME),
-                hint="ask for that location yourself if you trust it",
-            )
-        source = self._source(handle)
-        if source.in_place:
-            raise PluginError(f"The fetch of {handle.original} leads to the local directory {source}")
-        return source
-
-    def _auth_for(self, handle: Handle) -> Callable[..., Any]:
-        def auth_for(url: str, redirected_from: str | None = None) -> Any:
-            return self._chain.ask("hubplug_auth", AuthRequest(url, handle, redirected_from)).value
-
-        return auth_for
-
-    def _bring_for_this_process(
-        self, source: Source, pins: Pins, declined: Sequence[tuple[str, str]] = ()
-    ) -> LocalModule:
-        """A copy that no cache keeps: variables are read from it until the process ends."""
-        dest = Path(tempfile.mkdtemp(prefix="hubplug-"))
-        atexit.register(shutil.rmtree, dest, ignore_errors=True)
-        try:
-            return LocalModule(dest, source.handle, self._produce(source, dest, pins, declined))
-        except BaseException:
-            shutil.rmtree(dest, ignore_errors=True)
-            raise
-
-    def _read_format(self, module: LocalModule) -> ModuleSpec:
-        answer = self._chain.ask("hubplug_load_format", module)
-        if answer.member is None:
-            reasons = "; ".join(reason for _, reason in answer.declined)
-            raise FormatError(
-                f"{module.handle.original} is no module that this chain can read" + (f": {reasons}" if reasons else ""),
-                hint="a TF1 Hub module is a directory with tfhub_module.pb, saved_model.pb and variables/",
-            )
-        spec: ModuleSpec = answer.value
-        return spec
 
     def _demand_profiles(self, module: LocalModule, source: Source, spec: ModuleSpec) -> None:
         seen = [source.location]
@@ -345,15 +227,6 @@ class Hub:
                 findings=findings,
                 hint="tell the publisher, or take the prefix out of the section validate",
             )
-
-    def _refuse_network(self, answer: Answer, source: Source, declined: Sequence[tuple[str, str]] = ()) -> None:
-        if not (answer.value.network and self.config.offline):
-            return
-        looked = "".join(f"; {name}: {reason}" for name, reason in (*declined, *answer.declined))
-        raise OfflineError(
-            f"{source.handle.original} is not here, and hubplug is offline: it would have to {answer.value.what}{looked}",
-            hint=f"where there is a network: hubplug resolve '{source.handle.original}', then hubplug cache export",
-        )
 
 
 def current_hub() -> Hub:
@@ -400,28 +273,6 @@ class _DefaultHub:
 
 _active: ContextVar[Hub | None] = ContextVar("hubplug_active_hub", default=None)
 _default = _DefaultHub()
-
-
-def _on_the_trail(answered: Handle, asked: Handle) -> Handle:
-    """The handle that a plugin answered, with the trail and the pin of the one that it was asked for.
-
-    A plugin that makes a handle of its own, without ``instead``, must not shake off a pin or a prefix by that.
-    """
-    if answered.original is asked.original and answered.sha256 == asked.sha256:
-        return answered
-    if answered == asked:
-        return asked
-    return replace(answered, asked_before=asked, sha256=asked.sha256 or answered.sha256)
-
-
-def _refuse_loop(trail: list[str], text: str) -> None:
-    """Appends to the trail of texts that were named one after the other; a loop, or too many, is an error."""
-    shown = " -> ".join(redact(step) for step in [*trail, text])
-    if text in trail:
-        raise PluginError(f"The handles name each other in a loop: {shown}", hint="mend the rule that closes the loop")
-    if len(trail) > _MOST_INSTEADS:
-        raise PluginError(f"More than {_MOST_INSTEADS} handles were named one after the other: {shown}")
-    trail.append(text)
 
 
 def _limits(config: Config) -> Limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,13 @@ from pathlib import Path
 import pytest
 
 HAS_TENSORFLOW = find_spec("tensorflow") is not None
-SHARED_MODULES = Path(__file__).resolve().parents[2] / "shared" / "modules"
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_MODULES = ROOT.parent / "shared" / "modules"
+
+# pytest's `pythonpath` puts the checkout first. It is needed for `tests.*` only, and must not hide an installed hubplug.
+if str(ROOT) in sys.path:
+    sys.path.remove(str(ROOT))
+sys.path.append(str(ROOT))
 
 collect_ignore_glob = [] if HAS_TENSORFLOW else ["**/test_tf_*.py", "test_tf_*.py"]
 
@@ -20,8 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("TensorFlow is not installed")
 
 
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name.startswith("test_tf_"):
+            item.add_marker(pytest.mark.tensorflow)
     if "soak" not in str(config.option.markexpr):
         long = [item for item in items if item.get_closest_marker("soak")]
         items[:] = [item for item in items if item not in long]

@@ -1,0 +1,177 @@
+"""How a source comes to be a directory of this machine: resolve, cache, fetch, unpack, check.
+
+Each step asks the chain; what they must never do (lose a pin, follow a server anywhere, open a socket offline, publish
+what is no module) is decided here, whatever a plugin answers.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hubplug.chain import Answer, Chain
+from hubplug.config import Config
+from hubplug.errors import FormatError, HubplugError, OfflineError, PluginError
+from hubplug.pins import Pins
+from hubplug.spec import ModuleSpec
+from hubplug.tree import Limits, TreeWriter
+from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
+from hubplug.urls import redact
+
+_LOG = logging.getLogger("hubplug")
+_MOST_INSTEADS = 10
+# Named by a server, so not by somebody the user trusts; a fetch plugin may narrow this further.
+_SCHEMES_A_SERVER_MAY_NAME = ("gs",)
+
+
+class Retrieval:
+    """Brings modules along one chain."""
+
+    def __init__(self, chain: Chain, config: Config, limits: Limits) -> None:
+        self._chain = chain
+        self._offline = config.offline
+        self._limits = limits
+
+    def source(self, handle: Handle, answers: list[Answer] | None = None) -> Source:
+        """Asks ``hubplug_resolve`` until somebody names a source."""
+        trail = [handle.text]
+        while True:
+            answer = self._chain.ask_or_raise("hubplug_resolve", f"the handle {str(handle)!r}", handle)
+            if answers is not None:
+                answers.append(answer)
+            if isinstance(answer.value, Source):
+                source = answer.value
+                return replace(source, handle=_on_the_trail(source.handle, handle))
+            handle = _on_the_trail(answer.value, handle)
+            _refuse_loop(trail, handle.text)
+
+    def module(self, source: Source, pins: Pins) -> LocalModule:
+        """The directory that holds a source: its own, a cache's, or one that lives as long as the process."""
+        if source.in_place:
+            return LocalModule(Path(source.location), source.handle)
+        if not source.cacheable:
+            return self._bring_for_this_process(source, pins)
+        answer = self._chain.ask("hubplug_cache", source)
+        if answer.member is None:
+            return self._bring_for_this_process(source, pins, answer.declined)
+        self._refuse_network(answer, source)
+        module: LocalModule = answer.run(
+            lambda dest: self._produce(source, dest, pins, answer.declined), expect=(LocalModule,)
+        )
+        return module
+
+    def read_format(self, module: LocalModule) -> ModuleSpec:
+        """The definition of the module that a directory holds.
+
+        Raises:
+            FormatError: No plugin knows the format.
+        """
+        answer = self._chain.ask("hubplug_load_format", module)
+        if answer.member is None:
+            reasons = "; ".join(reason for _, reason in answer.declined)
+            raise FormatError(
+                f"{module.handle.original} is no module that this chain can read" + (f": {reasons}" if reasons else ""),
+                hint="a TF1 Hub module is a directory with tfhub_module.pb, saved_model.pb and variables/",
+            )
+        spec: ModuleSpec = answer.value
+        return spec
+
+    def _produce(self, source: Source, dest: Path, pins: Pins, declined: Sequence[tuple[str, str]]) -> Provenance:
+        """Fills an empty directory with a source: fetch, unpack, check; what is there at the end is a module."""
+        tree = TreeWriter(dest, self._limits)
+        archive_sha256 = etag = None
+        arrived = self._fetch(source, tree, declined)
+        if isinstance(arrived, ArchiveStream):
+            with arrived:
+                self._chain.ask_or_raise("hubplug_unpack", f"what came from {arrived.name}", arrived).run(tree)
+                location, archive_sha256, etag = arrived.location, arrived.sha256(), arrived.etag
+        else:
+            location = arrived
+        files = tree.finish()
+        provenance = Provenance(str(source.handle.original), source.key_sha256, location, archive_sha256, etag, files)
+        arrived_module = LocalModule(dest, source.handle, provenance)
+        pins.demand(source.handle, arrived_module)
+        self.read_format(arrived_module)
+        _LOG.info("%s: brought from %s", source.handle.original, location)
+        return provenance
+
+    def _fetch(self, source: Source, tree: TreeWriter, declined: Sequence[tuple[str, str]]) -> ArchiveStream | str:
+        """An archive to be unpacked, or the location from which a whole tree was written."""
+        trail = [source.location]
+        while True:
+            answer = self._chain.ask_or_raise("hubplug_fetch", f"{source} for fetching", source)
+            self._refuse_network(answer, source, declined)
+            got = answer.run(tree, self._auth_for(source.handle), expect=(ArchiveStream, Handle, type(None)))
+            if got is None:
+                return redact(source.location)
+            if isinstance(got, ArchiveStream):
+                return got
+            source = self._source_named_by_fetch(_on_the_trail(got, source.handle))
+            _refuse_loop(trail, source.location)
+
+    def _source_named_by_fetch(self, handle: Handle) -> Source:
+        if handle.named_by_server and handle.scheme not in _SCHEMES_A_SERVER_MAY_NAME:
+            raise HubplugError(
+                f"The server of {handle.original} named {handle}, and a server may only name "
+                + " or ".join(f"{scheme}://" for scheme in _SCHEMES_A_SERVER_MAY_NAME),
+                hint="ask for that location yourself if you trust it",
+            )
+        source = self.source(handle)
+        if source.in_place:
+            raise PluginError(f"The fetch of {handle.original} leads to the local directory {source}")
+        return source
+
+    def _auth_for(self, handle: Handle) -> Callable[..., Any]:
+        def auth_for(url: str, redirected_from: str | None = None) -> Any:
+            return self._chain.ask("hubplug_auth", AuthRequest(url, handle, redirected_from)).value
+
+        return auth_for
+
+    def _bring_for_this_process(
+        self, source: Source, pins: Pins, declined: Sequence[tuple[str, str]] = ()
+    ) -> LocalModule:
+        """A copy that no cache keeps: variables are read from it until the process ends."""
+        dest = Path(tempfile.mkdtemp(prefix="hubplug-"))
+        atexit.register(shutil.rmtree, dest, ignore_errors=True)
+        try:
+            return LocalModule(dest, source.handle, self._produce(source, dest, pins, declined))
+        except BaseException:
+            shutil.rmtree(dest, ignore_errors=True)
+            raise
+
+    def _refuse_network(self, answer: Answer, source: Source, declined: Sequence[tuple[str, str]] = ()) -> None:
+        if not (answer.value.network and self._offline):
+            return
+        looked = "".join(f"; {name}: {reason}" for name, reason in (*declined, *answer.declined))
+        raise OfflineError(
+            f"{source.handle.original} is not here, and hubplug is offline: it would have to {answer.value.what}{looked}",
+            hint=f"where there is a network: hubplug resolve '{source.handle.original}', then hubplug cache export",
+        )
+
+
+def _on_the_trail(answered: Handle, asked: Handle) -> Handle:
+    """The handle that a plugin answered, with the trail and the pin of the one that it was asked for.
+
+    A plugin that makes a handle of its own, without ``instead``, must not shake off a pin or a prefix by that.
+    """
+    if answered.original is asked.original and answered.sha256 == asked.sha256:
+        return answered
+    if answered == asked:
+        return asked
+    return replace(answered, asked_before=asked, sha256=asked.sha256 or answered.sha256)
+
+
+def _refuse_loop(trail: list[str], text: str) -> None:
+    """Appends to the trail of texts that were named one after the other; a loop, or too many, is an error."""
+    shown = " -> ".join(redact(step) for step in [*trail, text])
+    if text in trail:
+        raise PluginError(f"The handles name each other in a loop: {shown}", hint="mend the rule that closes the loop")
+    if len(trail) > _MOST_INSTEADS:
+        raise PluginError(f"More than {_MOST_INSTEADS} handles were named one after the other: {shown}")
+    trail.append(text)
