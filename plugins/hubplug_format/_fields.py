@@ -60,7 +60,15 @@ MESSAGES: dict[str, str] = {
         one string tensorflow_git_version 6
         one bool stripped_default_attrs 7
         map string function_aliases 8""",
-    "SavedObjectGraph": "",
+    "SavedObjectGraph": """
+        many SavedObject nodes 1
+        map SavedConcreteFunction concrete_functions 2""",
+    "SavedObject": """
+        one SavedAsset asset 5 kind
+        one SavedConstant constant 9 kind""",
+    "SavedAsset": "one int32 asset_file_def_index 1",
+    "SavedConstant": "one string operation 1",
+    "SavedConcreteFunction": "many int32 bound_inputs 2",
     "CollectionDef": """
         one NodeList node_list 1 kind
         one BytesList bytes_list 2 kind

@@ -202,6 +202,16 @@ class GraphVariant:
         return any(self._graphs[_OBJECT_GRAPH])
 
     @cached_property
+    def object_graph(self) -> Any:
+        """The SavedObjectGraph message of a TF2 SavedModel, as far as the schema goes: what functions capture.
+
+        Raises:
+            FormatError: It is damaged.
+        """
+        what = f"the object graph of {self.where}"
+        return parse(message_class("SavedObjectGraph"), b"".join(self._graphs[_OBJECT_GRAPH]), what)
+
+    @cached_property
     def graph_bytes(self) -> bytes:
         """The serialized GraphDef."""
         return b"".join(self._graphs[_GRAPH])

@@ -68,7 +68,7 @@ def test_data_files_without_their_index_are_noticed(tmp_path: Path) -> None:
 
 def test_a_tf2_saved_model_needs_its_checkpoint(tmp_path: Path) -> None:
     builder = ModuleBuilder(["serve"])
-    builder.meta_graph.object_graph_def.MergeFromString(b"\x0a\x00")
+    builder.meta_graph.object_graph_def.nodes.add()
     model = message_class("SavedModel")(meta_graphs=[builder.meta_graph])
     (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
     (problem,) = check_complete(tmp_path)

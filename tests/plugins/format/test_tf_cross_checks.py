@@ -48,9 +48,9 @@ def written_by_tensorflow(tf: Any, tmp_path_factory: pytest.TempPathFactory) -> 
         signature = v1.saved_model.build_signature_def(
             {"x": info(x), "sparse": info(sparse), "ragged": info(ragged)}, {"default": info(y), "ids": info(ids)}, "m"
         )
-        builder.add_meta_graph_and_variables(
-            session, ["serve"], {"default": signature}, main_op=v1.tables_initializer()
-        )
+        assets = [tf.constant(str(vocabulary), name="vocabulary")]
+        signatures = {"default": signature}
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures, assets, main_op=v1.tables_initializer())
         builder.save()
     return directory
 
