@@ -94,6 +94,7 @@ class Progress:
         if self._bar is None:
             from tqdm import tqdm
 
+            columns, rows = _size_of_terminal()
             self._bar = tqdm(
                 desc=self.name,
                 total=self._total,
@@ -101,7 +102,8 @@ class Progress:
                 unit_scale=True,
                 unit_divisor=1024,
                 file=sys.stderr,
-                **_size_of_terminal(),
+                ncols=columns,
+                nrows=rows,
             )
         self._bar.update(size)
 
@@ -137,12 +139,12 @@ def _somebody_watches() -> bool:
     return _in_notebook()
 
 
-def _size_of_terminal() -> dict[str, int]:
+def _size_of_terminal() -> tuple[int, int] | tuple[None, None]:
     """What to tell tqdm: nothing, but for a terminal that claims to have no columns, on which it would show nothing."""
     try:
-        return {} if all(os.get_terminal_size(sys.stderr.fileno())) else {"ncols": 80, "nrows": 24}
+        return (None, None) if all(os.get_terminal_size(sys.stderr.fileno())) else (80, 24)
     except (OSError, ValueError, AttributeError):
-        return {}
+        return None, None
 
 
 def _in_notebook() -> bool:

@@ -35,7 +35,8 @@ class Request:
         target: As sent: path and query; a whole URL from the client of a proxy.
         headers: In order, as sent.
         peer: Address of the client.
-        time: ``time.monotonic()`` when its head had arrived.
+        time: ``time.monotonic()`` when it had arrived.
+        body: Its bytes; empty but for POST and the like.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Request:
     headers: Sequence[tuple[str, str]]
     peer: tuple[str, int]
     time: float
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -271,8 +273,8 @@ def _read_request(incoming: object, peer: tuple[str, int]) -> Request | None:
         name, _, value = line.partition(":")
         headers.append((name.strip(), value.strip()))
     length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
-    incoming.read(length)  # type: ignore[attr-defined]
-    return Request(method, target, tuple(headers), peer, time.monotonic())
+    body: bytes = incoming.read(length)  # type: ignore[attr-defined]
+    return Request(method, target, tuple(headers), peer, time.monotonic(), body)
 
 
 def _for_range(request: Request, reply: Reply) -> Reply:

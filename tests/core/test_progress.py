@@ -114,6 +114,25 @@ def test_a_terminal_gets_a_bar_without_asking() -> None:
     assert b"2.00k/2.00k" in shown
 
 
+def test_a_notebook_gets_a_bar_without_asking() -> None:
+    # What a kernel of Jupyter offers to find out; a kernel itself is too much for this test.
+    program = """
+import sys
+from types import SimpleNamespace
+shell = SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules["ipykernel"] = SimpleNamespace()
+sys.modules["IPython"] = SimpleNamespace(get_ipython=lambda: shell)
+from hubplug.progress import progress
+with progress("m", 2048) as bar:
+    bar.advance(2048)
+"""
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, check=True, timeout=60, env=environment
+    )
+    assert b"2.00k/2.00k" in done.stderr
+
+
 def test_importing_it_does_not_import_tqdm() -> None:
     program = "import sys, hubplug.progress as p\nwith p.progress('m') as bar: bar.advance(5)\nassert 'tqdm' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env={"PYTHONPATH": ":".join(sys.path)})

@@ -239,7 +239,9 @@ def test_the_uncompressed_protocol(server: ScriptedServer) -> None:
 )
 def test_a_server_that_has_only_archives(reply: Reply, words: str, server: ScriptedServer) -> None:
     server.on("/m", reply)
-    with pytest.raises(FetchError, match=r"UNCOMPRESSED is set, but 127\.0\.0\.1:[0-9]+ serves archives only") as caught:
+    with pytest.raises(
+        FetchError, match=r"UNCOMPRESSED is set, but 127\.0\.0\.1:[0-9]+ serves archives only"
+    ) as caught:
         start(server.url("/m"), load_format="UNCOMPRESSED")
     assert words in caught.value.message
     assert "unset TFHUB_MODEL_LOAD_FORMAT" in str(caught.value.hint)
