@@ -82,20 +82,24 @@ def values_by_key(signature: str, infos: Mapping[str, ParsedTensorInfo], inputs:
 
 
 def _converted(key: str, value: Any, info: ParsedTensorInfo) -> Any:
+    expected = info.type_spec
+    hint = f"the signature takes {_description({key: info})}; reshape the value, or make it one of that kind"
     try:
         converted = _as_tensors(value, info)
     except TypeError as error:
-        raise InputError(f"Can't convert {key!r}: {_one_line(error)}") from error
+        raise InputError(f"Can't convert {key!r}: {_one_line(error)}", hint=hint) from error
     except ValueError as error:
-        raise InputValueError(f"Can't convert {key!r}: {_one_line(error)}") from error
-    expected = info.type_spec
+        raise InputValueError(f"Can't convert {key!r}: {_one_line(error)}", hint=hint) from error
     got = tf.type_spec_from_value(converted)
     if type(got) is not type(expected):
-        raise InputError(f"Can't convert {key!r}: Got {_kind(got)}. Expected {_kind(expected)}.")
+        raise InputError(f"Can't convert {key!r}: Got {_kind(got)}. Expected {_kind(expected)}.", hint=hint)
     if converted.dtype != info.dtype:
-        raise InputValueError(f"Can't convert {key!r}: Got {got}. Expected {expected}.")
+        raise InputValueError(
+            f"Can't convert {key!r}: Got {got}. Expected {expected}.",
+            hint=f"cast the value first: tf.cast(value, {info.dtype!r})",
+        )
     if not expected.is_compatible_with(converted):
-        raise InputError(f"Can't convert {key!r}: Got {got}. Expected {expected}.")
+        raise InputError(f"Can't convert {key!r}: Got {got}. Expected {expected}.", hint=hint)
     return converted
 
 
