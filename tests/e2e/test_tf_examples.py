@@ -1,0 +1,62 @@
+"""Each example runs and shows what it promises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def output_of(example: str, tmp_path: Path) -> tuple[str, str]:
+    """Runs an example in a folder of its own, where it must leave nothing: what it wrote to both streams."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / example)], cwd=tmp_path, capture_output=True, text=True, timeout=250
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+    return done.stdout, done.stderr
+
+
+def percentages(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"(\d+)%", text)]
+
+
+def test_the_quickstart_takes_a_text_embedding_the_whole_way(tmp_path: Path) -> None:
+    shown, bar = output_of("quickstart.py", tmp_path)
+    assert re.findall(r"^(\d)\. ", shown, re.M) == ["1", "2", "3", "4", "5", "6", "7"]
+    assert re.search(r"^3\. Serve it: http://127\.0\.0\.1:\d+/docs/text-embedding/1$", shown, re.M)
+    assert "Lists are mutable sequences" in shown.partition("Is a list mutable?")[2].splitlines()[1]
+    frozen, fine_tuned, reloaded = percentages(shown.partition("6. ")[2])
+    assert 50 < frozen < fine_tuned
+    assert reloaded > frozen
+    assert float(re.findall(r"moved by ([\d.]+)", shown)[0]) > 0.1
+    assert "text-embedding/1: 100%" in bar
+    assert no_noise_in(bar)
+
+
+def test_the_image_module_learns_in_one_variant_and_infers_in_the_other(tmp_path: Path) -> None:
+    shown, bar = output_of("image_module.py", tmp_path)
+    assert re.findall(r"^(\d)\. ", shown, re.M) == ["1", "2", "3", "4", "5", "6"]
+    assert "graph variants [[], ['train']]" in shown
+    assert "expected image size [20, 20]" in shown
+    trained, unseen, fine_tuned = percentages(shown)
+    assert trained > 80
+    assert 30 < unseen < fine_tuned
+    assert fine_tuned > 85
+    assert float(re.findall(r"changed by up to ([\d.]+)", shown)[0]) > 0
+    assert "digits/1: 100%" in bar
+    assert no_noise_in(bar)
+
+
+def no_noise_in(standard_error: str) -> bool:
+    """Whether nothing but progress bars was written beside the output."""
+    return not [
+        line for line in re.split(r"[\r\n]+", standard_error) if line.strip() and not re.search(r"\d+%\|", line)
+    ]
