@@ -1,0 +1,356 @@
+"""The command line: what it prints, its exit status, and that it never shows a traceback or a secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+import hubplug
+from hubplug.cli import hubplug as command
+from hubplug.inventory import config_schema, inventory
+from hubplug.manager import installed_plugins
+from tests.core.small_plugins import toy_plugins
+
+MakeHub = Callable[..., hubplug.Hub]
+Install = Callable[..., None]
+
+PLUGIN = """
+    import hubplug
+
+    class Plugin:
+        trusted_options = ("token",)
+        def __init__(self, *, token: str = "", count: int = 1) -> None: ...
+        @hubplug.hookimpl
+        def hubplug_auth(self, request):
+            return None
+"""
+
+
+def run(*arguments: str, fine: bool = True) -> Result:
+    result = CliRunner().invoke(command, list(arguments))
+    assert result.exit_code == (0 if fine else 2), result.output
+    if not fine and result.exception is not None:
+        assert isinstance(result.exception, SystemExit)
+    return result
+
+
+@pytest.fixture
+def active(hub: hubplug.Hub) -> Iterator[hubplug.Hub]:
+    with hub.activate():
+        yield hub
+
+
+@pytest.mark.usefixtures("active")
+def test_resolve_prints_the_directory_and_nothing_else() -> None:
+    path = Path(run("resolve", "toy://a").output.removesuffix("\n"))
+    assert (path / "model.txt").read_text() == "good a"
+
+
+@pytest.mark.usefixtures("active")
+def test_an_error_is_two_lines_on_standard_error_and_status_2() -> None:
+    result = run("resolve", "nobody://user:canary@x?t=canary", fine=False)
+    assert result.stdout == ""
+    error, hint = result.stderr.splitlines()
+    assert error.startswith("error: No plugin takes the handle 'nobody://x?t=***' (asked hubplug_resolve of: Resolver[0]")
+    assert hint.startswith("hint: ")
+    assert "canary" not in result.output
+
+
+def test_a_bug_of_a_plugin_is_no_traceback_unless_asked_for(make_hub: MakeHub) -> None:
+    class Broken:
+        @hubplug.hookimpl
+        def hubplug_resolve(self, handle: Any) -> None:
+            raise KeyError("x")
+
+    with make_hub(Broken()).activate():
+        quiet = run("resolve", "toy://a", fine=False)
+        loud = run("--traceback", "resolve", "toy://a", fine=False)
+    assert "Traceback" not in quiet.output
+    assert "'Broken[0]' of this program failed" in quiet.stderr
+    assert "Traceback" in loud.stderr
+    assert "KeyError: 'x'" in loud.stderr
+    assert loud.stderr.endswith(quiet.stderr)
+
+
+@pytest.mark.usefixtures("active")
+def test_show_describes_a_module_for_people_and_for_machines() -> None:
+    assert run("show", "toy://a").output.splitlines() == [
+        "format: TextSpec",
+        "graph variant [] (inference)",
+        "  signature 'default'",
+        "    input  'text'  string  [None]  dense",
+        "    output  'default'  string  [None]  dense",
+    ]
+    description = json.loads(run("show", "toy://a", "--format", "json").output)
+    assert description["variants"][0]["signatures"]["default"]["inputs"] == {
+        "text": {"dtype": "string", "shape": [None], "kind": "dense"}
+    }
+
+
+def test_explain_shows_who_answers_and_who_declines(make_hub: MakeHub, tmp_path: Path) -> None:
+    class Mirror:
+        @hubplug.hookimpl
+        def hubplug_resolve(self, handle: hubplug.Handle) -> Any:
+            if handle.scheme == "corp":
+                return handle.instead("toy://user:canary@a?t=canary")
+            return hubplug.Declined("only corp://")
+
+    class Signer:
+        @hubplug.hookimpl
+        def hubplug_auth(self, request: Any) -> Any:
+            return print
+
+    with make_hub(Mirror(), Signer()).activate():
+        lines = run("explain", "corp://m").output.splitlines()
+        rows = json.loads(run("explain", "corp://m", "--format", "json").output)
+    shelf = next(line for line in lines if line.startswith("cache"))
+    assert [line for line in lines if line != shelf] == [
+        "resolve  Mirror[0]: ask for toy://a?t=*** instead",
+        "resolve  Resolver[2]: it lives at toy://a?t=***",
+        "         Mirror[0] declined: only corp://",
+        "fetch    Fetcher[4]: bring toy://a?t=***",
+        "auth     Signer[1]: builtin_function_or_method",
+    ]
+    assert shelf.startswith(f"cache    Shelf[3]: fill {tmp_path}")
+    assert rows[1]["declined"] == [{"plugin": "Mirror[0]", "reason": "only corp://"}]
+    assert not (tmp_path / "shelf").exists()
+
+
+def test_explain_says_when_nobody_answers_a_later_hook(tmp_path: Path) -> None:
+    plugins = [p for p in toy_plugins(tmp_path, {}) if not hasattr(p, "hubplug_fetch") and not hasattr(p, "hubplug_cache")]
+    with hubplug.Hub({"chain": []}, plugins=plugins).activate():
+        assert run("explain", "toy://a").output.splitlines()[1:] == [
+            "cache    -: nobody answers",
+            "fetch    -: nobody answers",
+            "auth     -: unsigned requests",
+        ]
+
+
+def test_plugins_are_listed_with_distribution_place_and_hooks(install: Install, tmp_path: Path) -> None:
+    install("corp-auth", {"corp-auth": "corp_auth:Plugin"}, PLUGIN, version="2.1")
+    install("corp-broken", {"broken": "corp_broken:Plugin"}, "raise RuntimeError('no licence')")
+    install("corp-idle", {"idle": "corp_idle:Plugin"}, PLUGIN)
+    path = tmp_path / "hubplug.yaml"
+    path.write_text("version: 1\nchain: [corp-auth, second]\nplugins: {second: {use: corp-auth}}\n")
+    lines = run("--config", str(path), "plugins").output.splitlines()
+    assert lines[0].split() == ["NAME", "DISTRIBUTION", "IN", "THE", "CHAIN", "HOOKS"]
+    assert lines[1].split() == ["corp-auth", "corp-auth", "2.1", "1", "auth"]
+    assert lines[2].split() == ["second", "corp-auth", "2.1", "2", "auth"]
+    rows = {row["name"]: row for row in json.loads(run("--config", str(path), "plugins", "--format", "json").output)}
+    assert rows["idle"] == {
+        "name": "idle",
+        "distribution": "corp-idle 1.0",
+        "state": f"no: {path} does not name it",
+        "hooks": ["hubplug_auth"],
+    }
+    assert rows["broken"]["state"].startswith("no: The plugin 'broken' (corp_broken:Plugin) of corp-broken 1.0 cannot")
+    assert rows["broken"]["hooks"] == []
+
+
+def test_a_plugin_object_of_the_program_is_listed_too(make_hub: MakeHub) -> None:
+    row = inventory(make_hub())[0]
+    assert (row["name"], row["distribution"], row["state"], row["hooks"]) == (
+        "Resolver[0]", "this program", "1", ["hubplug_resolve"],
+    )  # fmt: skip
+
+
+def test_config_show_says_which_file_and_what_is_in_effect_without_secrets(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("corp-auth", {"corp-auth": "corp_auth:Plugin"}, PLUGIN)
+    monkeypatch.setenv("CORP_TOKEN", "canary")
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "version: 1\nchain: []\nchains: {main: [corp-auth, other]}\nplugins:\n"
+        "  corp-auth: {options: {token: 'canary', count: 3}}\n"
+        "  other: {use: corp-auth, options: {token: '${CORP_TOKEN}'}}\n"
+    )
+    result = run("--config", str(path), "--chain", "main", "--offline", "config", "show")
+    assert "canary" not in result.output
+    assert result.output.startswith(f"# read from {path}\n")
+    shown = yaml.safe_load(result.output)
+    assert shown["chain"] == ["corp-auth", "other"]
+    assert shown["offline"] is True
+    assert shown["plugins"] == {
+        "corp-auth": {"use": "corp-auth", "options": {"token": "***", "count": 3}},
+        "other": {"use": "corp-auth", "options": {"token": "${CORP_TOKEN}"}},
+    }
+
+
+def test_config_show_is_itself_a_configuration(tmp_path: Path, install: Install) -> None:
+    install("corp-auth", {"corp-auth": "corp_auth:Plugin"}, PLUGIN)
+    first = tmp_path / "f.yaml"
+    first.write_text("version: 1\nchain: ['*']\nplugins: {corp-auth: {options: {count: 3}}}\n")
+    second = tmp_path / "g.yaml"
+    second.write_text(run("--config", str(first), "config", "show").output)
+    again = run("--config", str(second), "config", "show").output
+    assert again.partition("\n")[2] == second.read_text().partition("\n")[2]
+
+
+def test_config_check_says_fine_or_what_is_wrong(tmp_path: Path, install: Install) -> None:
+    install("corp-auth", {"corp-auth": "corp_auth:Plugin"}, PLUGIN)
+    path = tmp_path / "f.yaml"
+    path.write_text("version: 1\nchain: [corp-auth]\n")
+    assert run("--config", str(path), "config", "check").output == f"{path}: fine; chain: corp-auth\n"
+    path.write_text("version: 1\nchain: [corp-auth]\nplugins: {corp-auth: {options: {cuont: 1}}}\n")
+    assert run("--config", str(path), "config", "check", fine=False).stderr.splitlines() == [
+        f"error: {path}: plugins.corp-auth.options.cuont: there is no such option",
+        "hint: did you mean 'count'? possible: count, token",
+    ]
+
+
+GOOD = [
+    "version: 1",
+    "version: 1\nchain: [corp-auth, '*']\nchains: {a: []}\noffline: true\nlocked: false",
+    "version: 1\nlimits: {max_bytes: 1000}\nvalidate: {'https://h/': [safe]}",
+    "version: 1\nplugins: {corp-auth: {options: {token: a, count: 2}}}",
+    "version: 1\nplugins: {corp-auth: {use: corp-auth, options: {token: a}}}",
+    "version: 1\nplugins: {mine: {use: corp-auth, options: {count: 2}}}",
+]
+BAD = [
+    "chain: []",
+    "version: 2",
+    "version: 1\nchian: []",
+    "version: 1\nchain: [1]",
+    "version: 1\nchain: [a, a]",
+    "version: 1\nlimits: {max_bites: 1}",
+    "version: 1\nplugins: {corp-auth: {options: {tokne: a}}}",
+    "version: 1\nplugins: {corp-auth: {options: {count: two}}}",
+    "version: 1\nplugins: {corp-auth: {optoins: {}}}",
+    "version: 1\nplugins: {corp-auth: {use: corp-auth, options: {count: two}}}",
+    "version: 1\nplugins: {mine: {use: corp-auth, options: {tokne: a}}}",
+    "version: 1\nplugins: {mine: {use: nobody}}",
+    "version: 1\nplugins: {mine: {options: {}}}",
+]
+
+
+def test_config_schema_is_a_schema_that_knows_the_options_of_every_plugin(install: Install) -> None:
+    install("corp-auth", {"corp-auth": "corp_auth:Plugin"}, PLUGIN)
+    schema = json.loads(run("config", "schema").output)
+    assert schema == config_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    for text in GOOD:
+        assert list(validator.iter_errors(yaml.safe_load(text))) == [], text
+    for text in BAD:
+        assert list(validator.iter_errors(yaml.safe_load(text))), text
+
+
+@pytest.mark.skipif("http" not in installed_plugins(), reason="hubplug is not installed here")
+def test_the_repositorys_hubplug_yaml_keeps_the_schema() -> None:
+    text = (Path(__file__).resolve().parents[2] / "hubplug.yaml").read_text()
+    jsonschema.validate(yaml.safe_load(text), config_schema(), jsonschema.Draft202012Validator)
+
+
+def test_lock_writes_and_fetch_follows(tmp_path: Path) -> None:
+    path = tmp_path / "hubplug.yaml"
+    path.write_text("version: 1\nchain: []\nlocked: true\n")
+    texts = {"a": "good a"}
+    with hubplug.Hub(path, plugins=toy_plugins(tmp_path / "one", texts)).activate():
+        assert run("lock", "toyball://a").output == f"{tmp_path / 'hubplug.lock'}: 1 modules pinned\n"
+    with hubplug.Hub(path, plugins=toy_plugins(tmp_path / "two", texts)).activate():
+        assert run("fetch", "--locked").output.endswith("  toyball://a\n")
+    texts["a"] = "good but another"
+    with hubplug.Hub(path, plugins=toy_plugins(tmp_path / "three", texts)).activate():
+        assert "expected the archive with sha256" in run("fetch", "--locked", fine=False).stderr
+        assert run("lock", "toyball://a").output == f"{tmp_path / 'hubplug.lock'}: 1 modules pinned\n"
+
+
+@pytest.mark.usefixtures("active")
+def test_fetch_wants_something_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "name handles, or give --locked" in run("fetch", fine=False).stderr
+    result = run("fetch", "--locked", fine=False)
+    assert result.stderr.splitlines()[0] == "error: There is no hubplug.lock"
+
+
+COMMAND = """
+    import click
+
+    @click.command()
+    def greet():
+        "Greet everybody."
+        click.echo("hello")
+
+    nothing = 3
+"""
+
+
+def test_a_plugin_adds_a_subcommand(install: Install) -> None:
+    install("corp-tools", {"greet": "corp_tools:greet"}, COMMAND, group="hubplug.commands")
+    assert run("greet").output == "hello\n"
+    assert "Greet everybody." in run("--help").output
+
+
+def test_a_broken_subcommand_takes_nothing_else_away(install: Install) -> None:
+    install("corp-tools", {"greet": "corp_tools:nothing"}, COMMAND, group="hubplug.commands")
+    assert run("greet", fine=False).stderr == (
+        "error: The command 'greet' (corp_tools:nothing) of corp-tools 1.0 is a int, expected a click.Command\n"
+    )
+    text = run("--help").output
+    assert "(cannot be used: The command 'greet'" in text
+    assert "resolve" in text
+
+
+def test_a_subcommand_that_two_distributions_offer_is_an_error(install: Install) -> None:
+    install("corp-one", {"greet": "corp_one:greet"}, COMMAND, group="hubplug.commands")
+    install("corp-two", {"greet": "corp_two:greet"}, COMMAND, group="hubplug.commands")
+    assert "The command 'greet' is offered by corp-" in run("greet", fine=False).stderr
+
+
+def test_a_subcommand_of_the_core_cannot_be_replaced(install: Install, hub: hubplug.Hub) -> None:
+    install("corp-tools", {"resolve": "corp_tools:greet"}, COMMAND, group="hubplug.commands")
+    with hub.activate():
+        assert run("resolve", "toy://a").output != "hello\n"
+
+
+# As a process
+
+
+def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hubplug", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (["resolve", "x"], {"HUBPLUG_CONFIG": "/nowhere.yaml"}, "error: No configuration file '/nowhere.yaml'"),
+        (["--config", "/nowhere.yaml", "plugins"], {}, "error: No configuration file '/nowhere.yaml'"),
+        (["resolve", "x"], {"HUBPLUG_OFFLINE": "maybe"}, "error: HUBPLUG_OFFLINE is a switch"),
+        (["--chain", "frozen", "plugins"], {}, "error: the built-in configuration: there is no chain 'frozen'"),
+        (["resolve", ""], {}, "error: '' is no handle"),
+    ],
+)
+def test_a_process_ends_with_status_2_and_no_traceback(
+    arguments: list[str], environment: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    if arguments == ["resolve", ""]:
+        (tmp_path / "hubplug.yaml").write_text("version: 1\nchain: []\n")
+    done = process(*arguments, cwd=tmp_path, **environment)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(message)
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_subcommand_is_said_to_be_unknown(tmp_path: Path) -> None:
+    done = process("reslove", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "No such command 'reslove'" in done.stderr
