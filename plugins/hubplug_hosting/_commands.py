@@ -1,0 +1,54 @@
+"""``hubplug pack`` and ``hubplug serve``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from hubplug_hosting._packing import pack_module
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The archive: model.tar.gz")
+@click.option("--force", is_flag=True, help="Replace the archive if it exists.")
+@click.option("--compress", is_flag=True, help="Make it smaller; its bytes then depend on this Python's zlib.")
+def pack(directory: Path, output: Path, force: bool, compress: bool) -> None:
+    """Make the archive of a module, as a server would send it.
+
+    The same module gives the same bytes on every machine, so that its digest can be published and pinned.
+    """
+    packed = pack_module(directory, output, force=force, compress=compress)
+    click.echo(f"{packed.path}: {packed.size:,} bytes ({packed.files} files of {packed.content_size:,} bytes)")
+    click.echo(f"sha256 {packed.sha256}")
+    click.echo(f"pin it with HANDLE#sha256={packed.sha256}")
+
+
+@click.command()
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0, the default: any free one.")
+@click.option(
+    "--gs", "gs_location", metavar="gs://BUCKET/PATH", help="Where the same tree is, for uncompressed requests."
+)
+def serve(root: Path, host: str, port: int, gs_location: str | None) -> None:
+    """Serve a tree of modules over HTTP, to clients of hubplug and of tensorflow_hub.
+
+    ROOT/publisher/model/1, a module directory or an archive (1.tar.gz), is what http://HOST:PORT/publisher/model/1 names.
+    """
+    from hubplug_hosting._server import ModuleServer
+
+    stop = threading.Event()
+    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with ModuleServer(root, host=host, port=port, gs_location=gs_location) as server:
+            count = server.count_modules()
+            modules = "1 module" if count == 1 else f"{count} modules"
+            click.echo(f"Serving {root} on {server.url} ({modules}); stop with Ctrl-C")
+            stop.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,137 @@
+"""Makes the archive of a module: the same bytes on every machine, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubplug.errors import ExportError, FormatError
+from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, check_complete, names_in
+from hubplug_hosting._archive_bytes import gzip_deflated, gzip_stored, tar_bytes
+from hubplug_hosting._members import ListedMember, list_members, opened_directory, read_member
+
+
+@dataclass(frozen=True)
+class PackedModule:
+    """An archive of a module.
+
+    Attributes:
+        path: Where it is.
+        size: In bytes.
+        sha256: Hexadecimal digest of the whole archive; ``#sha256=<this>`` after a handle pins it.
+        files: How many files are in it.
+        content_size: Bytes of those files together.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    files: int
+    content_size: int
+
+
+def pack_module(
+    directory: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    compress: bool = False,
+) -> PackedModule:
+    """Writes a module directory as a ``.tar.gz`` whose root is the root of the module.
+
+    Args:
+        directory: A module in TF1 Hub format, or another SavedModel. A manifest of a cache in it is left out.
+        out: The archive.
+        force: Whether an existing file is replaced.
+        compress: Whether to deflate. The archive gets smaller, and its bytes then depend on the zlib that made it.
+
+    Raises:
+        FormatError: The directory is no complete module.
+        ExportError: ``out`` exists or cannot be written; the module holds a link or another odd file, or changes.
+    """
+    source, target = Path(directory), Path(out)
+    if not force and os.path.lexists(target):
+        raise ExportError(f"{target} exists already", hint="choose another name, or replace it with --force")
+    if target.is_dir():
+        raise ExportError(f"{target} is a directory", hint=f"name a file in it: {target / 'model.tar.gz'}")
+    check_module(source)
+    if source.resolve() in target.resolve().parents:
+        raise ExportError(f"{target} lies inside the module {source}", hint="choose a place outside")
+    try:
+        with opened_directory(os.fspath(source)) as descriptor:
+            return write_archive(
+                descriptor, list_members(descriptor, str(source)), target, str(source), compress=compress
+            )
+    except OSError as error:
+        where = error.filename or target
+        raise ExportError(f"Cannot pack {source} as {target}: {where}: {error.strerror or error}") from error
+
+
+def check_module(directory: Path) -> None:
+    """Says what a directory is when it is no complete module.
+
+    Raises:
+        FormatError: It is none.
+    """
+    if not directory.is_dir():
+        what = "is a file, not a module directory" if directory.exists() else "does not exist"
+        raise FormatError(f"{directory} {what}", hint="give the directory that holds saved_model.pb")
+    if not any(os.path.lexists(directory / name) for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE)):
+        below = sorted(path.parent for path in directory.glob(f"*/{SAVED_MODEL_FILE}"))
+        raise FormatError(
+            f"{directory} is no module: it has no {SAVED_MODEL_FILE} (it holds {names_in(directory)})",
+            hint=f"did you mean {below[0]}?" if below else "export a module there first, with Module.export",
+        )
+    if problems := check_complete(directory):
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise FormatError(
+            f"{directory} is no complete module: {problems[0]}{more}", hint="export the module again, then pack it"
+        )
+
+
+def kind_of(names: set[str]) -> str:
+    """What a complete module is, from the names in its directory."""
+    return "TF1 Hub module" if MODULE_DEF_FILE in names else "SavedModel"
+
+
+def write_archive(
+    descriptor: int, members: list[ListedMember], target: Path, shown: str, *, compress: bool = False
+) -> PackedModule:
+    """Writes the listed members of an open directory to ``target``, by way of a temporary file beside it.
+
+    Raises:
+        ExportError: A member changed while it was read.
+        OSError: The system could not read or write.
+    """
+    tar = tar_bytes(members, lambda member: read_member(descriptor, member, shown))
+    digest = hashlib.sha256()
+    size = 0
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
+    try:
+        with partial.open("xb") as file:
+            for piece in gzip_deflated(tar) if compress else gzip_stored(tar):
+                digest.update(piece)
+                size += len(piece)
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+    _sync_directory(target.parent)
+    sizes = [member.size for member in members if member.size is not None]
+    return PackedModule(target, size, digest.hexdigest(), len(sizes), sum(sizes))
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
