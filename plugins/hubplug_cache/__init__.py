@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from hubplug_cache._directory import Root
     from hubplug_cache._entry import Entry
+
+_LOG = logging.getLogger("hubplug.cache")
 
 
 class CacheDirectory:
@@ -39,6 +42,7 @@ class CacheDirectory:
         self.lock_timeout = lock_timeout
         self._root: Root | None = None
         self._choosing = threading.Lock()
+        self._warned: set[Path] = set()
 
     def __repr__(self) -> str:
         return f"CacheDirectory({self._dir!r}, read_only={self.read_only})"
@@ -90,6 +94,14 @@ class CacheDirectory:
         if entry.state == "absent":
             where = "" if directory.is_dir() else ": there is no such directory"
             return Declined(f"{directory} has no entry for {source.handle.original} ({entry.path.name}){where}")
+        if entry.state == "damaged" and entry.path not in self._warned:
+            self._warned.add(entry.path)
+            _LOG.warning(
+                "The copy of %s at %s, in a read-only cache, is damaged and is not used: %s",
+                source.handle.original,
+                entry.path,
+                entry.fault,
+            )
         return Declined(f"the entry for {source.handle.original}, {entry.path}, is {entry.state}: {entry.fault}")
 
     def _unreadable(self, path: Path, error: OSError) -> Declined:

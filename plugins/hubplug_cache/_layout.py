@@ -7,8 +7,8 @@ hubplug puts there while it works has endings of its own: ``<sha1>.lock`` and ``
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import secrets
 import time
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def lock_of(entry: Path) -> Path:
 
 def removed_name(entry: str, in_use: bool) -> str:
     """A fresh name for something that is to be deleted; it says since when, which is for ever if nobody may use it."""
-    return f"{entry}.{int(time.time()) if in_use else 0}.{secrets.token_hex(4)}.{REMOVED}"
+    return f"{entry}.{int(time.time()) if in_use else 0}.{os.urandom(4).hex()}.{REMOVED}"
 
 
 def removal_time(name: str) -> int | None:

@@ -11,7 +11,6 @@ import errno
 import hashlib
 import os
 import re
-import secrets
 import socket
 import time
 from dataclasses import dataclass
@@ -144,7 +143,7 @@ def size_of(path: Path) -> int:
 def _name(entry: str) -> str:
     host = re.sub("[^A-Za-z0-9-]", "_", socket.gethostname())[:60]
     start = process_start(os.getpid()) or 0
-    return f"{entry}.{host}.{os.getpid()}.{start}.{machine_id()}.{secrets.token_hex(4)}.{FILLING}"
+    return f"{entry}.{host}.{os.getpid()}.{start}.{machine_id()}.{os.urandom(4).hex()}.{FILLING}"
 
 
 def _hold(path: Path) -> int | None:

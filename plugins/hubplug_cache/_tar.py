@@ -19,7 +19,7 @@ _CHUNK = 1 << 20
 
 @dataclass(eq=False)
 class Member:
-    """A file of an archive. Its bytes must be read before the next member is asked for.
+    """A file of an archive. What is not read of it before the next member is asked for is passed over.
 
     Attributes:
         name: As stored.
@@ -46,8 +46,6 @@ class Member:
                 raise ArchiveError(f"The archive ends {self._left:,} bytes before {self.name!r} does")
             self._left -= len(data)
             yield data
-        if rest := -self.size % _BLOCK:
-            _exactly(self._stream, rest)
 
 
 def read_members(stream: BinaryIO) -> Iterator[Member]:
@@ -71,7 +69,8 @@ def read_members(stream: BinaryIO) -> Iterator[Member]:
         if kind == b"0":
             yield member
             for _ in member.chunks():
-                raise ArchiveError(f"{member.name!r} was not read to its end")
+                pass
+            _exactly(stream, -member.size % _BLOCK)
         elif kind != b"5" or member.size:
             raise UnsafeArchiveError(f"{member.name!r} is neither a file nor a directory (type {kind!r})")
     if any(_exactly(stream, _BLOCK)):

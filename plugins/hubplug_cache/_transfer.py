@@ -6,6 +6,7 @@ its files. It is reproducible: sorted, without times and owners.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -115,15 +116,12 @@ def manifest_for_export(path: Path) -> Manifest:
             f"{path} has no manifest, and the note beside it does not name its handle, so nobody could find it again",
             hint="resolve its handle with hubplug",
         )
-    import hashlib
-
     files = tuple(
         FileRecord(name, size, file_sha256(path / name))
         for name, size in sorted(list_tree(path).files.items())
         if not any(component.startswith(".") for component in name.split("/"))
     )
-    key_sha256 = hashlib.sha256(handle.encode("utf-8", "surrogateescape")).hexdigest()
-    return Manifest(Provenance(redact(handle), key_sha256, redact(handle), files=files), "", "tensorflow_hub")
+    return Manifest(Provenance(redact(handle), _key_sha256(handle), redact(handle), files=files), "", "tensorflow_hub")
 
 
 def _add_entry(tar: tarfile.TarFile, path: Path) -> None:
@@ -152,7 +150,15 @@ def _read_manifest(archive: Path, member: Member) -> Manifest:
         raise ArchiveError(f"{archive}: {member.name} is damaged: {error}") from error
     if not manifest.intact:
         raise ArchiveError(f"{archive}: {member.name} does not have the checksum that it names")
+    recorded = manifest.provenance
+    is_whole_key = _key_sha256(recorded.handle) == recorded.handle_sha256
+    if is_whole_key and member.name != f"{entry_name(recorded.handle)}/{MANIFEST_NAME}":
+        raise ArchiveError(f"{archive}: {member.name} is not where {recorded.handle} belongs")
     return manifest
+
+
+def _key_sha256(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _import_entry(
@@ -207,8 +213,6 @@ def _paired(name: str, recorded: Provenance, members: Iterator[Member]) -> Itera
 
 
 def _read(member: Member, record: FileRecord, write: Callable[[bytes], object]) -> None:
-    import hashlib
-
     digest = hashlib.sha256()
     for data in member.chunks():
         digest.update(data)

@@ -140,10 +140,16 @@ def test_a_read_only_cache_that_does_not_exist_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "no").exists()
 
 
-def test_a_read_only_cache_leaves_a_damaged_entry_to_others(cache: CacheDirectory, root: Path) -> None:
+def test_a_read_only_cache_leaves_a_damaged_entry_to_others_with_one_warning(
+    cache: CacheDirectory, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     module = Origin().resolve(cache, HANDLE)
     (module.path / "variables/variables.index").unlink()
-    answer = CacheDirectory(str(root), read_only=True).hubplug_cache(source_of(HANDLE))
+    shared = CacheDirectory(str(root), read_only=True)
+    shared.hubplug_cache(source_of(HANDLE))
+    answer = shared.hubplug_cache(source_of(HANDLE))
+    (warning,) = caplog.records
+    assert f"{module.path}, in a read-only cache, is damaged" in warning.getMessage()
     assert isinstance(answer, Declined)
     assert "variables/variables.index is missing" in answer.reason
 

@@ -1,0 +1,344 @@
+"""``hubplug cache``: what people and machines see, and what it does to the directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hubplug.cli import hubplug
+from hubplug.hub import Hub
+from hubplug_cache import CacheDirectory
+from hubplug_format import ModuleBuilder, write_module
+from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
+
+ONE = "https://user:canary@example.com/module/1?token=canary"
+TWO = "https://example.com/module/2"
+SHARED = "https://example.com/shared/1"
+DAY = 86400
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A writable cache with two entries."""
+    root = tmp_path / "modules"
+    for handle in (ONE, TWO):
+        Origin().resolve(CacheDirectory(str(root)), handle)
+    return root
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A shared cache with one entry, which the chain only reads."""
+    Origin().resolve(CacheDirectory(str(tmp_path / "shared")), SHARED)
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def run(root: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    monkeypatch.delenv("TFHUB_CACHE_DIR")
+    hub = Hub(
+        {
+            "chain": ["shared", "cache"],
+            "plugins": {
+                "shared": {"use": "cache", "options": {"dir": str(shared), "read_only": True}},
+                "cache": {"options": {"dir": str(root)}},
+            },
+        }
+    )
+
+    def run(*arguments: object) -> Result:
+        result = CliRunner().invoke(hubplug, ["cache", *map(str, arguments)])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert "canary" not in result.output
+        return result
+
+    with hub.activate():
+        yield run
+
+
+def _used(path: Path, days_ago: float) -> None:
+    then = time.time() - days_ago * DAY
+    for file in path.rglob("*"):
+        os.utime(file, (then, then))
+
+
+def _names(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir() if path.is_dir() and len(path.name) == 40}
+
+
+def test_list_shows_the_entries_of_all_caches(run: Callable[..., Result], root: Path) -> None:
+    result = run("list")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert len(lines) == 3
+    assert lines[0].endswith(f"shared  {SHARED}")
+    assert any("cache  https://example.com/module/1?token=***" in line for line in lines)
+    assert all("complete" in line and " kB " in line for line in lines)
+
+
+def test_list_speaks_to_machines(run: Callable[..., Result], root: Path) -> None:
+    (entry_of(root, TWO) / "saved_model.pb").unlink()
+    rows = {row["key"]: row for row in json.loads(run("list", "--cache", "cache", "--format", "json").output)}
+    assert set(rows) == _names(root)
+    one, two = rows[entry_of(root, ONE).name], rows[entry_of(root, TWO).name]
+    assert one["state"] == "complete"
+    assert one["handle"] == "https://example.com/module/1?token=***"
+    assert one["files"] == 5
+    assert one["size"] > 5000
+    assert one["path"] == str(entry_of(root, ONE))
+    assert one["archive_sha256"] == "a" * 64
+    assert two["state"] == "damaged"
+    assert two["fault"] == "saved_model.pb is missing"
+
+
+def test_a_cache_that_the_chain_does_not_have_is_an_error(run: Callable[..., Result]) -> None:
+    result = run("list", "--cache", "nobody")
+    assert result.exit_code == 2
+    assert "no cache named 'nobody'; its caches: shared, cache" in result.output
+
+
+def test_path_names_the_directory_and_the_entry(run: Callable[..., Result], root: Path, shared: Path) -> None:
+    assert run("path").output == f"{root}\n"
+    assert run("path", "--cache", "shared").output == f"{shared}\n"
+    assert run("path", TWO).output == f"{entry_of(root, TWO)}\n"
+    assert run("path", SHARED).output == f"{entry_of(shared, SHARED)}\n"
+    missing = run("path", "https://example.com/other?token=canary")
+    assert missing.exit_code == 2
+    assert "error: There is no entry for https://example.com/other?token=***" in missing.output
+
+
+def test_verify_finds_nothing_in_good_entries(run: Callable[..., Result]) -> None:
+    result = run("verify")
+    assert result.exit_code == 0
+    assert result.output.count(": good\n") == 3
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "assets/vocab.txt", "variables/variables.data-00000-of-00001"])
+@pytest.mark.parametrize("offset", [0, 500, 999])
+def test_verify_finds_a_flipped_bit_and_the_next_resolve_mends_it(
+    name: str, offset: int, run: Callable[..., Result], root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = entry_of(root, TWO) / name
+    data = bytearray(file.read_bytes())
+    data[offset] ^= 1
+    file.write_bytes(data)
+    result = run("verify", TWO)
+    assert result.exit_code == 1
+    assert f"{name} has sha256" in result.output
+    origin = Origin()
+    origin.resolve(CacheDirectory(str(root)), TWO)
+    assert origin.calls == 1
+    assert find_wrong(entry_of(root, TWO), TWO) is None
+    assert name in caplog.text
+    assert run("verify").exit_code == 0
+    assert leftovers(root) == []
+
+
+def test_verify_forgives_what_was_put_right(run: Callable[..., Result], root: Path) -> None:
+    file = entry_of(root, TWO) / "saved_model.pb"
+    good = file.read_bytes()
+    file.write_bytes(good[:-1] + b"x")
+    assert run("verify").exit_code == 1
+    file.write_bytes(good)
+    assert run("verify").exit_code == 0
+    origin = Origin()
+    origin.resolve(CacheDirectory(str(root)), TWO)
+    assert origin.calls == 0
+
+
+def test_verify_writes_nothing_into_a_read_only_cache(run: Callable[..., Result], shared: Path) -> None:
+    file = entry_of(shared, SHARED) / "saved_model.pb"
+    file.write_bytes(b"x" * 1000)
+    before = sorted(shared.rglob("*"))
+    result = run("verify", "--format", "json")
+    assert result.exit_code == 1
+    (row,) = [row for row in json.loads(result.output) if row["faults"]]
+    assert row["cache"] == "shared"
+    assert row["state"] == "damaged"
+    assert sorted(shared.rglob("*")) == before
+
+
+def test_verify_names_every_kind_of_damage(run: Callable[..., Result], root: Path) -> None:
+    entry = entry_of(root, TWO)
+    (entry / "saved_model.pb").unlink()
+    os.mkfifo(entry / "saved_model.pb")
+    (entry / "assets/vocab.txt").write_bytes(b"x" * 1000)
+    manifest = entry / ".hubplug.json"
+    manifest.write_text(manifest.read_text().replace("module/2", "module/3"))
+    output = run("verify", TWO).output
+    assert "saved_model.pb is a device, pipe or socket" in output
+    assert "assets/vocab.txt has sha256" in output
+    assert ".hubplug.json does not have the checksum" in output
+
+
+def test_remove_takes_an_entry_and_its_note(run: Callable[..., Result], root: Path) -> None:
+    result = run("remove", ONE, "--grace", "0")
+    assert result.exit_code == 0
+    assert _names(root) == {entry_of(root, TWO).name}
+    assert leftovers(root) == []
+    assert run("remove", entry_of(root, TWO).name, "--grace", "0").exit_code == 0
+    assert _names(root) == set()
+
+
+def test_remove_does_not_touch_a_read_only_cache(run: Callable[..., Result], shared: Path) -> None:
+    result = run("remove", SHARED)
+    assert result.exit_code == 2
+    assert "There is no entry for" in result.output
+    assert entry_of(shared, SHARED).is_dir()
+    assert "read-only" in run("remove", SHARED, "--cache", "shared").output
+
+
+@pytest.mark.parametrize("text", ["../../outside", "/etc", ".hubplug-locks", "..", "A" * 40])
+def test_remove_reaches_nothing_outside_the_cache(text: str, run: Callable[..., Result], root: Path) -> None:
+    (root.parent / "outside").mkdir()
+    before = sorted(root.parent.rglob("*"))
+    assert run("remove", text).exit_code == 2
+    assert sorted(root.parent.rglob("*")) == before
+
+
+def test_remove_of_a_link_leaves_its_target(run: Callable[..., Result], root: Path) -> None:
+    outside = root.parent / "outside"
+    entry_of(root, TWO).rename(outside)
+    entry_of(root, TWO).symlink_to(outside)
+    assert run("remove", TWO, "--grace", "0").exit_code == 0
+    assert not entry_of(root, TWO).is_symlink()
+    assert find_wrong(outside, TWO) is None
+
+
+def test_a_reader_keeps_what_it_has_open_for_the_grace_period(run: Callable[..., Result], root: Path) -> None:
+    directory = os.open(entry_of(root, TWO), os.O_RDONLY)
+    remover = threading.Thread(target=copy_context().run, args=(run, "remove", TWO, "--grace", "1"))
+    remover.start()
+    while entry_of(root, TWO).exists():
+        time.sleep(0.005)
+    file = os.open("saved_model.pb", os.O_RDONLY, dir_fd=directory)
+    remover.join()
+    assert len(os.read(file, 2000)) == 1000
+    with pytest.raises(FileNotFoundError):
+        os.open("saved_model.pb", os.O_RDONLY, dir_fd=directory)
+    os.close(file)
+    os.close(directory)
+    assert leftovers(root) == []
+
+
+def test_prune_takes_what_was_not_used_for_long(run: Callable[..., Result], root: Path, shared: Path) -> None:
+    _used(entry_of(root, ONE), days_ago=31)
+    _used(entry_of(root, TWO), days_ago=29)
+    _used(entry_of(shared, SHARED), days_ago=300)
+    rows = json.loads(run("prune", "--older-than", "30d", "--dry-run", "--format", "json").output)
+    assert [row["key"] for row in rows] == [entry_of(root, ONE).name]
+    assert len(_names(root)) == 2
+    result = run("prune", "--older-than", "30d", "--grace", "0")
+    assert "removed 1 of its entries" in result.output
+    assert _names(root) == {entry_of(root, TWO).name}
+    assert len(_names(shared)) == 1
+    assert leftovers(root) == []
+
+
+def test_prune_takes_the_least_recently_used_until_the_rest_fits(run: Callable[..., Result], root: Path) -> None:
+    _used(entry_of(root, ONE), days_ago=1)
+    _used(entry_of(root, TWO), days_ago=2)
+    assert run("prune", "--max-size", "20kB", "--grace", "0").exit_code == 0
+    assert len(_names(root)) == 2
+    assert run("prune", "--max-size", "7KB", "--grace", "0").exit_code == 0
+    assert _names(root) == {entry_of(root, ONE).name}
+    assert run("prune", "--max-size", "0", "--grace", "0").exit_code == 0
+    assert _names(root) == set()
+
+
+def test_prune_takes_damaged_entries_first(run: Callable[..., Result], root: Path) -> None:
+    _used(entry_of(root, ONE), days_ago=100)
+    (entry_of(root, TWO) / "saved_model.pb").unlink()
+    run("prune", "--max-size", "8KB", "--grace", "0")
+    assert _names(root) == {entry_of(root, ONE).name}
+
+
+@pytest.mark.parametrize("option", [("--max-size", "much"), ("--older-than", "30"), ("--max-size", "-1"), ()])
+def test_prune_says_what_it_does_not_understand(
+    option: tuple[str, ...], run: Callable[..., Result], root: Path
+) -> None:
+    result = run("prune", *option)
+    assert result.exit_code == 2
+    assert len(_names(root)) == 2
+
+
+def test_what_an_export_holds_another_cache_can_use(run: Callable[..., Result], tmp_path: Path) -> None:
+    assert "3 entries" in run("export", tmp_path / "all.tar").output
+    away = tmp_path / "away"
+    with Hub({"chain": ["cache"], "plugins": {"cache": {"options": {"dir": str(away)}}}}).activate():
+        first, second = run("import", tmp_path / "all.tar"), run("import", tmp_path / "all.tar")
+    assert first.exit_code == second.exit_code == 0
+    assert "was there already" not in first.output
+    assert second.output.count("was there already") == 3
+    origin = Origin()
+    for handle in (ONE, TWO, SHARED):
+        module = origin.resolve(CacheDirectory(str(away)), handle)
+        assert find_wrong(module.path, handle) is None
+        assert module.provenance is not None
+        assert module.provenance.archive_sha256 == "a" * 64
+    assert origin.calls == 0
+    assert leftovers(away) == []
+
+
+def test_an_export_of_chosen_handles_holds_those_alone_and_is_reproducible(
+    run: Callable[..., Result], root: Path, tmp_path: Path
+) -> None:
+    assert "1 entry" in run("export", tmp_path / "a.tar", TWO).output
+    _used(entry_of(root, TWO), days_ago=5)
+    run("export", tmp_path / "b.tar", TWO)
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        key = entry_of(root, TWO).name
+        assert tar.getnames()[:2] == ["hubplug-cache.json", f"{key}/.hubplug.json"]
+        assert all(name.startswith(f"{key}/") for name in tar.getnames()[1:])
+        assert {(member.uid, member.uname, member.mtime) for member in tar.getmembers()} == {(0, "", 0)}
+
+
+def test_a_damaged_entry_is_not_exported(run: Callable[..., Result], root: Path, tmp_path: Path) -> None:
+    (entry_of(root, TWO) / "saved_model.pb").unlink()
+    result = run("export", tmp_path / "all.tar")
+    assert result.exit_code == 2
+    assert "saved_model.pb is missing" in result.output
+    assert not [path for path in tmp_path.iterdir() if ".tar" in path.name]
+
+
+def test_an_export_does_not_carry_a_flipped_bit(run: Callable[..., Result], root: Path, tmp_path: Path) -> None:
+    (entry_of(root, TWO) / "saved_model.pb").write_bytes(b"x" * 1000)
+    run("export", tmp_path / "all.tar", TWO)
+    away = tmp_path / "away"
+    with Hub({"chain": ["cache"], "plugins": {"cache": {"options": {"dir": str(away)}}}}).activate():
+        result = run("import", tmp_path / "all.tar")
+    assert result.exit_code == 2
+    assert "saved_model.pb has sha256" in result.output
+    assert _names(away) == set()
+    assert leftovers(away) == []
+
+
+def test_an_entry_of_tensorflow_hub_can_be_carried_as_well(
+    run: Callable[..., Result], root: Path, tmp_path: Path
+) -> None:
+    handle = "https://example.com/old/1?token=canary"
+    builder = ModuleBuilder()
+    builder.signature(inputs={}, outputs={"default": builder.constant(1.0)})
+    write_module(entry_of(root, handle), builder)
+    (root / f"{entry_of(root, handle).name}.descriptor.txt").write_text(f"Module: {handle}\nDownload Time: x")
+    assert "adopted" in run("list").output
+    assert "nobody recorded digests" in run("verify").output
+    assert run("export", tmp_path / "old.tar", handle).exit_code == 0
+    assert b"canary" not in (tmp_path / "old.tar").read_bytes()
+    away = tmp_path / "away"
+    with Hub({"chain": ["cache"], "plugins": {"cache": {"options": {"dir": str(away)}}}}).activate():
+        assert run("import", tmp_path / "old.tar").exit_code == 0
+    origin = Origin()
+    module = origin.resolve(CacheDirectory(str(away)), handle)
+    assert origin.calls == 0
+    assert module.provenance is not None
