@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 
 from hubplug_http._options import ServerOptions
 
+_LONGEST_NAP = 0.2  # seconds; a verdict may be late by this much
+
 
 class Watch:
     """Watches the one transfer that runs over a connection.
@@ -54,7 +56,6 @@ class Watch:
         """Around sending a request and receiving the headers of its answer."""
         with self._changed:
             self._head_since = time.monotonic()
-            self._changed.notify()
         try:
             yield
         finally:
@@ -66,7 +67,6 @@ class Watch:
         """Around one read of the answer's body."""
         with self._changed:
             self._body_since = time.monotonic()
-            self._changed.notify()
         try:
             yield
         finally:
@@ -105,28 +105,29 @@ class Watch:
                         with suppress(OSError):  # the server has closed it already
                             one.shutdown(socket.SHUT_RDWR)
                 else:
-                    self._changed.wait(None if due is None else max(due - now, 0.001))
+                    # Waking this thread at every read would cost more than reading.
+                    self._changed.wait(min(max(due - now, 0.001), _LONGEST_NAP))
 
-    def _judge(self, now: float) -> tuple[str | None, float | None]:
-        """The verdict, if it is time for one, and when to look again; None: after the next change."""
+    def _judge(self, now: float) -> tuple[str | None, float]:
+        """The verdict, if it is time for one, and when to look again at the latest."""
         options = self.options
         if self._head_since is not None:
             due = self._head_since + options.read_timeout
             if now >= due:
-                return f"did not finish its answer's headers within {options.read_timeout:g} s", None
+                return f"did not finish its answer's headers within {options.read_timeout:g} s", now
             return None, due
         if self._body_since is None:
-            return None, None
+            return None, now + _LONGEST_NAP
         waited = self._waited + now - self._body_since
         window = options.min_rate_window
         if waited < window:
             return None, now + window - waited
         self._forget(waited)
         if self._recent < options.min_rate * window:
-            return f"sent {self._recent:,} bytes in {window:g} s, less than {options.min_rate:g} bytes/s", None
+            return f"sent {self._recent:,} bytes in {window:g} s, less than {options.min_rate:g} bytes/s", now
         # The rate can only fall below the least one when something is forgotten.
         oldest = self._received[0][0] if self._received else waited
-        return None, now + max(oldest + window - waited, min(window / 50, 0.25))
+        return None, now + max(oldest + window - waited, window / 50)
 
     def _forget(self, waited: float) -> None:
         while self._received and self._received[0][0] < waited - self.options.min_rate_window:
