@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 from hubplug.errors import CacheError, HubplugError
 from hubplug.hub import current_hub
 from hubplug.types import Handle
+from hubplug.urls import scheme_of
 from hubplug_cache import CacheDirectory
 from hubplug_cache._catalogue import Listed, describe, list_entries
 from hubplug_cache._layout import entry_name, is_entry_name
@@ -216,15 +218,28 @@ def _selected(
         return [(cache_name, plugin, entry) for cache_name, plugin in caches for entry in _entries(plugin)]
     selected = []
     for text in handles:
-        key = text if is_entry_name(text) else entry_name(Handle.parse(text).text)
-        found = [(cache_name, plugin, describe(plugin.root().path / key)) for cache_name, plugin in caches]
-        there = [(cache_name, plugin, entry) for cache_name, plugin, entry in found if entry is not None]
+        there = [
+            (cache_name, plugin, entry)
+            for cache_name, plugin in caches
+            for entry in _entries_of(text, plugin.root().path)
+        ]
         if not there:
             looked = ", ".join(str(plugin.root().path) for _, plugin in caches)
-            shown = text if is_entry_name(text) else f"{Handle.parse(text)} ({key})"
+            shown = text if is_entry_name(text) else Handle.parse(text)
             raise CacheError(f"There is no entry for {shown} in {looked}", hint="`hubplug cache list` shows all")
         selected.extend(there)
     return selected
+
+
+def _entries_of(text: str, root: Path) -> list[Listed]:
+    """The entry of a key or a handle; for a local archive every entry that was made from it."""
+    handle = text if is_entry_name(text) else Handle.parse(text).text
+    entry = describe(root / (text if is_entry_name(text) else entry_name(handle)))
+    if entry is not None or scheme_of(handle) or is_entry_name(text):
+        return [] if entry is None else [entry]
+    # The key of an archive has its size and time as well.
+    names = {handle, os.path.realpath(handle)}
+    return [entry for entry in list_entries(root) if entry.handle in names]
 
 
 def _remove(

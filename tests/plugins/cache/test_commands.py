@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from hubplug.cli import hubplug
 from hubplug.hub import Hub
+from hubplug.types import Handle, Plan, Source
 from hubplug_cache import CacheDirectory
 from hubplug_format import ModuleBuilder, write_module
 from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
@@ -187,6 +188,17 @@ def test_remove_takes_an_entry_and_its_note(run: Callable[..., Result], root: Pa
     assert leftovers(root) == []
     assert run("remove", entry_of(root, TWO).name, "--grace", "0").exit_code == 0
     assert _names(root) == set()
+
+
+def test_remove_takes_every_entry_that_was_made_from_a_local_archive(run: Callable[..., Result], root: Path) -> None:
+    for version in ("17 1234", "18 5678"):
+        source = Source(Handle.parse("/x/a.tar.gz"), "/x/a.tar.gz", cache_key=f"/x/a.tar.gz {version}")
+        plan = CacheDirectory(str(root)).hubplug_cache(source)
+        assert isinstance(plan, Plan)
+        plan.run(Origin().producer(source))
+    assert len(_names(root)) == 4
+    assert run("remove", "/x/a.tar.gz", "--grace", "0").exit_code == 0
+    assert _names(root) == {entry_of(root, ONE).name, entry_of(root, TWO).name}
 
 
 def test_remove_does_not_touch_a_read_only_cache(run: Callable[..., Result], shared: Path) -> None:
