@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from hubplug_tf1._colocation import ATTRIBUTE, PREFIX, Constraint, constraints_of, find_ambiguity
 from hubplug_tf1._errors import ColocationError
+from hubplug_tf1._op_by_op import Recipe, can_follow, follow_recipe, make_recipe
 from hubplug_tf1._private_tensorflow import import_beside_existing_ops
 from hubplug_tf1._renaming import prefixed_input, rename_context
 from hubplug_tf1._state_graph import CONTEXTS, add_meta_graph
@@ -40,7 +41,7 @@ class ApplyTemplate:
         graph_def: Nodes and functions, without colocation constraints.
         imported: The names of the nodes.
         inputs: For each node its inputs.
-        constraints: By position of a node what it is colocated with.
+        constraints: By name of a node what it is colocated with.
         outputs_of: By name of an op of which outputs are replaced: its outputs, as far as they are in this graph.
         contexts: Control-flow contexts, each with the key of its collection.
         data: Tensors that the nodes need and that this call provides: fed ones and those of state ops.
@@ -48,12 +49,13 @@ class ApplyTemplate:
         updates: Elements for UPDATE_OPS.
         assets: Elements for ASSET_FILEPATHS.
         wanted: Tensors of the signature's outputs.
+        recipe: How to make the same without an import, if that can be.
     """
 
     graph_def: Any
     imported: frozenset[str]
     inputs: tuple[tuple[str, ...], ...]
-    constraints: tuple[tuple[int, Constraint], ...]
+    constraints: Mapping[str, Constraint]
     outputs_of: Mapping[str, tuple[str, ...]]
     contexts: tuple[tuple[str, Any], ...]
     data: tuple[str, ...]
@@ -61,6 +63,7 @@ class ApplyTemplate:
     updates: tuple[str, ...]
     assets: tuple[str, ...]
     wanted: tuple[str, ...]
+    recipe: Recipe | None
 
 
 def make_apply_template(variant: Variant, signature: Signature, updates: bool, whole: bool) -> ApplyTemplate:
@@ -111,15 +114,22 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
     imported = [node.name for node in kept]
     partly = {op_name(name) for name in fed} | variant.state_ops
     constraints = constraints_of(nodes, imported, partly)
-    positions = {name: position for position, name in enumerate(imported)}
     named = {name for constraint in constraints.values() for name in constraint.replaced}
     edges = {element for node in kept for element in node.input}
     provided = fed | {tensor_name(edge) for edge in edges if edge[0] != "^" and op_name(edge) in variant.state_ops}
+    outside = [nodes[op] for op in sorted({op_name(edge) for edge in edges} & variant.state_ops)]
+    fed_specs = {
+        tensor_name(name): tf.TensorSpec(variant.declared_shape(tensor_name(name)), spec.dtype)
+        for info in signature.inputs.values()
+        for name, spec in zip(
+            info.tensor_names, tf.nest.flatten(info.type_spec, expand_composites=True), strict=True
+        )
+    }
     return ApplyTemplate(
         graph_def=graph_def,
         imported=frozenset(imported),
         inputs=tuple(tuple(node.input) for node in kept),
-        constraints=tuple((positions[name], constraint) for name, constraint in constraints.items()),
+        constraints=constraints,
         outputs_of={op: outputs_in_use(op) for op in named},
         contexts=tuple((contexts[id(context)], context) for context in kept_contexts),
         data=tuple(sorted({tensor_name(edge) for edge in edges if edge[0] != "^"} & provided)),
@@ -127,6 +137,7 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
         updates=tuple(update_ops),
         assets=tuple(assets),
         wanted=tuple(wanted),
+        recipe=None if whole or kept_contexts else make_recipe(graph_def, outside, fed_specs),
     )
 
 
@@ -191,13 +202,16 @@ def _capture(graph: Any, tensor: tf.Tensor) -> tf.Tensor:
     return graph.capture(tensor)
 
 
-def import_application(template: ApplyTemplate, prefix: str, replacements: Replacements) -> dict[str, tf.Tensor]:
+def import_application(
+    template: ApplyTemplate, prefix: str, replacements: Replacements, *, library_is_there: bool
+) -> dict[str, tf.Tensor]:
     """Adds one application to the current graph.
 
     Args:
         template: What to add.
         prefix: The reserved absolute name scope, with its ``/``.
         replacements: What stands for the tensors that are not imported.
+        library_is_there: Whether the graph has the functions that the template calls.
 
     Returns:
         By name in the module the tensors of the signature's outputs.
@@ -206,9 +220,7 @@ def import_application(template: ApplyTemplate, prefix: str, replacements: Repla
         ColocationError: A colocation constraint has no single meaning.
     """
     graph = tf.compat.v1.get_default_graph()
-    graph_def = _renamed(template, prefix, replacements)
-    input_map = {prefix + name: replacements[name] for name in template.data}
-    input_map.update({f"^{prefix}{op}": replacements[output] for op, output in template.controls})
+    classes = _classes(template, prefix, replacements)
 
     def outside(element: str) -> str:
         tensor = replacements.get(tensor_name(element)) if ":" in element or element not in template.imported else None
@@ -216,13 +228,11 @@ def import_application(template: ApplyTemplate, prefix: str, replacements: Repla
             return prefix + element
         return tensor.name if ":" in element else tensor.op.name
 
-    if graph_def.node:
-        # The public importer where it can: it knows only constraints among the ops that it imports.
-        outward = any(constraint.replaced for _, constraint in template.constraints)
-        if outward:
-            import_beside_existing_ops(graph_def, input_map)
-        else:
-            tf.import_graph_def(graph_def, input_map=input_map, name="")
+    recipe = template.recipe
+    if recipe and (library_is_there or not template.graph_def.library.function) and can_follow(recipe, replacements.get):
+        follow_recipe(recipe, prefix, replacements.get, classes)
+    elif template.inputs:
+        _import(template, prefix, replacements, classes)
     if template.contexts:
         meta_graph = tf.compat.v1.MetaGraphDef()
         for key, context in template.contexts:
@@ -237,22 +247,34 @@ def import_application(template: ApplyTemplate, prefix: str, replacements: Repla
     return {name: graph.get_tensor_by_name(outside(name)) for name in template.wanted}
 
 
-def _renamed(template: ApplyTemplate, prefix: str, replacements: Replacements) -> Any:
+def _classes(template: ApplyTemplate, prefix: str, replacements: Replacements) -> dict[str, list[bytes]]:
+    """The values of ``_class`` attributes in the graph around, by op in the module."""
+    found: dict[str, list[bytes]] = {}
+    for name, constraint in template.constraints.items():
+        groups = [PREFIX + (prefix + other).encode() for other in constraint.imported]
+        for op in constraint.replaced:
+            groups.extend(_groups_for(template, op, prefix + name, prefix, replacements))
+        found[name] = [*constraint.others, *sorted(set(groups))]
+    return found
+
+
+def _import(
+    template: ApplyTemplate, prefix: str, replacements: Replacements, classes: Mapping[str, list[bytes]]
+) -> None:
     graph_def = tf.compat.v1.GraphDef()
     graph_def.CopyFrom(template.graph_def)
     for node, inputs in zip(graph_def.node, template.inputs, strict=True):
+        if classes.get(node.name):
+            node.attr[ATTRIBUTE].list.s.extend(classes[node.name])
         node.name = prefix + node.name
         if inputs:
             node.input[:] = [prefixed_input(element, prefix) for element in inputs]
-    for position, constraint in template.constraints:
-        node = graph_def.node[position]
-        groups = [PREFIX + (prefix + name).encode() for name in constraint.imported]
-        for op in constraint.replaced:
-            groups.extend(_groups_for(template, op, node.name, prefix, replacements))
-        classes = [*constraint.others, *sorted(set(groups))]
-        if classes:
-            node.attr[ATTRIBUTE].list.s.extend(classes)
-    return graph_def
+    input_map = {prefix + name: replacements[name] for name in template.data}
+    input_map.update({f"^{prefix}{op}": replacements[output] for op, output in template.controls})
+    if any(constraint.replaced for constraint in template.constraints.values()):
+        import_beside_existing_ops(graph_def, input_map)
+    else:
+        tf.import_graph_def(graph_def, input_map=input_map, name="")
 
 
 def _groups_for(

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubplug.errors import InputError
 from hubplug_tf1 import _checks, _feeding
-from hubplug_tf1._apply_graph import Replacements, import_application
+from hubplug_tf1._apply_graph import ApplyTemplate, Replacements, import_application
 from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError
 from hubplug_tf1._state_graph import import_state
 from hubplug_tf1._subgraph import op_name
@@ -100,6 +100,7 @@ class Instance:
         self._tags = tags
         self._variable_map = variable_map
         self._whole = import_whole_graph
+        self._applied: set[ApplyTemplate] = set()
 
     @property
     def variable_map(self) -> dict[str, Any]:
@@ -123,7 +124,14 @@ class Instance:
         module_name = self._scope.rpartition("/")[2]
         with tf.compat.v1.name_scope(f"{module_name}_apply_{asked.name.replace(':', '_')}") as prefix:
             pass
-        tensors = import_application(template, prefix, Replacements(fed, self._state_tensor, graph))
+        tensors = import_application(
+            template,
+            prefix,
+            Replacements(fed, self._state_tensor, graph),
+            library_is_there=graph is self._graph and template in self._applied,
+        )
+        if graph is self._graph:
+            self._applied.add(template)
         outputs = _feeding.outputs_from(asked.outputs, tensors)
         return outputs if as_dict else outputs[_feeding.OUTPUT]
 

@@ -7,7 +7,8 @@ TensorFlow writes to disk (``tensorflow.core``) are stable as formats; most have
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorflow.core.framework.op_def_pb2 import OpDef, OpList  # noqa: F401
@@ -93,3 +94,58 @@ def dense_feature_column() -> type[Any]:
     except ImportError:
         pass
     return types.new_class("DenseFeatureColumn", tuple(bases))
+
+
+def is_plain(graph: Any) -> bool:
+    """Whether ops made in a graph get exactly what they are made with, a device aside.
+
+    Nothing public tells whether there are control dependencies, a control-flow context, colocation, or overrides of
+    attributes, kernels, gradients or containers in effect.
+    """
+    return not (
+        hasattr(graph, "capture")
+        or graph._get_control_flow_context() is not None
+        or graph._current_control_dependencies()
+        or graph._colocation_stack.peek_objs()
+        or graph._attr_scope_map
+        or graph._op_to_kernel_label_map
+        or graph._gradient_override_map
+        or graph._container
+    )
+
+
+def create_op(
+    graph: Any,
+    kind: str,
+    inputs: list[Any],
+    *,
+    name: str,
+    attributes: Mapping[str, Any],
+    controls: list[Any],
+    device: str,
+) -> Any:
+    """Makes an op under an absolute name.
+
+    The public ``tf.Graph.create_op`` does no more, and takes twice as long, since it inspects its own signature at each
+    call to warn about an argument.
+    """
+    graph.unique_name(name)
+    with contextlib.ExitStack() as stack:
+        if controls:
+            stack.enter_context(graph.control_dependencies(controls))
+        if device:
+            stack.enter_context(graph.device(device))
+        # A name that ends in a slash is taken as it is.
+        return graph._create_op_internal(kind, inputs, name=name + "/", attrs=attributes)
+
+
+def place_with(graph: Any, operation: Any, others: Sequence[str]) -> None:
+    """Gives an op the device of the first of some others that has one, or none.
+
+    What an import does to an op that is colocated with others. The device of an op can be set only while it is made, and
+    what it is colocated with may be made after it.
+    """
+    if not others:
+        return
+    operations = [graph._nodes_by_name[name] for name in others if name in graph._nodes_by_name]
+    operation._set_device(next((other.device for other in operations if other.device), ""))
