@@ -8,17 +8,14 @@ reference of Python. Everything happens in a temporary directory and on 127.0.0.
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import numpy as np
-import tensorflow as tf
+from quiet_tensorflow import tf
 
 import hubplug as hub
 from hubplug_hosting import ModuleServer, pack_module
@@ -102,7 +99,8 @@ def print_nearest(handle: str, sentences: list[str]) -> None:
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     similarity = vectors[: len(QUESTIONS)] @ vectors[len(QUESTIONS) :].T
     for question, row in zip(QUESTIONS, similarity, strict=True):
-        print(f"   {question}\n     {row.max():.2f}  {sentences[row.argmax()]}")
+        nearest = textwrap.shorten(sentences[row.argmax()], 100, placeholder=" ...")
+        print(f"   {question}\n     {row.max():.2f}  {nearest}")
 
 
 def train_classifier(handle: str, trainable: bool, export_to: Path | None = None) -> float:
@@ -131,7 +129,6 @@ def train_classifier(handle: str, trainable: bool, export_to: Path | None = None
 
 
 def main() -> None:
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         os.environ["TFHUB_CACHE_DIR"] = str(work / "cache")
@@ -147,7 +144,7 @@ def main() -> None:
         print(f"   {archive.name}: {archive.stat().st_size:,} bytes")
 
         with ModuleServer(work / "www") as server:
-            handle = f"{server.url}/docs/text-embedding/1"
+            handle = f"{server.url}docs/text-embedding/1"
             print(f"3. Serve it: {handle}")
 
             print("4. Resolve that URL into an empty cache")

@@ -48,8 +48,8 @@ def test_the_image_module_learns_in_one_variant_and_infers_in_the_other(tmp_path
     assert "expected image size [20, 20]" in shown
     trained, unseen, fine_tuned = percentages(shown)
     assert trained > 80
-    assert 30 < unseen < fine_tuned
-    assert fine_tuned > 85
+    assert 30 < unseen <= fine_tuned
+    assert fine_tuned > 90
     assert float(re.findall(r"changed by up to ([\d.]+)", shown)[0]) > 0
     assert "digits/1: 100%" in bar
     assert no_noise_in(bar)

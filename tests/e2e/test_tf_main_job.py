@@ -91,7 +91,7 @@ def run(fetches: Any, feed: dict[Any, Any] | None = None) -> Any:
 
 def test_a_module_travels_the_whole_way(exported: Path, archive: Path, cache: Path, tmp_path: Path) -> None:
     with ModuleServer(archive.parents[2]) as server:
-        handle = f"{server.url}/team/small/1"
+        handle = f"{server.url}team/small/1"
         resolved = Path(hub.resolve(handle))
     assert resolved.is_relative_to(cache)
     assert tree_of(resolved) == tree_of(exported)
