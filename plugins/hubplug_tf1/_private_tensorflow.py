@@ -106,7 +106,7 @@ def is_plain(graph: Any) -> bool:
         hasattr(graph, "capture")
         or graph._get_control_flow_context() is not None
         or graph._current_control_dependencies()
-        or graph._colocation_stack.peek_objs()
+        or any(True for _ in graph._colocation_stack.peek_objs())
         or graph._attr_scope_map
         or graph._op_to_kernel_label_map
         or graph._gradient_override_map
