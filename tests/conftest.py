@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["hubplug.testing"]
+
 HAS_TENSORFLOW = find_spec("tensorflow") is not None
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_MODULES = ROOT.parent / "shared" / "modules"

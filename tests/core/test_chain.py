@@ -149,7 +149,9 @@ def test_a_plan_that_raises_is_named_with_hook_and_error(make_hub: MakeHub) -> N
 
             return hubplug.Plan("divide https://u:canary@h/", run)
 
-    with pytest.raises(PluginError, match=r"'Broken\[0\]' .*plan of hubplug_fetch: divide https://h/\): ZeroDivis") as raised:
+    with pytest.raises(
+        PluginError, match=r"'Broken\[0\]' .*plan of hubplug_fetch: divide https://h/\): ZeroDivis"
+    ) as raised:
         make_hub(Broken()).resolve("toy://a")
     assert "canary" not in str(raised.value)
 
@@ -190,7 +192,9 @@ def test_a_plan_that_gives_the_wrong_type_is_refused(make_hub: MakeHub, value: o
         def hubplug_cache(self, source: Source) -> Any:
             return hubplug.Plan("look", lambda produce: value)
 
-    with pytest.raises(PluginError, match=f"plan of hubplug_cache .* gave {type(value).__name__}, expected LocalModule"):
+    with pytest.raises(
+        PluginError, match=f"plan of hubplug_cache .* gave {type(value).__name__}, expected LocalModule"
+    ):
         make_hub(Wrong()).resolve("toy://a")
 
 
@@ -341,22 +345,27 @@ def test_a_plugin_that_needs_a_missing_package_says_what_to_install(install: Ins
 
 def test_an_entry_point_to_a_name_that_is_not_there_is_an_error(install: Install) -> None:
     install("corp-one", {"one": "corp_one:Plugn"}, PLUGIN)
-    with pytest.raises(PluginError, match=r"'one' \(corp_one:Plugn\) of corp-one 1\.0 cannot be imported: AttributeError"):
+    with pytest.raises(
+        PluginError, match=r"'one' \(corp_one:Plugn\) of corp-one 1\.0 cannot be imported: AttributeError"
+    ):
         hubplug.Hub({"chain": ["one"]})
 
 
 def test_an_entry_point_that_names_no_class_is_an_error(install: Install) -> None:
     install("corp-one", {"one": "corp_one:plugin"}, PLUGIN + "\n    plugin = Plugin()\n")
-    with pytest.raises(PluginError, match=r"'one' \(corp_one:plugin\) of corp-one 1\.0 is a Plugin, and an entry point"):
+    with pytest.raises(
+        PluginError, match=r"'one' \(corp_one:plugin\) of corp-one 1\.0 is a Plugin, and an entry point"
+    ):
         hubplug.Hub({"chain": ["one"]})
 
 
 def test_a_plugin_that_two_distributions_offer_is_an_error_that_names_both(install: Install) -> None:
     install("corp-one", {"same": "corp_one:Plugin"}, PLUGIN)
     install("corp-two", {"same": "corp_two:Plugin"}, PLUGIN, version="3")
-    with pytest.raises(PluginError, match="chain: the plugin 'same' is offered by corp-one 1.0 and by corp-two 3|"
-                                          "by corp-two 3 and by corp-one 1.0") as raised:  # fmt: skip
+    with pytest.raises(PluginError, match=r"chain: the plugin 'same' is offered by corp-") as raised:
         hubplug.Hub({"chain": ["same"]})
+    assert "corp-one 1.0" in raised.value.message
+    assert "corp-two 3" in raised.value.message
     assert raised.value.hint == "uninstall all but one of them"
 
 

@@ -61,7 +61,9 @@ def test_an_error_is_two_lines_on_standard_error_and_status_2() -> None:
     result = run("resolve", "nobody://user:canary@x?t=canary", fine=False)
     assert result.stdout == ""
     error, hint = result.stderr.splitlines()
-    assert error.startswith("error: No plugin takes the handle 'nobody://x?t=***' (asked hubplug_resolve of: Resolver[0]")
+    assert error.startswith(
+        "error: No plugin takes the handle 'nobody://x?t=***' (asked hubplug_resolve of: Resolver[0]"
+    )
     assert hint.startswith("hint: ")
     assert "canary" not in result.output
 
@@ -127,7 +129,9 @@ def test_explain_shows_who_answers_and_who_declines(make_hub: MakeHub, tmp_path:
 
 
 def test_explain_says_when_nobody_answers_a_later_hook(tmp_path: Path) -> None:
-    plugins = [p for p in toy_plugins(tmp_path, {}) if not hasattr(p, "hubplug_fetch") and not hasattr(p, "hubplug_cache")]
+    plugins = [
+        p for p in toy_plugins(tmp_path, {}) if not hasattr(p, "hubplug_fetch") and not hasattr(p, "hubplug_cache")
+    ]
     with hubplug.Hub({"chain": []}, plugins=plugins).activate():
         assert run("explain", "toy://a").output.splitlines()[1:] == [
             "cache    -: nobody answers",

@@ -75,9 +75,7 @@ def test_a_file_is_looked_for_in_five_places_in_order(
 
 
 @pytest.mark.parametrize("how", ["argument", "HUBPLUG_CONFIG"])
-def test_a_named_file_that_is_not_there_is_an_error(
-    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_named_file_that_is_not_there_is_an_error(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = tmp_path / "missing.yaml"
     monkeypatch.setenv("HUBPLUG_CONFIG", str(missing))
     with pytest.raises(ConfigError, match=f"missing.yaml.*{how}") as raised:

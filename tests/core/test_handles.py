@@ -42,7 +42,9 @@ def test_a_pin_that_is_no_digest_is_an_error(digest: str) -> None:
         Handle.parse(f"https://example.com/m#sha256={digest}")
 
 
-@pytest.mark.parametrize("text", ["", "\0", "/a\0b", "#sha256=" + DIGEST, "https://h/a\nb", "https://a\\@b/m", "https://h/\x7f"])
+@pytest.mark.parametrize(
+    "text", ["", "\0", "/a\0b", "#sha256=" + DIGEST, "https://h/a\nb", "https://a\\@b/m", "https://h/\x7f"]
+)
 def test_a_text_that_no_place_can_have_is_an_error(text: str) -> None:
     with pytest.raises(HandleError) as raised:
         Handle.parse(text)

@@ -144,9 +144,7 @@ def test_an_archive_arrives_with_its_digest_and_tag(hub: hubplug.Hub) -> None:
     assert provenance.etag == '"1"'
 
 
-def test_a_directory_is_used_in_place_and_no_cache_is_asked(
-    make_hub: MakeHub, log: list[str], tmp_path: Path
-) -> None:
+def test_a_directory_is_used_in_place_and_no_cache_is_asked(make_hub: MakeHub, log: list[str], tmp_path: Path) -> None:
     class Local:
         @hubplug.hookimpl
         def hubplug_resolve(self, handle: Handle) -> Source | None:
@@ -483,7 +481,9 @@ def test_an_activated_hub_serves_the_module_level_functions_and_is_put_back(hub:
         assert current_hub() is hub
 
 
-def test_an_activated_hub_is_this_threads_only(hub: hubplug.Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_activated_hub_is_this_threads_only(
+    hub: hubplug.Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     config = tmp_path / "f.yaml"
     config.write_text("version: 1\nchain: []\n")
     monkeypatch.setenv("HUBPLUG_CONFIG", str(config))

@@ -26,7 +26,7 @@ class Everything:
         table: Mapping[str, int] | None = None,
         old: Optional[Union[str, int]] = None,  # noqa: UP007, UP045 (both spellings have to work)
         anything: Any = None,
-        unmarked=None,  # type: ignore[no-untyped-def]  # noqa: ANN001
+        unmarked=None,  # type: ignore[no-untyped-def]
     ) -> None: ...
 
 

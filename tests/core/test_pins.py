@@ -169,7 +169,7 @@ def test_without_a_lock_file_nothing_is_said(
 def test_an_unlisted_handle_is_refused_when_locked(folder: Path, texts: dict[str, str], present: bool) -> None:
     if present:
         hub_in(folder, texts).pin(["toyball://a"]).write()
-    with pytest.raises(DigestMismatch, match="toyball://b .*and the configuration says locked: true") as raised:
+    with pytest.raises(DigestMismatch, match=r"toyball://b .*and the configuration says locked: true") as raised:
         hub_in(folder, texts, locked=True).resolve("toyball://b")
     assert raised.value.hint == "hubplug lock 'toyball://b'"
 

@@ -57,9 +57,11 @@ def test_what_is_there_is_never_written_over(tmp_path: Path, kind: str) -> None:
     else:
         target.symlink_to(tmp_path / "nowhere")
     before = names(tmp_path)
-    with pytest.raises(ExportError, match="exists already; nothing was written") as raised:
-        with staging.publish(str(target), ExportError):
-            pytest.fail("the body ran")
+    with (
+        pytest.raises(ExportError, match="exists already; nothing was written") as raised,
+        staging.publish(str(target), ExportError),
+    ):
+        pytest.fail("the body ran")
     assert raised.value.hint
     assert names(tmp_path) == before
     assert names(tmp_path / "other") == []
@@ -67,49 +69,49 @@ def test_what_is_there_is_never_written_over(tmp_path: Path, kind: str) -> None:
 
 def test_what_appears_in_the_meantime_is_not_written_over_either(tmp_path: Path) -> None:
     target = tmp_path / "m"
-    with pytest.raises(ExportError, match="cannot be put in its place"):
-        with staging.publish(str(target), ExportError) as dest:
-            (dest / "a").write_text("x")
-            target.mkdir()
-            (target / "theirs").write_text("y")
+    with (
+        pytest.raises(ExportError, match="cannot be put in its place"),
+        staging.publish(str(target), ExportError) as dest,
+    ):
+        (dest / "a").write_text("x")
+        target.mkdir()
+        (target / "theirs").write_text("y")
     assert names(target) == ["theirs"]
     assert names(tmp_path) == ["m"]
 
 
 def test_a_body_that_raises_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        with staging.publish(str(tmp_path / "m"), ExportError) as dest:
-            (dest / "a").write_text("x")
-            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), staging.publish(str(tmp_path / "m"), ExportError) as dest:
+        (dest / "a").write_text("x")
+        raise KeyboardInterrupt
     assert names(tmp_path) == []
 
 
 def test_a_url_is_no_place_for_a_rename(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="gs://bucket/m is no local path") as raised:
-        with staging.publish("gs://user:canary@bucket/m", ExportError):
-            pytest.fail("the body ran")
+    with (
+        pytest.raises(ExportError, match="gs://bucket/m is no local path") as raised,
+        staging.publish("gs://user:canary@bucket/m", ExportError),
+    ):
+        pytest.fail("the body ran")
     assert "canary" not in str(raised.value)
 
 
 def test_a_parent_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ExportError, match="cannot be made"):
-        with staging.publish(str(tmp_path / "file" / "m"), ExportError):
-            pytest.fail("the body ran")
+    with pytest.raises(ExportError, match="cannot be made"), staging.publish(str(tmp_path / "file" / "m"), ExportError):
+        pytest.fail("the body ran")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
 def test_a_parent_that_may_not_be_written_is_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(ExportError, match="cannot be made"):
-        with staging.publish(str(tmp_path / "m"), ExportError):
-            pytest.fail("the body ran")
+    with pytest.raises(ExportError, match="cannot be made"), staging.publish(str(tmp_path / "m"), ExportError):
+        pytest.fail("the body ran")
 
 
 def test_a_disk_that_is_full_is_an_error_of_the_export(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="No space left on device"):
-        with staging.publish(str(tmp_path / "m"), ExportError):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(ExportError, match="No space left on device"), staging.publish(str(tmp_path / "m"), ExportError):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert names(tmp_path) == []
 
 
@@ -136,7 +138,7 @@ def test_every_file_is_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch
     real_fsync, real_rename = os.fsync, os.rename
 
     def fsync(descriptor: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         real_fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)

@@ -22,7 +22,10 @@ from hubplug.urls import find_url_error, origin_of, redact, redact_all, under_pr
         ("https://example.com/m?token=canary=canary", "https://example.com/m?token=***"),
         ("s3://key:canary@bucket/m", "s3://bucket/m"),
         ("https://example.com/scope@1/m", "https://example.com/scope@1/m"),
-        ("https://proxy.example.com/https://user:canary@example.com/m", "https://proxy.example.com/https://example.com/m"),
+        (
+            "https://proxy.example.com/https://user:canary@example.com/m",
+            "https://proxy.example.com/https://example.com/m",
+        ),
         (" https://user:canary@example.com/m?x=canary", " https://example.com/m?x=***"),
         ("simplecache::https://user:canary@example.com/m", "simplecache::https://example.com/m"),
         ("/models/a?b=c#d", "/models/a?b=c#d"),

@@ -1,0 +1,236 @@
+"""The contracts that a third party's plugins are held to, held by the built-in ones."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from hubplug.hub import Hub
+from hubplug.testing import (
+    AuthContract,
+    CacheContract,
+    FetchContract,
+    LoadFormatContract,
+    Reply,
+    ResolveContract,
+    ScriptedServer,
+    UnpackContract,
+    ValidateContract,
+    archive_of,
+)
+from hubplug.types import Handle, Source
+from hubplug_archive import TarArchive
+from hubplug_auth import Credentials
+from hubplug_cache import CacheDirectory
+from hubplug_file import LocalFiles
+from hubplug_format import ModuleBuilder, write_module
+from hubplug_fsspec import Fsspec
+from hubplug_http import Http
+from hubplug_signatures import CommonSignatures
+from hubplug_tf1 import Tf1Format
+
+
+def source(text: str) -> Source:
+    return Source(Handle.parse(text), text)
+
+
+class TestFileResolves(ResolveContract):
+    @pytest.fixture
+    def plugin(self) -> LocalFiles:
+        return LocalFiles()
+
+    @pytest.fixture
+    def handles(self, tiny_module: Path, tiny_archive: bytes, tmp_path: Path) -> Sequence[str]:
+        (tmp_path / "m.tar.gz").write_bytes(tiny_archive)
+        return [str(tiny_module), str(tmp_path / "m.tar.gz"), f"file://{tiny_module}"]
+
+    def test_it_shows_no_secret(self) -> None:  # type: ignore[override]
+        """A path has none."""
+
+
+class TestFileFetches(FetchContract):
+    @pytest.fixture
+    def plugin(self) -> LocalFiles:
+        return LocalFiles()
+
+    @pytest.fixture
+    def source(self, tiny_archive: bytes, tmp_path: Path) -> Source:
+        (tmp_path / "m.tar.gz").write_bytes(tiny_archive)
+        return source(str(tmp_path / "m.tar.gz"))
+
+    @pytest.fixture
+    def missing_source(self, tmp_path: Path) -> Source:
+        return source(str(tmp_path / "missing.tar.gz"))
+
+
+class TestHttpResolves(ResolveContract):
+    @pytest.fixture
+    def plugin(self) -> Http:
+        return Http(rewrite=[{"from": "corp://(.*)", "to": r"https://models.example/\1"}])
+
+    @pytest.fixture
+    def handles(self) -> Sequence[str]:
+        return ["https://example.com/m/1", "http://127.0.0.1:80/m.tar.gz?x=1", "HTTPS://example.com/m", "corp://team/m"]
+
+    @pytest.fixture
+    def foreign_handles(self) -> Sequence[str]:
+        return ["unheard-of://m", "/models/m", "relative", "gs://bucket/m", "file:///m", "httpss://example.com/m"]
+
+
+class TestHttpFetches(FetchContract):
+    @pytest.fixture
+    def plugin(self) -> Http:
+        return Http(retries=0)
+
+    @pytest.fixture
+    def source(self, server: ScriptedServer, tiny_archive: bytes) -> Source:
+        server.on("/m/1", Reply(body=tiny_archive))
+        return source(server.url("/m/1"))
+
+    @pytest.fixture
+    def missing_source(self, server: ScriptedServer) -> Source:
+        return source(server.url("/missing/1"))
+
+
+class TestFsspecResolves(ResolveContract):
+    @pytest.fixture
+    def plugin(self) -> Fsspec:
+        return Fsspec()
+
+    @pytest.fixture
+    def handles(self) -> Sequence[str]:
+        return ["gs://bucket/m", "memory://m", "S3://bucket/m.tar.gz"]
+
+    @pytest.fixture
+    def foreign_handles(self) -> Sequence[str]:
+        return ["unheard-of://m", "/models/m", "https://example.com/m", "file:///m", "ftp://example.com/m"]
+
+
+class TestFsspecFetchesArchives(FetchContract):
+    @pytest.fixture
+    def plugin(self) -> Fsspec:
+        return Fsspec()
+
+    @pytest.fixture
+    def source(self, tiny_archive: bytes) -> Source:
+        fsspec.filesystem("memory").pipe("/contract/m.tar.gz", tiny_archive)
+        return source("memory://contract/m.tar.gz")
+
+    @pytest.fixture
+    def missing_source(self) -> Source:
+        return source("memory://contract/missing.tar.gz")
+
+    def test_it_shows_no_secret(self) -> None:  # type: ignore[override]
+        """Names of objects have no query."""
+
+
+class TestFsspecFetchesTrees(TestFsspecFetchesArchives):
+    @pytest.fixture
+    def source(self, tiny_module: Path) -> Source:
+        memory = fsspec.filesystem("memory")
+        for path in tiny_module.rglob("*"):
+            if path.is_file():
+                memory.pipe(f"/contract/tree/{path.relative_to(tiny_module)}", path.read_bytes())
+        return source("memory://contract/tree")
+
+    @pytest.fixture
+    def missing_source(self) -> Source:
+        return source("memory://contract/no-tree")
+
+
+class TestCache(CacheContract):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Path:
+        (tmp_path / "cache").mkdir(mode=0o700)
+        return tmp_path / "cache"
+
+    @pytest.fixture
+    def make_plugin(self, place: Path) -> Callable[[], CacheDirectory]:
+        return lambda: CacheDirectory(dir=str(place))
+
+
+class TestArchive(UnpackContract):
+    @pytest.fixture(params=["gz", "bz2", "xz", ""])
+    def compression(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def plugin(self) -> TarArchive:
+        return TarArchive()
+
+    @pytest.fixture
+    def archive(self, compression: str, tiny_module: Path) -> bytes:
+        return archive_of(tiny_module, compression)
+
+    @pytest.fixture
+    def content(self, tiny_module: Path) -> Mapping[str, bytes]:
+        return {
+            path.relative_to(tiny_module).as_posix(): path.read_bytes()
+            for path in tiny_module.rglob("*")
+            if path.is_file()
+        }
+
+
+class TestAuth(AuthContract):
+    @pytest.fixture
+    def plugin(self, secret: str) -> Credentials:
+        return Credentials(rules=[{"prefix": "https://models.example.com/team/", "token": secret}])
+
+    @pytest.fixture
+    def secret(self) -> str:
+        return "canary-token"
+
+    @pytest.fixture
+    def url(self) -> str:
+        return "https://models.example.com/team/m/1"
+
+
+class TestTf1Loads(LoadFormatContract):
+    @pytest.fixture
+    def plugin(self) -> Tf1Format:
+        return Tf1Format()
+
+    @pytest.fixture
+    def directory(self, tiny_module: Path) -> Path:
+        return tiny_module
+
+
+class TestSignatures(ValidateContract):
+    @pytest.fixture
+    def plugin(self) -> CommonSignatures:
+        return CommonSignatures()
+
+    @pytest.fixture
+    def profile(self) -> str:
+        return "text-feature-vector"
+
+    @pytest.fixture
+    def good_spec(self, make_hub: Callable[..., Hub], tmp_path: Path) -> object:
+        builder = ModuleBuilder()
+        text = builder.placeholder("text", "string", [None])
+        vector = builder.node("Identity", [text], name="vector", dtype="float32", shape=[None, 4])
+        builder.signature(inputs={"text": text}, outputs={"default": vector})
+        write_module(tmp_path / "good", builder)
+        return make_hub().load_spec(str(tmp_path / "good"))
+
+    @pytest.fixture
+    def bad_spec(self, make_hub: Callable[..., Hub], tiny_module: Path) -> object:
+        return make_hub().load_spec(str(tiny_module))
+
+
+def test_a_module_travels_the_whole_way_with_the_kit(
+    make_hub: Callable[..., Hub], server: ScriptedServer, tiny_archive: bytes, tiny_module: Path, tmp_path: Path
+) -> None:
+    server.on("/m/1", Reply(body=tiny_archive))
+    hub = make_hub()
+    spec = hub.load_spec(server.url("/m/1"))
+    assert list(spec.signatures()) == ["default"]
+    path = hub.resolve(server.url("/m/1")).path
+    assert len(server.requests) == 1
+    shutil.rmtree(path)
+    assert hub.resolve(server.url("/m/1")).path == path
+    assert len(server.requests) == 2

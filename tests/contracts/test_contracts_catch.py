@@ -1,0 +1,266 @@
+"""Contracts that cannot fail are worth nothing: each is shown a plugin that breaks it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hubplug
+from hubplug.errors import FormatError, MissingError, PluginError
+from hubplug.testing import (
+    AuthContract,
+    CacheContract,
+    ExportContract,
+    FetchContract,
+    LoadFormatContract,
+    ResolveContract,
+    UnpackContract,
+    ValidateContract,
+    watching,
+)
+from hubplug.testing._cache import Producer
+from hubplug.testing._contract import CANARY
+from hubplug.types import ArchiveStream, ExportRequest, Finding, Handle, LocalModule, Plan, Source
+from tests.core.small_plugins import TextSpec
+
+caught = pytest.raises((AssertionError, PluginError, pytest.fail.Exception))
+
+
+def plugin(hook: str, answer: Callable[..., Any]) -> object:
+    """An object with one hook."""
+    names = (
+        getattr(hubplug.hookspecs, hook).__code__.co_varnames[:1] if hook != "hubplug_validate" else ("spec", "profile")
+    )
+    scope: dict[str, Any] = {"answer": answer}
+    exec(f"def {hook}(self, {', '.join(names)}): return answer({', '.join(names)})", scope)
+    return type("Plugin", (), {hook: hubplug.hookimpl(scope[hook])})()
+
+
+def test_the_right_hook_is_demanded() -> None:
+    other = plugin("hubplug_auth", lambda request: None)
+    with caught:
+        ResolveContract().test_it_fits_into_a_chain(other)
+
+
+def test_deciding_with_deeds_is_caught(tmp_path: Path) -> None:
+    def writes(handle: Handle) -> Source:
+        (tmp_path / "x").write_text("x")
+        return Source(handle, handle.text)
+
+    with pytest.raises(AssertionError, match="decides, and only its plan acts"):
+        ResolveContract().test_it_answers_for_its_handles(plugin("hubplug_resolve", writes), ["corp://m"])
+
+
+def test_sockets_processes_and_files_are_noticed_and_reading_is_not(tmp_path: Path) -> None:
+    import socket
+    import subprocess
+    import sys
+
+    with watching() as deeds, socket.socket() as one:
+        one.connect_ex(("127.0.0.1", 9))
+        subprocess.run([sys.executable, "-c", ""], check=True)
+        (tmp_path / "d").mkdir()
+        (tmp_path / "d" / "f").write_text("x")
+    kinds = [deed.kind for deed in deeds]
+    assert {"network", "process", "write"} <= set(kinds)
+    with watching() as deeds:
+        (tmp_path / "d" / "f").read_text()
+        (tmp_path / "d").stat()
+        list(tmp_path.iterdir())
+    assert deeds == []
+    (tmp_path / "after").write_text("x")
+    assert deeds == []
+
+
+@pytest.mark.parametrize(
+    ("test", "answer"),
+    [
+        ("test_it_answers_for_its_handles", lambda handle: None),
+        ("test_it_answers_for_its_handles", lambda handle: handle.text),
+        ("test_it_declines_what_it_does_not_know", lambda handle: Source(handle, handle.text)),
+        ("test_it_declines_what_it_does_not_know", lambda handle: False),
+        ("test_it_answers_the_same_every_time", lambda handle, c=iter("ab"): Source(handle, next(c))),
+        ("test_it_keeps_the_pin_and_where_the_handle_came_from", lambda handle: Handle.parse("https://h/m")),
+        ("test_it_shows_no_secret", lambda handle: hubplug.Declined(f"not {handle.text}")),
+    ],
+)
+def test_resolve(test: str, answer: Callable[..., Any]) -> None:
+    with caught:
+        getattr(ResolveContract(), test)(plugin("hubplug_resolve", answer), ["corp://m"])
+
+
+class _Header:
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __call__(self, request: Any) -> Any:
+        request.headers["Authorization"] = self.value
+        return request
+
+    def __repr__(self) -> str:
+        return f"Header({self.value})"
+
+
+def test_auth() -> None:
+    contract, url = AuthContract(), "https://models.example/team/m"
+    foreign = AuthContract.foreign_urls.__wrapped__(contract, url)  # type: ignore[attr-defined]
+    everywhere = plugin("hubplug_auth", lambda request: _Header(CANARY))
+    unchanged = plugin("hubplug_auth", lambda request: lambda prepared: prepared)
+    by_text = plugin("hubplug_auth", lambda request: _Header("x") if "models.example" in request.url else None)
+    with caught:
+        contract.test_it_signs_its_requests(unchanged, url)
+    contract.test_it_signs_its_requests(everywhere, url)
+    for careless in (everywhere, by_text):
+        with caught:
+            contract.test_it_declines_other_hosts(careless, foreign)
+        with caught:
+            contract.test_a_credential_does_not_follow_a_redirect(careless, url, foreign)
+    with caught:
+        contract.test_it_shows_no_secret(everywhere, url, CANARY)
+
+
+def test_fetch(tmp_path: Path) -> None:
+    contract = FetchContract()
+    source = Source(Handle.parse("corp://m"), "corp://m")
+
+    def planned(run: Callable[..., Any], what: str = "bring it") -> object:
+        return plugin("hubplug_fetch", lambda source: Plan(what, run))
+
+    def leaves(tree: Any, auth_for: Any) -> None:
+        (tree.root / "half").write_text("x")
+        raise MissingError("not there")
+
+    def connects(tree: Any, auth_for: Any) -> Any:
+        import socket
+
+        with socket.socket() as one:
+            one.connect_ex(("127.0.0.1", 9))
+        return ArchiveStream(io.BytesIO(b"x"), name="x")
+
+    with caught:
+        contract.test_it_declines_what_it_does_not_know(planned(leaves), [source])
+    with caught:
+        contract.test_it_brings_an_archive_or_a_tree_or_names_another_handle(
+            planned(lambda tree, auth_for: None), source, tmp_path
+        )
+    with caught:
+        contract.test_nothing_there_is_an_error_of_one_line_that_leaves_nothing_behind(
+            planned(leaves), source, tmp_path
+        )
+    with pytest.raises(AssertionError, match="network=True"):
+        contract.test_a_plan_that_opens_sockets_says_so(planned(connects), source, tmp_path)
+    tells = plugin("hubplug_fetch", lambda source: Plan(f"bring {source.location}", connects))
+    with caught:
+        contract.test_it_shows_no_secret(tells, source, source, tmp_path)
+
+
+def test_unpack(tmp_path: Path) -> None:
+    contract = UnpackContract()
+
+    def lenient(archive: ArchiveStream) -> Plan[None]:
+        def run(tree: Any) -> None:
+            with tree.open("all") as file:
+                file.write(archive.read(1 << 20))
+
+        return Plan("take it", run)
+
+    def consumes(archive: ArchiveStream) -> Plan[None]:
+        archive.read(1)
+        return lenient(archive)
+
+    def ignores_the_end(archive: ArchiveStream) -> Plan[None]:
+        return Plan("take some", lambda tree: archive.read(2) and None)
+
+    data = b"0123456789" * 10
+    with pytest.raises(pytest.fail.Exception, match="were taken for the whole"):
+        contract.test_a_truncated_archive_never_passes_for_a_whole_one(
+            plugin("hubplug_unpack", lenient), data, tmp_path
+        )
+    with caught:
+        contract.test_deciding_consumes_nothing(plugin("hubplug_unpack", consumes), data)
+    with caught:
+        contract.test_it_reads_to_the_last_byte_so_that_the_digest_covers_all(
+            plugin("hubplug_unpack", ignores_the_end), data, tmp_path
+        )
+    with caught:
+        contract.test_it_declines_what_it_does_not_know(plugin("hubplug_unpack", lenient), [b"x"])
+
+
+def test_cache(tmp_path: Path) -> None:
+    contract = CacheContract()
+    source = CacheContract.source.__wrapped__(contract)  # type: ignore[attr-defined]
+
+    def forgetful(source: Source) -> Plan[LocalModule]:
+        def run(produce: Any) -> LocalModule:
+            dest = tmp_path / "cache" / source.key.replace("/", "_").replace(":", "_")
+            dest.mkdir(parents=True, exist_ok=True)
+            for old in dest.rglob("*"):
+                if old.is_file():
+                    old.unlink()
+            return LocalModule(dest, source.handle, produce(dest))
+
+        return Plan(f"fill {source.key}", run)
+
+    cache = plugin("hubplug_cache", forgetful)
+    produce = CacheContract.produce.__wrapped__(contract, source, tmp_path)  # type: ignore[attr-defined]
+    assert isinstance(produce, Producer)
+    with pytest.raises((AssertionError, PluginError, hubplug.HubplugError, OSError)):
+        contract.test_the_first_run_produces_and_the_next_ones_do_not(lambda: cache, source, produce)
+    with caught:
+        contract.test_a_failure_leaves_no_entry_behind(cache, source, produce, tmp_path / "cache", ValueError)
+    with caught:
+        contract.test_no_secret_of_a_handle_is_shown_or_stored(cache, produce, tmp_path / "cache")
+
+
+def test_load_format(tmp_path: Path) -> None:
+    contract = LoadFormatContract()
+    takes_all = plugin("hubplug_load_format", lambda module: TextSpec("x"))
+    with caught:
+        contract.test_it_declines_what_it_does_not_know(takes_all, tmp_path)
+    with pytest.raises(pytest.fail.Exception):
+        contract.test_a_graph_variant_that_is_not_there_is_an_error(takes_all, tmp_path)
+
+
+def test_validate() -> None:
+    contract, spec = ValidateContract(), TextSpec("x")
+
+    def raises(spec: Any, profile: str) -> None:
+        raise FormatError("bad module")
+
+    always = plugin("hubplug_validate", lambda spec, profile: [Finding("rule", "error", "bad")])
+    never = plugin("hubplug_validate", lambda spec, profile: [])
+    silent = plugin("hubplug_validate", lambda spec, profile: None)
+    with caught:
+        contract.test_it_declines_a_profile_that_it_does_not_know(always, spec)
+    with caught:
+        contract.test_a_good_module_has_no_errors(always, spec, "house")
+    with caught:
+        contract.test_a_good_module_has_no_errors(silent, spec, "house")
+    with caught:
+        contract.test_a_bad_module_has_errors_and_raises_nothing(never, spec, "house")
+    with pytest.raises(FormatError):
+        contract.test_a_bad_module_has_errors_and_raises_nothing(plugin("hubplug_validate", raises), spec, "house")
+    with caught:
+        contract.test_a_finding_names_its_rule_and_says_something(always, spec, "house")
+
+
+def test_export(tmp_path: Path) -> None:
+    contract = ExportContract()
+    target = ExportRequest(TextSpec("x"), str(tmp_path / "m"))
+
+    def in_place(request: ExportRequest) -> Plan[None]:
+        def run(dest: Path) -> None:
+            Path(request.path).mkdir()
+            (dest / "x").write_text("x")
+
+        return Plan("write", run)
+
+    writer = plugin("hubplug_export", in_place)
+    with caught:
+        contract.test_it_declines_a_module_of_another_kind(writer, tmp_path)
+    with caught:
+        contract.test_it_writes_into_the_staging_directory_and_nowhere_else(writer, target, tmp_path)
