@@ -20,6 +20,7 @@ from hubplug_cache._catalogue import Listed, describe, list_entries
 from hubplug_cache._layout import entry_name, is_entry_name
 from hubplug_cache._pruning import choose_victims, remove
 from hubplug_cache._quantities import parse_size, parse_span, size_in_words
+from hubplug_cache._sweeping import sweep
 from hubplug_cache._trouble import cache_error
 
 _FORMAT = click.option(
@@ -246,9 +247,10 @@ def _remove(
     cache_name: str, plugin: CacheDirectory, victims: list[Listed], grace: float, dry_run: bool, form: str
 ) -> list[dict[str, Any]]:
     root = plugin.root().path
-    if not dry_run:
+    if not dry_run and root.is_dir():
         try:
             remove([entry.path for entry in victims], grace)
+            sweep(root, grace)
         except OSError as error:
             raise cache_error("remove entries of", root, error) from error
     if form == "text":

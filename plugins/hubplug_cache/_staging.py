@@ -81,9 +81,10 @@ def is_abandoned(path: Path, owner: Owner) -> bool:
             return True
         if start and owner.start:
             return start != owner.start
-    if _is_held(path):
-        return False
-    return owner.machine == machine_id() or time.time() - last_change(path) > _QUIET_SECONDS
+    held = _is_held(path)
+    if held or (held is False and owner.machine == machine_id()):
+        return not held
+    return time.time() - last_change(path) > _QUIET_SECONDS
 
 
 def process_start(pid: int) -> int | None:
@@ -95,6 +96,8 @@ def process_start(pid: int) -> int | None:
         return None if fields[0] in (b"Z", b"X") else int(fields[19])
     except (OSError, IndexError, ValueError):
         pass
+    if os.name == "nt":  # there, signal 0 is Ctrl-C
+        return 0
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -161,17 +164,18 @@ def _hold(path: Path) -> int | None:
     return descriptor
 
 
-def _is_held(path: Path) -> bool:
+def _is_held(path: Path) -> bool | None:
+    """Whether a process holds a staging directory; None where nobody can say."""
     try:
         import fcntl
 
         descriptor = os.open(path, _DIRECTORY)
     except (ImportError, OSError):
-        return False
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN)
+        return True if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN) else None
     finally:
         os.close(descriptor)
     return False

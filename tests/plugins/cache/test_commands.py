@@ -274,6 +274,13 @@ def test_prune_takes_damaged_entries_first(run: Callable[..., Result], root: Pat
     assert _names(root) == {entry_of(root, ONE).name}
 
 
+def test_a_cache_that_does_not_exist_yet_is_an_empty_one(run: Callable[..., Result], tmp_path: Path) -> None:
+    with Hub({"chain": ["cache"], "plugins": {"cache": {"options": {"dir": str(tmp_path / "no")}}}}).activate():
+        for command in (("list",), ("verify",), ("prune", "--max-size", "0"), ("path",)):
+            assert run(*command).exit_code == 0
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.parametrize("option", [("--max-size", "much"), ("--older-than", "30"), ("--max-size", "-1"), ()])
 def test_prune_says_what_it_does_not_understand(
     option: tuple[str, ...], run: Callable[..., Result], root: Path
