@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hubplug.errors import FetchError, FormatError, HandleError, MissingError
+from hubplug.urls import redact
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP}
 _TILDE = "~ is not expanded in a handle: write the absolute path"
@@ -36,7 +37,7 @@ def path_of_url(url: str) -> str:
     host, slash, path = rest.partition("/")
     if host not in ("", "localhost") or not slash:
         raise HandleError(
-            f"{url} names the machine {urlsplit(url).hostname or ''!r}; only this one's files can be read",
+            f"{redact(url)} names the machine {urlsplit(url).hostname or ''!r}; only this one's files can be read",
             hint="a file:// URL has three slashes before an absolute path: file:///models/m",
         )
     return f"/{path}" if os.path.exists(f"/{path}") else unquote(f"/{path}")

@@ -1,0 +1,493 @@
+"""The server, asked over real sockets: the protocol, ranges, paths that lead elsewhere, slow clients."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import itertools
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from hubplug.errors import ConfigError
+from hubplug_hosting import ModuleServer, pack_module
+from hubplug_hosting._ranges import UnsatisfiableRange, wanted_range
+from tests.plugins.hosting.trees import make_module
+
+COMPRESSED = "?tf-hub-format=compressed"
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.body = response.read()
+        self.headers = response.headers
+
+
+def ask(server: ModuleServer, path: str, method: str = "GET", **headers: str) -> Answer:
+    """One request with the path exactly as given."""
+    connection = http.client.HTTPConnection(server.url.split("/")[2], timeout=20)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def raw(server: ModuleServer, request: bytes) -> bytes:
+    """What comes back for any bytes, until the server closes."""
+    host, port = server.url.split("/")[2].split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := connection.recv(1 << 16):
+            answer += piece
+        return answer
+
+
+def packed(directory: Path, tmp_path: Path) -> bytes:
+    return pack_module(directory, tmp_path / "expected.tar.gz", force=True).path.read_bytes()
+
+
+def test_the_compressed_protocol_gives_the_archive_of_a_directory(server, tree, tmp_path):
+    answer = ask(server, "/publisher/model/1" + COMPRESSED)
+    assert answer.status == 200
+    assert answer.body == packed(tree / "publisher/model/1", tmp_path)
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+    assert answer.headers["Content-Type"] == "application/gzip"
+    assert answer.headers["ETag"] == f'"{hashlib.sha256(answer.body).hexdigest()}"'
+    assert answer.headers["Content-Encoding"] is None
+    assert "immutable" in answer.headers["Cache-Control"]
+
+
+def test_a_ready_archive_is_sent_as_it_is(server, tree):
+    answer = ask(server, "/publisher/model/10" + COMPRESSED)
+    assert answer.body == (tree / "publisher/model/10.tar.gz").read_bytes()
+
+
+@pytest.mark.parametrize("path", ["/publisher/model/10.tar.gz", "/publisher/model/1.tar.gz", "/publisher/plain.tar.gz"])
+def test_the_url_of_an_archive_needs_no_query(path, server):
+    answer = ask(server, path)
+    assert answer.headers["Content-Type"] == "application/gzip"
+    assert answer.body[:2] == b"\x1f\x8b"
+
+
+def test_no_version_means_the_newest_by_number(server, tree):
+    answer = ask(server, "/publisher/model" + COMPRESSED)
+    assert answer.body == (tree / "publisher/model/10.tar.gz").read_bytes()
+    assert answer.headers["Cache-Control"] == "no-cache"
+    make_module(tree / "publisher/model/11", 11.0)
+    assert ask(server, "/publisher/model/" + COMPRESSED).body != answer.body
+
+
+def test_a_model_without_versions_is_served(server, tree, tmp_path):
+    assert ask(server, "/publisher/plain" + COMPRESSED).body == packed(tree / "publisher/plain", tmp_path)
+
+
+def test_an_archive_is_packed_once_for_each_state_of_its_files(server, tree, tmp_path):
+    first = ask(server, "/publisher/model/1" + COMPRESSED)
+    assert ask(server, "/publisher/model/1" + COMPRESSED).headers["ETag"] == first.headers["ETag"]
+    (tree / "publisher/model/1/assets/vocabulary.txt").write_bytes(b"three\n")
+    second = ask(server, "/publisher/model/1" + COMPRESSED)
+    assert second.headers["ETag"] != first.headers["ETag"]
+    assert second.body == packed(tree / "publisher/model/1", tmp_path)
+
+
+def test_many_clients_at_once_get_the_same_bytes(server):
+    with ThreadPoolExecutor(16) as pool:
+        bodies = set(pool.map(lambda _: ask(server, "/publisher/model/1" + COMPRESSED).body, range(64)))
+    assert len(bodies) == 1
+
+
+def test_head_has_the_headers_of_get_and_no_body(server):
+    get, head = (ask(server, "/publisher/model/1" + COMPRESSED, method) for method in ("GET", "HEAD"))
+    assert head.status == 200
+    assert head.body == b""
+    for name in ("Content-Length", "ETag", "Content-Type", "Accept-Ranges"):
+        assert head.headers[name] == get.headers[name]
+
+
+def test_a_range_is_a_part_of_the_same_bytes(server):
+    whole = ask(server, "/publisher/model/1" + COMPRESSED)
+    size = len(whole.body)
+    for asked, first, end in [
+        ("bytes=0-0", 0, 1),
+        ("bytes=100-199", 100, 200),
+        (f"bytes={size - 5}-", size - 5, size),
+        ("bytes=-7", size - 7, size),
+        (f"bytes=10-{size * 2}", 10, size),
+        (f"bytes=-{size * 2}", 0, size),
+    ]:
+        part = ask(server, "/publisher/model/1" + COMPRESSED, Range=asked, If_Range=whole.headers["ETag"])
+        assert part.status == 206
+        assert part.body == whole.body[first:end]
+        assert part.headers["Content-Range"] == f"bytes {first}-{end - 1}/{size}"
+        assert part.headers["Content-Length"] == str(end - first)
+
+
+@pytest.mark.parametrize("if_range", ['"other"', 'W/"other"', "Sat, 01 Jan 2000 00:00:00 GMT"])
+def test_a_range_of_another_version_gives_everything(if_range, server):
+    answer = ask(server, "/publisher/model/1" + COMPRESSED, Range="bytes=5-", If_Range=if_range)
+    assert answer.status == 200
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+
+
+def test_a_range_behind_the_end_is_unsatisfiable(server):
+    size = len(ask(server, "/publisher/model/1" + COMPRESSED).body)
+    answer = ask(server, "/publisher/model/1" + COMPRESSED, Range=f"bytes={size}-")
+    assert answer.status == 416
+    assert answer.headers["Content-Range"] == f"bytes */{size}"
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=5-2", "bytes=-", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes", "bytes=1-\u0661"]
+)
+def test_what_is_no_single_range_is_ignored(asked):
+    assert wanted_range(asked, None, '"x"', 10) is None
+
+
+def test_nothing_can_be_asked_of_an_empty_file():
+    for asked in ("bytes=0-", "bytes=-1", "bytes=-0"):
+        with pytest.raises(UnsatisfiableRange):
+            wanted_range(asked, None, '"x"', 0)
+
+
+def test_a_client_that_has_the_archive_is_told_so(server):
+    etag = ask(server, "/publisher/model/1" + COMPRESSED).headers["ETag"]
+    for value in (etag, f'"other", {etag}', f"W/{etag}", "*"):
+        answer = ask(server, "/publisher/model/1" + COMPRESSED, If_None_Match=value)
+        assert (answer.status, answer.body) == (304, b"")
+    assert ask(server, "/publisher/model/1" + COMPRESSED, If_None_Match='"other"').status == 200
+
+
+def test_uncompressed_is_refused_with_what_to_do(server):
+    answer = ask(server, "/publisher/model/1?tf-hub-format=uncompressed")
+    assert 400 <= answer.status < 500
+    assert b"compressed" in answer.body
+
+
+def test_uncompressed_leads_to_the_configured_bucket(tree):
+    with ModuleServer(tree, gs_location="gs://bucket/models/") as server:
+        for path in ("/publisher/model/1", "/publisher/model/9/"):
+            answer = ask(server, path + "?tf-hub-format=uncompressed")
+            assert answer.status == 303
+            assert answer.headers["Location"] is None
+            assert answer.body == b"gs://bucket/models" + path.rstrip("/").encode()
+        assert (
+            ask(server, "/publisher/model?tf-hub-format=uncompressed").body == b"gs://bucket/models/publisher/model/10"
+        )
+
+
+@pytest.mark.parametrize(
+    "query", ["?tf-hub-format=tfjs", "?tf-hub-format=", "?tf-hub-format=compressed&tf-hub-format=uncompressed"]
+)
+def test_an_unknown_format_is_a_bad_request(query, server):
+    assert ask(server, "/publisher/model/1" + query).status == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nobody",
+        "/publisher/model/2",
+        "/publisher/model/notes",
+        "/README.txt",
+        "/publisher",
+        "/publisher/model/1/assets",
+    ],
+)
+@pytest.mark.parametrize("query", ["", COMPRESSED])
+def test_what_is_no_module_is_not_found(path, query, server):
+    assert ask(server, path + query).status == 404
+
+
+def test_the_page_of_a_module_says_what_it_takes_and_gives(server):
+    page = ask(server, "/publisher/model/1")
+    text = page.body.decode()
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    for word in (
+        "TF1 Hub module",
+        "default",
+        "float32",
+        "[?, 2]",
+        "<code>w</code>",
+        "hub.Module(",
+        server.url + "publisher/model/1",
+    ):
+        assert word in text
+
+
+def test_the_page_of_an_archive_says_its_size(server, tree):
+    text = ask(server, "/publisher/model/10").body.decode()
+    assert f"{(tree / 'publisher/model/10.tar.gz').stat().st_size:,} bytes" in text
+
+
+def test_the_list_names_every_module_and_nothing_else(server):
+    links = re.findall(r"<a href='([^']*)'", ask(server, "/").body.decode())
+    assert links == ["/publisher/model/1", "/publisher/model/10", "/publisher/model/9", "/publisher/plain"]
+    assert server.count_modules() == 4
+    for link in links:
+        assert ask(server, link).status == 200
+
+
+def test_names_cannot_put_code_into_a_page(tree):
+    evil = "<script>alert(1)</script>'\"&"
+    make_module(tree / "publisher/model/12", evil=evil)
+    make_module(tree / "<script>alert(2)<" / "1")
+    with ModuleServer(tree) as server:
+        pages = [ask(server, path, Host="<script>alert(3)</script>").body for path in ("/", "/publisher/model/12")]
+    for page in pages:
+        assert b"<script" not in page
+        assert b"alert(3)" not in page
+    assert b"&lt;script&gt;alert(1)" in pages[1]
+
+
+def traversals() -> list[str]:
+    steps = [
+        "..",
+        "%2e%2e",
+        "%2E.",
+        ".%2e",
+        "..%2f..",
+        "..%5c",
+        "..\\",
+        "%2e%2e%2f",
+        "%252e%252e",
+        "..%00",
+        "..;",
+        "....",
+    ]
+    starts = ["/", "//", "/publisher/", "/publisher/model/1/", "/publisher/model/1/assets/", "/%2f/", "/./", "/link/"]
+    ends = ["outside/secret/1", "outside/passwords.tar.gz", "etc/passwd", "", "tree/.hidden/secret/1"]
+    made = [
+        start + "/".join([step] * count) + "/" + end
+        for start, step, count, end in itertools.product(starts, steps, (1, 2, 8), ends)
+    ]
+    return [
+        *random.Random(5).sample(made, 500),
+        "/link/secret/1", "/publisher/linked", "/publisher/linked.tar.gz", "/.hidden/secret/1", "/%2ehidden/secret/1", "//etc/passwd",
+        "/publisher//model/1/../../../../outside/secret/1", "/publisher/model/1/saved_model.pb", "/publisher/model/1%00", "/publisher/model/%31/..%2f..",
+        "http://elsewhere/link/secret/1", "http://elsewhere/../outside/secret/1", "file:///etc/passwd", "ftp://x/y", "http://elsewhere", "*", "?",
+        "/publisher/model/1%", "/publisher/model/1%zz", "/" + "a/" * 3000, "/" + "a" * 5000, "/%ff", "/publisher/model/99999999999999999999999",
+    ]  # fmt: skip
+
+
+def test_no_path_leads_out_of_the_tree(server):
+    for path in traversals():
+        for query in ("", COMPRESSED):
+            answer = raw(server, f"GET {path}{query} HTTP/1.0\r\n\r\n".encode("latin-1"))
+            status = int(answer.split(b" ", 2)[1])
+            assert 400 <= status < 500 or path in ("http://elsewhere", "http://elsewhere/"), (path, answer[:300])
+            assert b"canary" not in answer
+            assert b"root:" not in answer
+            assert b"\x1f\x8b" not in answer
+
+
+def test_an_absolute_url_names_the_same_module(server):
+    answer = raw(server, f"GET http://elsewhere/publisher/model/1{COMPRESSED} HTTP/1.0\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_a_module_with_a_link_in_it_is_not_sent(server, tree, tmp_path):
+    (tree / "publisher/model/1/assets/link").symlink_to(tmp_path / "outside/passwords.tar.gz")
+    for query in ("", COMPRESSED):
+        answer = ask(server, "/publisher/model/1" + query)
+        assert answer.status == 500
+        assert b"assets/link" in answer.body
+        assert b"canary" not in answer.body
+
+
+def test_an_incomplete_module_is_not_sent(server, tree):
+    (tree / "publisher/model/1/variables/variables.index").unlink()
+    answer = ask(server, "/publisher/model/1" + COMPRESSED)
+    assert answer.status == 500
+    assert b"variables.index" in answer.body
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"])
+def test_other_methods_are_not_allowed(method, server):
+    answer = ask(server, "/publisher/model/1", method)
+    assert answer.status == 405
+    assert answer.headers["Allow"] == "GET, HEAD"
+
+
+def test_a_body_is_not_taken_for_the_next_request(server):
+    smuggled = b"GET /publisher/model/1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(smuggled)
+    assert raw(server, head + smuggled).count(b"HTTP/1.1 200") == 1
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert raw(server, head + smuggled).count(b"HTTP/1.1 200") == 1
+
+
+def test_one_connection_carries_many_requests(server):
+    connection = http.client.HTTPConnection(server.url.split("/")[2], timeout=20)
+    for path in ("/", "/nobody", "/publisher/model/1", "/publisher/model/1" + COMPRESSED, "/"):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+        assert response.status in (200, 404)
+        assert connection.sock is not None
+    connection.close()
+
+
+@pytest.mark.parametrize("request_", [b"\r\n", b"GET\r\n\r\n", b"\xff\xfe\xfd", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 500 + b"\r\n", b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n"])  # fmt: skip
+def test_garbage_is_answered_with_an_error_or_not_at_all(request_, server):
+    answer = raw(server, request_)
+    assert not answer or b"Traceback" not in answer
+    assert ask(server, "/").status == 200
+
+
+def test_a_client_that_drips_its_request_is_given_up_in_time(tree):
+    with ModuleServer(tree, header_timeout=0.5) as server:
+        host, port = server.url.split("/")[2].split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            started = time.monotonic()
+            with pytest.raises(OSError, match="pipe|reset"):
+                while time.monotonic() - started < 10:
+                    connection.sendall(b"G")
+                    time.sleep(0.05)
+            assert time.monotonic() - started < 5
+
+
+def test_a_client_that_takes_nothing_is_given_up_in_time(tree):
+    make_large = tree / "large" / "1.tar.gz"
+    make_large.parent.mkdir()
+    with make_large.open("wb") as file:
+        file.truncate(64 << 20)
+    with ModuleServer(tree, body_timeout=0.5) as server:
+        host, port = server.url.split("/")[2].split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(f"GET /large/1{COMPRESSED} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            time.sleep(2.5)
+            taken = 0
+            with suppress(ConnectionError):
+                while piece := connection.recv(1 << 20):
+                    taken += len(piece)
+            assert taken < 64 << 20
+
+
+def test_idle_clients_keep_nobody_out(tree):
+    with ModuleServer(tree, max_connections=20) as server:
+        host, port = server.url.split("/")[2].split(":")
+        idle = [socket.create_connection((host, int(port)), timeout=20) for _ in range(200)]
+        try:
+            started = time.monotonic()
+            assert ask(server, "/publisher/model/1" + COMPRESSED).status == 200
+            assert time.monotonic() - started < 5
+        finally:
+            for connection in idle:
+                connection.close()
+
+
+def test_an_archive_that_is_replaced_while_it_is_sent_is_never_mixed(tree):
+    path = tree / "swapped" / "1.tar.gz"
+    path.parent.mkdir()
+    bodies = [bytes([number]) * (8 << 20) for number in (1, 2)]
+    digests = {hashlib.sha256(body).hexdigest() for body in bodies}
+    path.write_bytes(bodies[0])
+    stop = threading.Event()
+
+    def swap() -> None:
+        for number in itertools.cycle((1, 0)):
+            if stop.is_set():
+                return
+            new = path.with_name("new")
+            new.write_bytes(bodies[number])
+            new.rename(path)
+
+    with ModuleServer(tree) as server:
+        swapper = threading.Thread(target=swap)
+        swapper.start()
+        try:
+            for _ in range(10):
+                answer = ask(server, "/swapped/1" + COMPRESSED)
+                digest = hashlib.sha256(answer.body).hexdigest()
+                assert digest in digests
+                assert answer.headers["ETag"] == f'"{digest}"'
+        finally:
+            stop.set()
+            swapper.join()
+
+
+def test_an_archive_that_is_written_into_while_it_is_sent_ends_short(tree):
+    path = tree / "overwritten" / "1.tar.gz"
+    path.parent.mkdir()
+    path.write_bytes(bytes(64 << 20))
+    with ModuleServer(tree) as server:
+        connection = http.client.HTTPConnection(server.url.split("/")[2], timeout=20)
+        connection.request("GET", "/overwritten/1" + COMPRESSED)
+        response = connection.getresponse()
+        response.read(1000)
+        time.sleep(0.05)
+        with path.open("r+b") as file:
+            file.seek(60 << 20)
+            file.write(b"x" * (4 << 20))
+        with pytest.raises(http.client.IncompleteRead):
+            response.read()
+        connection.close()
+
+
+@pytest.mark.parametrize("root", ["missing", "file", "module"])
+def test_a_root_that_cannot_be_served_is_named(root, tmp_path):
+    (tmp_path / "file").touch()
+    make_module(tmp_path / "module")
+    with pytest.raises(ConfigError, match=root) as caught:
+        ModuleServer(tmp_path / root)
+    assert root != "module" or str(tmp_path) in caught.value.hint
+
+
+def test_a_port_that_is_taken_is_named(tree, server):
+    port = int(server.url.rstrip("/").rpartition(":")[2])
+    with pytest.raises(ConfigError, match=str(port)):
+        ModuleServer(tree, port=port)
+
+
+def test_what_was_packed_is_removed_with_the_server(tree, tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with ModuleServer(tree) as server:
+        ask(server, "/publisher/model/1" + COMPRESSED)
+        assert list(folder.iterdir())
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_says_where_and_ends_cleanly(number, tree):
+    program = "import sys; from hubplug_hosting._commands import serve; serve(sys.argv[1:])"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, tree],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        line = process.stdout.readline()
+        match = re.fullmatch(
+            rf"Serving {re.escape(str(tree))} on (http://127\.0\.0\.1:\d+/) \(4 modules\); stop with Ctrl-C\n", line
+        )
+        assert match, line
+        connection = http.client.HTTPConnection(match[1].split("/")[2], timeout=20)
+        connection.request("GET", "/publisher/model/1" + COMPRESSED)
+        assert connection.getresponse().read()[:2] == b"\x1f\x8b"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out, err) == (0, "", "")
+        connection.close()
