@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hubplug_format._builder import ModuleBuilder, Tensor
     from hubplug_format._checkpoint import CheckpointEntry, CheckpointIndex
     from hubplug_format._completeness import VARIABLES_PREFIX, check_complete, find_asset_file_error
+    from hubplug_format._describing import IMAGE_INFO_KEY, describe_directory, image_size
     from hubplug_format._dtypes import dtype_name, dtype_number
     from hubplug_format._files import names_in
     from hubplug_format._graph_variant import (
@@ -51,6 +52,7 @@ _HOME = {
     "Func": "_attrs",
     "Graph": "_graph_variant",
     "GraphVariant": "_graph_variant",
+    "IMAGE_INFO_KEY": "_describing",
     "MODULE_DEF_BYTES": "_module_def",
     "MODULE_DEF_FILE": "_module_def",
     "ModuleBuilder": "_builder",
@@ -69,10 +71,12 @@ _HOME = {
     "Values": "_values",
     "VariableInfo": "_variables",
     "check_complete": "_completeness",
+    "describe_directory": "_describing",
     "dtype_name": "_dtypes",
     "dtype_number": "_dtypes",
     "find_asset_file_error": "_completeness",
     "find_asset_name_error": "_assets",
+    "image_size": "_describing",
     "message_class": "_schema",
     "names_in": "_files",
     "read_module_def": "_module_def",
@@ -92,6 +96,7 @@ __all__ = [
     "Func",
     "Graph",
     "GraphVariant",
+    "IMAGE_INFO_KEY",
     "MODULE_DEF_BYTES",
     "MODULE_DEF_FILE",
     "ModuleBuilder",
@@ -110,10 +115,12 @@ __all__ = [
     "Values",
     "VariableInfo",
     "check_complete",
+    "describe_directory",
     "dtype_name",
     "dtype_number",
     "find_asset_file_error",
     "find_asset_name_error",
+    "image_size",
     "message_class",
     "names_in",
     "read_module_def",

@@ -118,6 +118,11 @@ class CheckpointIndex:
                 return f"{path} is truncated: it has {size} bytes, and {self.prefix}.index needs {needed}"
         return None
 
+    def bytes_of(self, name: str) -> int:
+        """Bytes that the values of a tensor take, those of all its parts together."""
+        entry = self.entries[name]
+        return sum(self._part(entry, extents).size for extents in entry.slices) if entry.slices else entry.size
+
     def raw(self, name: str) -> bytes:
         """The bytes of a tensor as they lie in the data file, checksum verified.
 

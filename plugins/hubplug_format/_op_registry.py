@@ -50,10 +50,14 @@ _PREFIXES = {
 
 
 class OpRegistry:
-    """A set of op type names."""
+    """A set of op types.
+
+    Attributes:
+        names: Theirs.
+    """
 
     def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
+        self.names = names
 
     @classmethod
     def bundled(cls) -> OpRegistry:
@@ -61,14 +65,14 @@ class OpRegistry:
         return _bundled()
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self.names
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def package_of(self, name: str) -> str | None:
         """The PyPI package that is known to register an op type; None if that is TensorFlow itself, or not known."""
-        if name in self._names:
+        if name in self.names:
             return None
         if name in _TEXT_OPS:
             return "tensorflow-text"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hubplug.errors import FormatError
 from hubplug_format._crc32c import crc32c, masked
@@ -85,7 +85,7 @@ def decode_tensor(data: bytes, entry: CheckpointEntry, big_endian: bool, prefix:
         strings = np.empty(prod(entry.shape), object)
         strings[:] = _split_strings(data, prod(entry.shape)) or []
         return strings.reshape(entry.shape)
-    order = ">" if big_endian else "<"
+    order: Literal["<", ">"] = ">" if big_endian else "<"
     if entry.dtype == "bfloat16":
         bits = np.frombuffer(data, f"{order}u2").astype(np.uint32) << 16
         return bits.view(np.float32).reshape(entry.shape)

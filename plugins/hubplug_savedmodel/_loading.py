@@ -1,0 +1,81 @@
+"""``load``: a SavedModel, or a module in TF1 Hub format, as a TensorFlow 2 object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from hubplug.api import resolve
+from hubplug.errors import FormatError, UnknownTagsError
+from hubplug.spec import variants_in_words
+from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, SavedModelFile
+from hubplug_savedmodel._probing import what_is_there
+
+
+class LoadTagsError(UnknownTagsError, RuntimeError):
+    """No graph variant has the tags that were given; also a RuntimeError, which TensorFlow raises for TF1 SavedModels."""
+
+
+def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) -> Any:
+    """Resolves a handle and loads what it finds with ``tf.saved_model.load``.
+
+    Args:
+        handle: A URL, a path, or a name that a plugin understands.
+        tags: The graph variant; None stands for the only one there is, and in TF1 Hub format for the one without tags.
+        options: A ``tf.saved_model.LoadOptions``, or None.
+
+    Returns:
+        The object that ``tf.saved_model.load`` returns, with an attribute ``_is_hub_module_v1`` that says whether it is in
+        TF1 Hub format. Such an object cannot be called: call ``.signatures["default"](...)``.
+
+    Raises:
+        ValueError: ``handle`` is no string; there is no SavedModel (FormatError); or no graph variant has the tags
+            (UnknownTagsError).
+        HubplugError: The handle could not be resolved.
+    """
+    if not isinstance(handle, str):
+        raise ValueError(f"Expected a string as handle, got {type(handle).__name__}: {handle!r}")
+    path = resolve(handle)
+    if not any((Path(path) / name).is_file() for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE)):
+        raise FormatError(
+            what_is_there(Path(path)), hint="give the directory that holds saved_model.pb, or resolve the handle again"
+        )
+    in_tf1_hub_format = (Path(path) / MODULE_DEF_FILE).exists()
+    chosen = _as_list(tags)
+    if chosen is None and in_tf1_hub_format:
+        chosen = []
+    _check_tags(path, chosen)
+    import tensorflow as tf
+
+    given = {} if options is None else {"options": options}
+    loaded = tf.saved_model.load(path, tags=chosen, **given)
+    loaded._is_hub_module_v1 = in_tf1_hub_format
+    return loaded
+
+
+def _as_list(tags: Iterable[str] | None) -> list[str] | None:
+    if tags is None:
+        return None
+    return [tags] if isinstance(tags, str) else sorted(tags)
+
+
+def _check_tags(path: str | os.PathLike[str], tags: Collection[str] | None) -> None:
+    try:
+        variants = list(SavedModelFile.read(path).variants)
+    except FormatError:
+        # TensorFlow reads more kinds of files than this library, and has its own word about damage.
+        return
+    here = variants_in_words(variants)
+    if tags is None:
+        if len(variants) > 1:
+            raise LoadTagsError(
+                f"{path} has {len(variants)} graph variants, and no tags were given; graph variants here: {here}",
+                hint="say which one with tags=[...]",
+            )
+    elif frozenset(tags) not in variants:
+        raise LoadTagsError(
+            f"No such graph variant: graph variants here: {here}; you asked {sorted(tags)}",
+            hint="give the tags of one of them",
+        )

@@ -1,0 +1,51 @@
+"""The plugin ``signatures``: whether a module keeps the common signatures, is complete, and is safe to load.
+
+Profiles: ``text-feature-vector``, ``image-feature-vector`` and ``image-classification`` look at the definition only;
+``complete`` and ``safe`` read the module's files, in a child process with limits. None of them imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hubplug.hookspecs import hookimpl
+from hubplug.spec import ModuleSpec
+from hubplug.types import Finding
+
+
+class CommonSignatures:
+    """Validates modules against the profiles that come with hubplug."""
+
+    def __init__(
+        self,
+        allow_ops: Sequence[str] = (),
+        timeout: float = 120.0,
+        memory_mib: int = 4096,
+    ) -> None:
+        """Sets what the profile ``safe`` allows, and how much a look at a module's files may cost.
+
+        Args:
+            allow_ops: Op types that are accepted although they are unsafe or unknown: ``SentencepieceOp``.
+            timeout: Seconds after which the child process is given up.
+            memory_mib: MiB of address space that it may use.
+        """
+        self.allow_ops = frozenset(allow_ops)
+        self.timeout = timeout
+        self.memory_mib = memory_mib
+
+    @hookimpl
+    def hubplug_validate(self, spec: ModuleSpec, profile: str) -> list[Finding] | None:
+        """Checks a module against one of the profiles; None for another."""
+        from hubplug_signatures._profiles import PROFILES
+
+        if profile in PROFILES:
+            from hubplug_signatures._static_checks import check_profile
+
+            return check_profile(spec, PROFILES[profile])
+        if profile in ("complete", "safe"):
+            from hubplug_signatures._file_checks import check_files
+
+            return check_files(
+                spec, profile, allow_ops=self.allow_ops, timeout=self.timeout, memory_mib=self.memory_mib
+            )
+        return None

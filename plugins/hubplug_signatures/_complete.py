@@ -1,0 +1,146 @@
+"""Profile ``complete``: every file is there, and graph, checkpoint and signatures agree with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hubplug.errors import FormatError
+from hubplug.types import Finding, TensorInfo
+from hubplug_format import (
+    VARIABLES_PREFIX,
+    CheckpointIndex,
+    GraphVariant,
+    OpRegistry,
+    SavedModelFile,
+    VariableInfo,
+    check_complete,
+    dtype_name,
+    image_size,
+)
+
+_VARIABLE_OPS = {"VarHandleOp", "Variable", "VariableV2"}
+# A GraphDef beyond this is close to the limit of the encoding, and cannot be sent over RPC.
+_LARGE_GRAPH = 1 << 30
+
+
+def check_directory(directory: Path) -> list[Finding]:
+    """Every way in which the files of a module contradict each other."""
+    found = [Finding("complete/files", "error", problem) for problem in check_complete(directory)]
+    try:
+        variants = list(SavedModelFile.read(directory).variants.values())
+    except FormatError:
+        # check_complete has said so already.
+        return found
+    index = _index(directory)
+    for variant in variants:
+        try:
+            found.extend(_check_variant(variant, index))
+        except FormatError as error:
+            found.append(Finding("complete/files", "error", error.message, variant.tags))
+    try:
+        found.extend(_check_exported_variant(variants))
+    except FormatError:
+        # Said already, by the variant itself.
+        return found
+    return found
+
+
+def _index(directory: Path) -> CheckpointIndex | None:
+    try:
+        return CheckpointIndex.read(directory / VARIABLES_PREFIX, check_shards=False)
+    except FormatError:
+        return None
+
+
+def _check_variant(variant: GraphVariant, index: CheckpointIndex | None) -> Iterator[Finding]:
+    tags = variant.tags
+    nodes = {node.name: node for node in variant.graph.nodes}
+    yield from _check_ops(variant)
+    if index is not None:
+        for variable in variant.variables:
+            if "variables" in variable.collections and (error := _find_variable_error(variable, nodes, index)):
+                yield Finding("complete/variable", "error", error, tags, where=variable.name)
+    for name, signature in variant.signatures.items():
+        for side, infos in (("input", signature.inputs), ("output", signature.outputs)):
+            for key, info in infos.items():
+                if missing := _missing_tensors(info, nodes):
+                    said = f"{side} {key!r} is the tensor {missing}, which the graph does not have"
+                    yield Finding("complete/signature", "error", said, tags, name, key)
+    for asset in variant.assets:
+        if _node_of(asset.tensor_name) not in nodes:
+            said = f"asset {asset.filename!r} belongs to {asset.tensor_name!r}, which the graph does not have"
+            yield Finding("complete/asset", "error", said, tags, where=asset.filename)
+    _ = variant.attachments
+    _ = image_size(variant)
+    if len(variant.graph_bytes) > _LARGE_GRAPH:
+        said = f"the graph has {len(variant.graph_bytes)} bytes, close to the limit of 2 GiB: keep values in variables"
+        yield Finding("complete/graph-size", "warning", said, tags)
+
+
+def _check_ops(variant: GraphVariant) -> Iterator[Finding]:
+    registry = OpRegistry.bundled()
+    functions = {function.signature.name for function in variant.graph.functions}
+    used = {node.op for node in variant.graph.nodes}
+    used |= {node.op for function in variant.graph.functions for node in function.node_def}
+    for op in sorted((used | set(variant.stripped_ops)) - functions - registry.names):
+        package = registry.package_of(op)
+        if package:
+            said = f"op {op} needs the package {package}: pip install {package}, and import it before loading"
+            yield Finding("complete/custom-op", "warning", said, variant.tags, where=op)
+        else:
+            said = f"op {op} is not one of TensorFlow's, and no package is known to have it"
+            yield Finding("complete/unknown-op", "error", said, variant.tags, where=op)
+
+
+def _find_variable_error(variable: VariableInfo, nodes: dict[str, Any], index: CheckpointIndex) -> str | None:
+    entry = index.entries.get(variable.key)
+    if entry is None:
+        return f"variable {variable.key!r} is not in the checkpoint"
+    node = nodes.get(_node_of(variable.name))
+    if node is None or node.op not in _VARIABLE_OPS:
+        return f"variable {variable.name!r} is not in the graph"
+    dtype = dtype_name(node.attr["dtype"].type)
+    if dtype != entry.dtype:
+        return f"variable {variable.key!r} is {dtype} in the graph and {entry.dtype} in the checkpoint"
+    shape = node.attr["shape"].shape
+    declared = None if shape.unknown_rank else [dim.size for dim in shape.dim]
+    part = variable.slice
+    if part is not None and part.full_shape != entry.shape:
+        return (
+            f"variable {variable.key!r} has the shape {list(part.full_shape)} in the graph "
+            f"and {list(entry.shape)} in the checkpoint"
+        )
+    stored = list(part.shape if part is not None else entry.shape)
+    if declared is not None and not _compatible(declared, stored):
+        return f"variable {variable.name!r} has the shape {declared} in the graph and {stored} in the checkpoint"
+    return None
+
+
+def _check_exported_variant(variants: list[GraphVariant]) -> Iterator[Finding]:
+    exported = next((variant for variant in variants if not variant.tags), variants[0])
+    defined = {variable.key for variable in exported.variables if "variables" in variable.collections}
+    for variant in variants:
+        if variant.has_object_graph:
+            continue
+        others = {variable.key for variable in variant.variables if "variables" in variable.collections}
+        if missing := sorted(others - defined):
+            shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+            said = (
+                f"the graph variant {sorted(exported.tags)}, which is the one that is exported, does not define "
+                f"{len(missing)} variables of this one: {shown}"
+            )
+            yield Finding("complete/variants", "error", said, variant.tags)
+
+
+def _compatible(declared: list[int], stored: list[int]) -> bool:
+    return len(declared) == len(stored) and all(a in (-1, b) for a, b in zip(declared, stored, strict=True))
+
+
+def _missing_tensors(info: TensorInfo, nodes: dict[str, Any]) -> str | None:
+    return next((repr(name) for name in info.names.values() if name and _node_of(name) not in nodes), None)
+
+
+def _node_of(tensor_name: str) -> str:
+    return tensor_name.rpartition(":")[0] or tensor_name

@@ -1,0 +1,86 @@
+"""The checks that read untrusted files, in a child process: whatever happens to it, the caller gets findings.
+
+The child parses protocol buffers and checkpoints that may be made to hurt. It gets a cap on address space and processor
+time before it reads the first byte, and is killed when it takes too long. A module that could not be checked has an
+error among its findings: the check never fails open.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from hubplug.spec import ModuleSpec
+from hubplug.types import Finding
+
+_PROGRAM = "from hubplug_signatures._child import main; main()"
+_SHOWN = 300
+
+
+def check_files(
+    spec: ModuleSpec, profile: str, *, allow_ops: Collection[str], timeout: float, memory_mib: int
+) -> list[Finding]:
+    """Checks the files of a module against ``complete`` or ``safe``.
+
+    Args:
+        spec: A spec with an attribute ``directory``, the local directory it was read from.
+        profile: Which of the two.
+        allow_ops: Op types that ``safe`` accepts.
+        timeout: Seconds the child may take.
+        memory_mib: MiB of address space the child may use.
+    """
+    directory = getattr(spec, "directory", None)
+    if directory is None:
+        said = "the module has no files here to be checked: it was made in this process, or lies elsewhere"
+        return [Finding(f"{profile}/not-checked", "error", said)]
+    job = {
+        "directory": os.fspath(Path(directory).resolve()),
+        "profile": profile,
+        "allow_ops": sorted(allow_ops),
+        "memory_bytes": memory_mib << 20,
+        "cpu_seconds": int(timeout) + 1,
+    }
+    problem, findings = _run_child(job, timeout)
+    if problem:
+        findings = [Finding(f"{profile}/not-checked", "error", f"{directory} could not be checked: {problem}")]
+    return findings
+
+
+def _run_child(job: dict[str, Any], timeout: float) -> tuple[str | None, list[Finding]]:
+    environment = {
+        name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "SYSTEMROOT", "LD_LIBRARY_PATH")
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-s", "-c", _PROGRAM],
+            input=json.dumps(job).encode(),
+            capture_output=True,
+            timeout=timeout,
+            env=environment,
+            cwd=os.path.abspath(os.sep),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it took more than {timeout:g} s", []
+    except OSError as error:
+        return f"no process could be started: {error.strerror or error}", []
+    if done.returncode:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        ended = f"ended by signal {-done.returncode}" if done.returncode < 0 else f"ended with status {done.returncode}"
+        return f"the checking process {ended} ({last[:_SHOWN]})", []
+    try:
+        return None, [_finding(row) for row in json.loads(done.stdout)]
+    except (ValueError, TypeError, KeyError):
+        return "the checking process gave no answer", []
+
+
+def _finding(row: dict[str, Any]) -> Finding:
+    tags = row.pop("tags", None)
+    return Finding(**row, tags=None if tags is None else frozenset(tags))

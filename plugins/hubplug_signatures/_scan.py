@@ -1,0 +1,236 @@
+"""Profile ``safe``: which ops of a module's graphs can reach outside of them. No TensorFlow, and nothing is run.
+
+A clean scan lowers the risk; it is no proof. TensorFlow is no sandbox, and its own policy says to put models that are not
+trusted into one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from hubplug.errors import FormatError
+from hubplug.types import Finding
+from hubplug_format import (
+    SAVED_MODEL_CHUNKED_FILE,
+    SAVED_MODEL_FILE,
+    SAVED_MODEL_TEXT_FILE,
+    GraphVariant,
+    OpRegistry,
+    SavedModelFile,
+    find_asset_file_error,
+    names_in,
+)
+from hubplug_signatures._nested_code import is_mlir_bytecode, mlir_ops, programs_in, strings_of
+from hubplug_signatures._program import Program, Scope, node_name
+from hubplug_signatures._saver import CHECKPOINT_OPS, SaverRules
+from hubplug_signatures._tracing import Captures, literal, origins
+from hubplug_signatures._unsafe_ops import is_harmless_as_configured, unsafe_ops
+
+# Op -> position of the input that is the path of the file.
+_TABLE_OPS = {"InitializeTableFromTextFile": 1, "InitializeTableFromTextFileV2": 1}
+_MAX_NESTING = 8
+_MAX_OF_A_KIND = 100
+
+_Level = Literal["error", "warning", "note"]
+
+
+def scan_directory(directory: Path, allow_ops: frozenset[str] = frozenset()) -> list[Finding]:
+    """Scans every graph of a module: of all files, graph variants and functions, and those hidden in strings.
+
+    Args:
+        directory: The module's directory.
+        allow_ops: Op types that are accepted.
+    """
+    found: list[Finding] = []
+    files = [name for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE) if os.path.lexists(directory / name)]
+    chunked = sorted(name for name in _names(directory) if name.endswith(Path(SAVED_MODEL_CHUNKED_FILE).suffix))
+    for name in chunked:
+        said = f"{name} is a SavedModel in pieces, which cannot be scanned and may be loaded in place of {SAVED_MODEL_FILE}"
+        found.append(Finding("safe/chunked", "error", said, where=name))
+    if not files and not chunked:
+        said = f"there is no SavedModel in {directory}: it holds {names_in(directory)}"
+        found.append(Finding("safe/not-checked", "error", said))
+    for name in files:
+        try:
+            for variant in SavedModelFile.read_file(directory / name).variants.values():
+                found.extend(_Scan(directory, variant, allow_ops).findings())
+        except FormatError as error:
+            found.append(Finding("safe/not-checked", "error", error.message, where=name))
+    return _shortened(found)
+
+
+class _Scan:
+    """The scan of one graph variant."""
+
+    def __init__(self, directory: Path, variant: GraphVariant, allow_ops: frozenset[str]) -> None:
+        self._directory = directory
+        self._variant = variant
+        self._allowed = allow_ops
+        self._registry = OpRegistry.bundled()
+        self._unsafe = unsafe_ops()
+        self._asset_of = {node_name(asset.tensor_name): asset.filename for asset in variant.assets}
+        self._captures = _captures(variant)
+
+    def findings(self) -> Iterator[Finding]:
+        for name in dict.fromkeys(asset.filename for asset in self._variant.assets):
+            if error := find_asset_file_error(self._directory, name):
+                yield Finding("safe/asset", "error", error, self._variant.tags, where=name)
+        graph = self._variant.graph
+        called = frozenset(self._captures.bound) | frozenset(graph.registered_gradients)
+        if self._variant.has_object_graph:
+            # Whoever loads it can call each of its functions by name.
+            called |= {function.signature.name for function in graph.functions}
+        program = Program.of(graph.nodes, graph.functions, roots=called)
+        roots = [
+            name
+            for signature in self._variant.signatures.values()
+            for infos in (signature.inputs, signature.outputs)
+            for info in infos.values()
+            for name in info.names.values()
+        ]
+        for name, about in self._variant.collections.items():
+            if about.kind == "node_list":
+                roots.extend(self._variant.collection(name))
+        saver = SaverRules(program, self._variant.saver, roots, frozenset(self._captures.bound))
+        yield from self._scan_program(program, saver, list(graph.gradients.items()), 0)
+        for function in graph.functions:
+            for attr in function.attr.values():
+                yield from self._scan_strings(
+                    attr, f"function {function.signature.name!r}, ", "an attribute", 1, "error"
+                )
+
+    def _scan_program(
+        self, program: Program, saver: SaverRules | None, gradients: list[tuple[str, str]], depth: int
+    ) -> Iterator[Finding]:
+        reachable = program.reachable(gradients)
+        for scope in program.scopes():
+            used = scope.function is None or scope.function in reachable
+            for node in scope.nodes:
+                yield from self._check_node(program, saver, scope, node, used)
+                for attr in node.attr.values():
+                    level: _Level = "error" if used else "note"
+                    yield from self._scan_strings(attr, scope.path, f"node {node.name!r}", depth + 1, level)
+
+    def _check_node(
+        self, program: Program, saver: SaverRules | None, scope: Scope, node: Any, used: bool
+    ) -> Iterator[Finding]:
+        op = node.op
+        if op in self._allowed:
+            return
+        if op in self._unsafe:
+            about = self._unsafe[op]
+            if op in _TABLE_OPS:
+                why = self._find_table_error(program, scope, node)
+                if why is None:
+                    return
+                about_rule, said = "safe/table-file", f"op {op} reads a file that is not an asset of the module: {why}"
+                level: _Level = "error"
+            else:
+                if op in CHECKPOINT_OPS and saver is not None and saver.owns(scope, node):
+                    return
+                about_rule, said, level = about.rule, f"op {op} {about.why}", about.level
+                if is_harmless_as_configured(node):
+                    level, said = "warning", f"{said}, though not as it is configured here"
+        elif op not in self._registry and op not in program.functions:
+            package = self._registry.package_of(op)
+            from_where = f"it comes with the package {package}" if package else "no package is known to have it"
+            about_rule, level = "safe/unknown-op", "error"
+            said = f"op {op} is not one of TensorFlow's, so nothing is known of what it does; {from_where}"
+        else:
+            return
+        if not used:
+            level, said = "note", f"{said}; in a function that nothing uses"
+        where = f"{scope.path}node {node.name!r}"
+        yield Finding(about_rule, level, f"{said} ({where}{_arguments(scope, node)})", self._variant.tags, where=where)
+
+    def _find_table_error(self, program: Program, scope: Scope, node: Any) -> str | None:
+        inputs = [name for name in node.input if not name.startswith("^")]
+        position = _TABLE_OPS[node.op]
+        if len(inputs) <= position:
+            return "it has no file name"
+        for origin in origins(program, self._captures, scope, inputs[position]):
+            if origin.kind == "asset":
+                filename: str | None = origin.text
+            elif origin.kind == "constant" and origin.scope is program.top and not program.path:
+                filename = self._asset_of.get(origin.node.name)
+            else:
+                filename = None
+            if filename is None:
+                return f"the file name is {origin.text}"
+            if error := find_asset_file_error(self._directory, filename):
+                return error
+        return None
+
+    def _scan_strings(self, attr: Any, path: str, what: str, depth: int, level: _Level) -> Iterator[Finding]:
+        for data in strings_of(attr):
+            where = f"{path}{what}"
+            if is_mlir_bytecode(data):
+                said = f"a string holds a compiled MLIR program, which cannot be looked into ({where})"
+                yield Finding("safe/nested-program", level, said, self._variant.tags, where=where)
+            for op in sorted(mlir_ops(data) & self._unsafe.keys() - self._allowed):
+                said = f"op {op} {self._unsafe[op].why}, in an MLIR program in a string ({where})"
+                yield Finding(self._unsafe[op].rule, level, said, self._variant.tags, where=where)
+            for program in programs_in(data, f"{where}, program in a string: "):
+                if depth > _MAX_NESTING:
+                    said = f"programs are hidden in strings of programs more than {_MAX_NESTING} deep ({what})"
+                    yield Finding("safe/nested-program", "error", said, self._variant.tags, where=what)
+                    return
+                yield from self._scan_program(program, None, [], depth)
+
+
+def _captures(variant: GraphVariant) -> Captures:
+    if not variant.has_object_graph:
+        return Captures()
+    objects = variant.object_graph
+    return Captures(
+        {name: tuple(function.bound_inputs) for name, function in objects.concrete_functions.items()},
+        tuple(objects.nodes),
+        tuple(asset.filename for asset in variant.assets if asset.source == "asset_file_def"),
+    )
+
+
+def _arguments(scope: Scope, node: Any) -> str:
+    shown = []
+    for name in list(node.input)[:16]:
+        given = scope.node_of(name)
+        # Bounded, since a hostile graph may have a ring of them.
+        for _ in range(16):
+            if given is None or given.op != "Identity" or not given.input:
+                break
+            given = scope.node_of(given.input[0])
+        if given is not None and given.op == "Const" and given.attr["value"].tensor.string_val:
+            shown.append(literal(given))
+    for key in sorted(node.attr):
+        value = node.attr[key]
+        if value.WhichOneof("value") == "s" and value.s and not key.startswith("_") and len(value.s) <= 200:
+            shown.append(f"{key}={value.s.decode(errors='backslashreplace')!a}")
+    return f", given {', '.join(shown[:4])}" if shown else ""
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def _shortened(found: list[Finding]) -> list[Finding]:
+    """At most a hundred findings of one rule and level, so that a graph of a million bad nodes has a readable report."""
+    seen: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for finding in found:
+        kind = (finding.rule, finding.level)
+        seen[kind] += 1
+        if seen[kind] <= _MAX_OF_A_KIND:
+            kept.append(finding)
+    for (rule, level), count in seen.items():
+        if count > _MAX_OF_A_KIND:
+            said = f"{count - _MAX_OF_A_KIND} more findings of this kind"
+            kept.append(
+                Finding(rule, "error" if level == "error" else "warning" if level == "warning" else "note", said)
+            )
+    return kept

@@ -1,0 +1,97 @@
+"""``hubplug.load`` with real models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hubplug
+from hubplug.errors import FormatError, UnknownTagsError
+from hubplug_format import ModuleBuilder, Type, write_module
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    import tensorflow
+
+    return tensorflow
+
+
+def doubling(tags: tuple[str, ...] = ()) -> ModuleBuilder:
+    builder = ModuleBuilder(tags)
+    x = builder.placeholder("x", "float32", [None])
+    factor = builder.variable("factor", 2.0)
+    y = builder.node("Mul", [x, factor], {"T": Type("float32")}, shape=[None])
+    builder.signature(inputs={"x": x}, outputs={"default": y})
+    return builder
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    write_module(tmp_path / "module", doubling(), doubling(("train",)))
+    return tmp_path / "module"
+
+
+@pytest.fixture
+def tf2_model(tf: Any, tmp_path: Path) -> Path:
+    root = tf.Module()
+    root.v = tf.Variable(2.0)
+    root.__call__ = tf.function(lambda x: x * root.v, input_signature=[tf.TensorSpec([None])])
+    tf.saved_model.save(root, str(tmp_path / "tf2"), signatures=root.__call__)
+    return tmp_path / "tf2"
+
+
+@pytest.mark.parametrize("tags", [None, [], ["train"], "train", {"train"}])
+def test_a_module_in_tf1_hub_format_has_its_signatures(tf: Any, module: Path, tags: Any) -> None:
+    loaded = hubplug.load(str(module), tags=tags)
+    assert loaded._is_hub_module_v1
+    assert not callable(loaded)
+    assert loaded.signatures["default"](tf.constant([1.0, 3.0]))["default"].numpy().tolist() == [2.0, 6.0]
+    assert [variable.numpy() for variable in loaded.variables] == [2.0]
+
+
+def test_a_tf2_saved_model_can_be_called(tf: Any, tf2_model: Path) -> None:
+    loaded = hubplug.load(str(tf2_model))
+    assert not loaded._is_hub_module_v1
+    assert loaded.signatures["serving_default"](x=tf.constant([4.0])) is not None
+    options = tf.saved_model.LoadOptions(experimental_io_device=None)
+    assert hubplug.load(str(tf2_model), ["serve"], options).v.numpy() == 2.0
+
+
+def test_unknown_tags_list_the_graph_variants(module: Path, tf2_model: Path) -> None:
+    with pytest.raises(
+        UnknownTagsError, match=r"graph variants here: \[\] \(inference\), \['train'\]; you asked \['x'\]"
+    ):
+        hubplug.load(str(module), tags=["x"])
+    with pytest.raises(ValueError, match=r"graph variants here: \['serve'\]; you asked \[\]"):
+        hubplug.load(str(tf2_model), tags=[])
+
+
+def test_several_graph_variants_of_a_plain_saved_model_need_tags(module: Path) -> None:
+    (module / "tfhub_module.pb").unlink()
+    with pytest.raises(ValueError, match="2 graph variants, and no tags were given"):
+        hubplug.load(str(module))
+
+
+def test_a_directory_without_saved_model_says_what_it_holds(module: Path) -> None:
+    with pytest.raises(FormatError, match=r"no SavedModel in .*; it contains module/; did you mean .*/module\?"):
+        hubplug.load(str(module.parent))
+
+
+@pytest.mark.parametrize("handle", [b"/x", Path("/x"), None])
+def test_only_strings_are_handles(handle: Any) -> None:
+    with pytest.raises(ValueError, match="Expected a string as handle"):
+        hubplug.load(handle)
+
+
+def test_a_tf2_saved_model_is_called_so(tf2_model: Path) -> None:
+    spec = hubplug.load_module_spec(str(tf2_model))
+    assert list(spec.signatures(["serve"])) == ["serving_default"]
+    with pytest.raises(FormatError, match="is a TF2 SavedModel, not in TF1 Hub format") as caught:
+        spec.instantiate("module", False, frozenset())
+    assert "hubplug.load" in str(caught.value.hint)
+    assert "create_module_spec" not in str(caught.value.hint)
