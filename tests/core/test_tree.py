@@ -28,6 +28,10 @@ def root(tmp_path: Path) -> Path:
     return path
 
 
+def path_of(descriptor: int) -> str:
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+
 def put(tree: TreeWriter, name: str, data: bytes = b"data", size: int | None = None) -> None:
     with tree.open(name, size) as file:
         file.write(data)
@@ -351,7 +355,7 @@ def test_every_file_and_every_directory_is_synced(root, monkeypatch):
     working = os.fsync
 
     def recording(descriptor: int) -> None:
-        synced.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced.add(path_of(descriptor))
         working(descriptor)
 
     monkeypatch.setattr(os, "fsync", recording)
@@ -365,7 +369,7 @@ def test_every_file_and_every_directory_is_synced(root, monkeypatch):
 
 def test_the_last_of_many_small_files_are_synced_at_the_end(root, monkeypatch):
     synced = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(path_of(descriptor)))
     tree = TreeWriter(root)
     for number in range(500):
         put(tree, f"{number}")

@@ -40,8 +40,7 @@ class Outcomes:
                 plan.run(tree)
                 tree.finish()
             return {path.relative_to(dest).as_posix(): path.read_bytes() for path in dest.rglob("*") if path.is_file()}
-        except ArchiveError as error:
-            assert "\n" not in error.message
+        except ArchiveError:
             return None
         finally:
             assert [path.name for path in self.root.iterdir()] == [dest.name]

@@ -90,7 +90,7 @@ def test_a_sparse_file_of_gnu_tar_is_refused_by_name(layout, unpack, tmp_path):
         hole.truncate(10 << 20)
         hole.write(b"x")
     subprocess.run(["tar", f"--format={layout}", "--sparse", "-C", source, "-cf", tmp_path / "m.tar", "."], check=True)
-    with pytest.raises(ValueError, match="hole.*sparse"):
+    with pytest.raises(ValueError, match=r"hole.*sparse"):
         unpack((tmp_path / "m.tar").read_bytes())
 
 

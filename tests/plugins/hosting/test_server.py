@@ -358,7 +358,7 @@ def test_a_client_that_drips_its_request_is_given_up_in_time(tree):
         host, port = server.url.split("/")[2].split(":")
         with socket.create_connection((host, int(port)), timeout=20) as connection:
             started = time.monotonic()
-            with pytest.raises(OSError, match="pipe|reset"):
+            with pytest.raises(OSError, match=r"pipe|reset"):
                 while time.monotonic() - started < 10:
                     connection.sendall(b"G")
                     time.sleep(0.05)
