@@ -6,6 +6,7 @@ import json
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -120,10 +121,13 @@ def show(handle: str, form: str) -> None:
     click.echo("\n".join(describe_in_words(description)))
 
 
-@hubplug.command()
+@hubplug.group(invoke_without_command=True)
 @FORMAT
-def plugins(form: str) -> None:
+@click.pass_context
+def plugins(ctx: click.Context, form: str) -> None:
     """List the installed plugins, the hooks they implement, and which are in the chain."""
+    if ctx.invoked_subcommand is not None:
+        return
     from hubplug.inventory import inventory
 
     rows = inventory(current_hub())
@@ -135,6 +139,16 @@ def plugins(form: str) -> None:
         for row in rows
     ]
     click.echo("\n".join(aligned([("NAME", "DISTRIBUTION", "IN THE CHAIN", "HOOKS"), *table])))
+
+
+@plugins.command("new")
+@click.argument("name")
+def plugins_new(name: str) -> None:
+    """Write a plugin project: a working plugin, its packaging and passing tests."""
+    from hubplug.scaffold import write_project
+
+    folder = write_project(name, Path.cwd())
+    click.echo(f"{folder}: written; now: cd {name} && pip install . pytest && pytest")
 
 
 @hubplug.group()
