@@ -6,6 +6,7 @@ may fill one entry at once, and the first to publish wins. It dies with its hold
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import stat
@@ -129,11 +130,9 @@ def _lock(path: Path) -> BaseFileLock | None:
     except OSError as error:
         _LOG.info("going on without the lock %s: %s", path, error)
         return None
-    try:
-        # A lock that is a mere file would outlive its holder.
-        return FileLock(path, fallback_to_soft=False)
-    except TypeError:  # filelock before 4 never falls back
-        return FileLock(path)
+    # Newer releases would take a mere file for a lock where there is no flock, and that outlives its holder.
+    has_fallback = "fallback_to_soft" in inspect.signature(type(FileLock).__call__).parameters
+    return FileLock(path, fallback_to_soft=False) if has_fallback else FileLock(path)
 
 
 def _made(path: Path) -> float:

@@ -108,10 +108,12 @@ def leftovers(root: Path) -> list[str]:
 
 def as_user(uid: int, act: Callable[[], object]) -> str:
     """What a function returns, or the error that it raises, in a child process of another user; as text."""
-    import pwd  # noqa: F401  that user may not be able to import it from where Python is
+    # That user may not be able to import from where Python is.
+    import pwd  # noqa: F401
 
-    import hubplug_cache._filling
-    import hubplug_cache._locking  # noqa: F401
+    from filelock import FileLock  # noqa: F401
+
+    import hubplug_cache._filling  # noqa: F401
 
     read_end, write_end = os.pipe()
     pid = os.fork()
