@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from hubplug_tf1._colocation import ATTRIBUTE, PREFIX, Constraint, constraints_of, find_ambiguity
+from hubplug_tf1._checks import shares_collection
 from hubplug_tf1._errors import ColocationError
 from hubplug_tf1._op_by_op import Recipe, can_follow, follow_recipe, make_recipe
 from hubplug_tf1._private_tensorflow import import_beside_existing_ops
-from hubplug_tf1._renaming import prefixed_input, rename_context
+from hubplug_tf1._renaming import rename_context, rename_node
 from hubplug_tf1._state_graph import CONTEXTS, add_meta_graph
 from hubplug_tf1._subgraph import (
     dependent_nodes,
@@ -242,8 +243,9 @@ def import_application(
             meta_graph.collection_def[key].bytes_list.value.append(copy.SerializeToString())
         add_meta_graph(meta_graph, None)
     for key, elements in ((_KEYS.UPDATE_OPS, template.updates), (_KEYS.ASSET_FILEPATHS, template.assets)):
-        for element in elements:
-            graph.add_to_collection(key, graph.as_graph_element(outside(element)))
+        if elements and not shares_collection(graph, key):
+            for element in elements:
+                graph.add_to_collection(key, graph.as_graph_element(outside(element)))
     return {name: graph.get_tensor_by_name(outside(name)) for name in template.wanted}
 
 
@@ -266,9 +268,7 @@ def _import(
     for node, inputs in zip(graph_def.node, template.inputs, strict=True):
         if classes.get(node.name):
             node.attr[ATTRIBUTE].list.s.extend(classes[node.name])
-        node.name = prefix + node.name
-        if inputs:
-            node.input[:] = [prefixed_input(element, prefix) for element in inputs]
+        rename_node(node, inputs, prefix)
     input_map = {prefix + name: replacements[name] for name in template.data}
     input_map.update({f"^{prefix}{op}": replacements[output] for op, output in template.controls})
     if any(constraint.replaced for constraint in template.constraints.values()):

@@ -73,3 +73,12 @@ def find_foreign_input_error(graph: Any, fed: Mapping[str, Any]) -> str | None:
         if tensor.graph is not graph and find_graph_error(tensor.graph, graph) is not None:
             return f"The tensor {tensor.name!r}, fed for {name!r}, is from another graph than the current one."
     return None
+
+
+def shares_collection(graph: Any, key: str) -> bool:
+    """Whether a function graph has one and the same collection as the graph around it.
+
+    Ops of a function in a collection of the graph around it could not be run there.
+    """
+    outer = getattr(graph, "outer_graph", None)
+    return outer is not None and graph.get_collection_ref(key) is outer.get_collection_ref(key)

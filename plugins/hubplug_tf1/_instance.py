@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -10,13 +11,15 @@ from hubplug.errors import InputError
 from hubplug_tf1 import _checks, _feeding
 from hubplug_tf1._apply_graph import ApplyTemplate, Replacements, import_application
 from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError
-from hubplug_tf1._state_graph import import_state
+from hubplug_tf1._state_graph import StateTemplate, import_state
 from hubplug_tf1._subgraph import op_name
 from hubplug_tf1._variables import find_variable_map_error, make_variable_map
 from hubplug_tf1._variant import DEFAULT_SIGNATURE, Variant
 
 if TYPE_CHECKING:
     from hubplug.spec import ModuleSpec
+
+_LOG = logging.getLogger(__name__)
 
 
 def instantiate(
@@ -54,17 +57,13 @@ def instantiate(
             f"The module needs ops that are not registered in this process: {', '.join(missing)}",
             hint=_checks.missing_ops_hint(missing),
         )
-    graph = tf.compat.v1.get_default_graph()
-    with tf.compat.v1.variable_scope(None, default_name=name, auxiliary_name_scope=False) as variable_scope:
-        scope = variable_scope.name
-    if error := _checks.find_scope_error(graph, scope):
-        raise GraphError(error[0], hint=error[1])
     template = variant.state_template(trainable=trainable, checkpoint=checkpoint)
     if problem := find_variable_map_error(template.variables):
         raise GraphError(problem, hint="publish the module with variables partitioned along axis 0")
+    graph = _graph_for_state()
     # Neither control dependencies nor control flow around may reach the state: it is run on its own.
-    with tf.control_dependencies(None):
-        variables = import_state(template, scope)
+    with graph.as_default(), tf.control_dependencies(None):
+        scope, variables = _add_state(template, graph, name)
     return Instance(
         spec,
         variant,
@@ -75,6 +74,33 @@ def instantiate(
         variable_map=make_variable_map(template.variables, variables),
         import_whole_graph=import_whole_graph,
     )
+
+
+def _graph_for_state() -> tf.Graph:
+    """The graph that has the state of a module made now.
+
+    Bodies of v2 control flow and of ``tf.function`` within a graph have the variables of that graph; a function that has
+    variables of its own (``wrap_function``), or whose surroundings are eager, has the state too.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    with tf.init_scope():
+        eager_around = tf.executing_eagerly()
+    while not eager_around and _checks.shares_collection(graph, tf.compat.v1.GraphKeys.GLOBAL_VARIABLES):
+        graph = graph.outer_graph
+    if hasattr(graph, "outer_graph"):
+        _LOG.warning(
+            "Using TF1 Hub format while building a function: %s. This can lead to errors if the function is not pruned.",
+            graph.name,
+        )
+    return graph
+
+
+def _add_state(template: StateTemplate, graph: tf.Graph, name: str) -> tuple[str, list[Any]]:
+    with tf.compat.v1.variable_scope(None, default_name=name, auxiliary_name_scope=False) as variable_scope:
+        scope = variable_scope.name
+    if error := _checks.find_scope_error(graph, scope):
+        raise GraphError(error[0], hint=error[1])
+    return scope, import_state(template, scope)
 
 
 class Instance:

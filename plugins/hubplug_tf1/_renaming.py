@@ -6,15 +6,26 @@ keeps the name that it has outside.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from hubplug_tf1._subgraph import inner_context, op_name
 
 
-def prefixed_input(element: str, prefix: str) -> str:
-    """A NodeDef input under a scope (``prefix`` ends in ``/``, or is empty)."""
-    return "^" + prefix + element[1:] if element[0] == "^" else prefix + element
+def rename_node(node: Any, inputs: Sequence[str], prefix: str) -> None:
+    """Puts a NodeDef under a scope, in place.
+
+    Args:
+        node: The proto.
+        inputs: Its inputs, which may also be read from it, more slowly.
+        prefix: The scope, with its ``/``.
+    """
+    node.name = prefix + node.name
+    if inputs:
+        node.input[:] = ["^" + prefix + name[1:] if name[0] == "^" else prefix + name for name in inputs]
+    if node.op in ("Enter", "RefEnter"):
+        # Frames are told apart by name alone, not by the ops in them.
+        node.attr["frame_name"].s = prefix.encode() + node.attr["frame_name"].s
 
 
 def rename_context(context: Any, prefix: str, imported: Collection[str], renamed: Callable[[str], str]) -> None:
