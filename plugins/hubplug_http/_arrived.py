@@ -48,13 +48,14 @@ def find_body_error(start: bytes, arrival: Arrival) -> HubplugError | None:
     return ArchiveError(f"{arrival.asked}: {arrival.host} sent {what}, not an archive{begins}", hint=hint)
 
 
-def find_status_error(status: int, start: bytes, arrival: Arrival) -> HubplugError:
+def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float | None = None) -> HubplugError:
     """The error for an answer that is no success.
 
     Args:
         status: Of HTTP.
         start: The first bytes of the body.
         arrival: What else is known of the answer.
+        wait: Seconds that the server asks to wait, or None.
     """
     excerpt = excerpt_of(start, arrival.secrets)
     body = f". Body: {excerpt!r}" if excerpt else ""
@@ -62,6 +63,7 @@ def find_status_error(status: int, start: bytes, arrival: Arrival) -> HubplugErr
     where = f"{arrival.asked}: {arrival.host}"
     if arrival.final.partition("?")[0] != arrival.asked.partition("?")[0]:
         where += f" (at {arrival.final})"
+    later = "later" if wait is None else f"in {wait:,.0f} s, as the server wishes"
     if status == 401:
         hint = (
             "check that the secret is right and not expired"
@@ -84,9 +86,9 @@ def find_status_error(status: int, start: bytes, arrival: Arrival) -> HubplugErr
             hint="check the spelling and the version; a rewrite rule or a mirror can point old handles to another store",
         )
     if status >= 500:
-        return FetchError(f"{where} is out of order ({status}){body}", hint="ask again later, or configure a mirror")
+        return FetchError(f"{where} is out of order ({status}){body}", hint=f"ask again {later}, or configure a mirror")
     if status in (408, 429):
-        return FetchError(f"{where} is too busy ({status}){body}", hint="ask again later")
+        return FetchError(f"{where} is too busy ({status}){body}", hint=f"ask again {later}")
     if status == 400:
         hint = "a signed URL does not bear the format query: set format_query: false for its prefix"
         return FetchError(f"{where} does not understand the request (400){body}", hint=hint)

@@ -13,6 +13,7 @@ from hubplug.types import ArchiveStream, Handle, Source
 from hubplug.urls import redact
 from hubplug_http._arrived import PEEKED, Arrival, find_body_error, find_status_error
 from hubplug_http._body import Body
+from hubplug_http._digest import CheckedStream, announced_sha256
 from hubplug_http._failures import Failure, proxy_wants_credentials
 from hubplug_http._follow import follow
 from hubplug_http._options import Servers
@@ -143,14 +144,15 @@ class Download:
             return Failure(find_status_error(answer.status, start, self.arrival(answer)))
         arrival = self.arrival(answer)
         body = Body(self, url, answer, progress(arrival.asked, force=self._force_progress))
-        stream = ArchiveStream(
-            body,
-            name=arrival.asked,
-            size=body.size,
-            location=arrival.final,
-            etag=answer.header("ETag"),
-            media_type=arrival.media_type,
-        )
+        known: dict[str, Any] = {
+            "name": arrival.asked,
+            "size": body.size,
+            "location": arrival.final,
+            "etag": answer.header("ETag"),
+            "media_type": arrival.media_type,
+        }
+        announced = announced_sha256(answer.header("Repr-Digest"), answer.header("Digest"))
+        stream = CheckedStream(body, announced=announced, **known) if announced else ArchiveStream(body, **known)
         try:
             error = find_body_error(stream.peek(PEEKED), arrival)
         except FetchError as failed:
@@ -192,11 +194,12 @@ class Download:
         arrival = self.arrival(answer)
         if answer.status == 407:
             return proxy_wants_credentials(answer.proxy, arrival.final)
+        wait = retry_after(answer.header("Retry-After"))
         return Failure(
-            find_status_error(answer.status, start, arrival),
+            find_status_error(answer.status, start, arrival, wait),
             passing=answer.status in PASSING_STATUSES,
             failover=answer.status >= 500,
-            wait=retry_after(answer.header("Retry-After")),
+            wait=wait,
             missing=answer.status in (404, 410),
         )
 

@@ -32,7 +32,7 @@ from hubplug_http._stall import Watch
 from hubplug_http._urls import host_of
 
 _LOG = logging.getLogger("hubplug")
-_URLLIB3_LOG = logging.getLogger("urllib3.connectionpool")
+_LIBRARY_LOGS = [logging.getLogger(f"urllib3.{name}") for name in ("connection", "connectionpool", "util.retry")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,10 +270,12 @@ def _proxies(url: str, options: ServerOptions) -> dict[str, str]:
 
 @contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Keeps query values out of what urllib3 logs at level DEBUG."""
-    redacting = functools.partial(redact_record)
-    _URLLIB3_LOG.addFilter(redacting)
+    """Keeps secrets out of what urllib3 logs."""
+    redacting = functools.partial(redact_record)  # its own object: another download may be under way
+    for log in _LIBRARY_LOGS:
+        log.addFilter(redacting)
     try:
         yield
     finally:
-        _URLLIB3_LOG.removeFilter(redacting)
+        for log in _LIBRARY_LOGS:
+            log.removeFilter(redacting)

@@ -45,9 +45,14 @@ def _decoded(text: str) -> str:
 
 
 def redact_record(record: logging.LogRecord) -> bool:
-    """A logging filter that cuts the query off every path and URL among a record's arguments."""
+    """A logging filter for urllib3: cuts queries off paths and URLs, and shows no headers that could not be parsed."""
     if isinstance(record.args, tuple):
-        record.args = tuple(
-            one.partition("?")[0] + "?***" if isinstance(one, str) and "?" in one else one for one in record.args
-        )
+        record.args = tuple(_showable(one) for one in record.args)
+    record.exc_info = record.exc_text = None
     return True
+
+
+def _showable(argument: object) -> object:
+    if isinstance(argument, str):
+        return argument.partition("?")[0] + "?***" if "?" in argument else argument
+    return type(argument).__name__ if isinstance(argument, BaseException) else argument

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import random
@@ -9,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from hubplug.errors import IncompleteDownload, MissingError, SourceChanged
+from hubplug.errors import DigestMismatch, IncompleteDownload, MissingError, SourceChanged
 from tests.plugins.http.driving import ARCHIVE, archive_of, bring, drain, start
 from tests.servers import Reply, Request, ScriptedServer
 
@@ -198,3 +199,39 @@ def test_the_stream_says_where_it_came_from_without_secrets(server: ScriptedServ
         assert stream.name == server.url("/m?token=***")
         assert stream.location == other.url("/x?signature=***")
         assert (stream.etag, stream.media_type) == ('"v1"', "application/gzip")
+
+
+DIGEST = base64.b64encode(hashlib.sha256(ARCHIVE).digest()).decode()
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize(
+    "header", [{"Repr-Digest": f"sha-256=:{DIGEST}:"}, {"Digest": f"md5=abc, SHA-256={DIGEST}"}], ids=["new", "old"]
+)
+def test_an_announced_digest_is_held_against_what_arrives(
+    header: dict[str, str | None], framing: Framing, server: ScriptedServer
+) -> None:
+    server.on("/m", Reply(body=ARCHIVE, headers=header, framing=framing))
+    assert bring(server.url("/m")) == ARCHIVE
+    server.on("/m", Reply(body=CHANGED, headers=header, framing=framing))
+    with pytest.raises(DigestMismatch, match=hashlib.sha256(CHANGED).hexdigest()):
+        bring(server.url("/m"))
+
+
+@pytest.mark.parametrize("value", ["sha-256=:AAAA:", "sha-256=nonsense", "sha-512=:AAAA:", "", "sha-256"])
+def test_a_digest_that_cannot_be_read_is_ignored(value: str, server: ScriptedServer) -> None:
+    server.on("/m", Reply(body=ARCHIVE, headers={"Repr-Digest": value, "Digest": value}))
+    assert bring(server.url("/m")) == ARCHIVE
+
+
+def test_a_digest_holds_for_a_resumed_transfer_too(server: ScriptedServer) -> None:
+    header: dict[str, str | None] = {"Repr-Digest": f"sha-256=:{DIGEST}:"}
+    server.on(
+        "/m",
+        Reply(body=ARCHIVE, headers=header, etag='"v1"', ranges=True, cut_at=30_000),
+        Reply(
+            body=ARCHIVE[:-9] + bytes(9), headers=header, etag='"v1"', ranges=True
+        ),  # the server's tag is not as strong as it says
+    )
+    with pytest.raises(DigestMismatch):
+        bring(server.url("/m"), **NOW)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from requests.auth import HTTPDigestAuth
 
 from hubplug.errors import FetchError, HubplugError
 from tests.plugins.http.driving import ARCHIVE, Signing, bring
@@ -179,3 +180,12 @@ def test_the_body_of_a_redirect_is_not_waited_for(server: ScriptedServer) -> Non
 def test_every_ipv4_listener_is_really_another_host(server: ScriptedServer, other: ScriptedServer) -> None:
     with socket.create_connection((other.host, other.port)) as there:
         assert there.getpeername()[0] != server.host
+
+
+def test_an_auth_of_requests_that_takes_two_steps_works(server: ScriptedServer) -> None:
+    challenge = Reply(401, b"", {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth", algorithm=MD5'})
+    server.on("/m", challenge, Reply(302, headers={"Location": "/x"}))
+    server.on("/x", lambda request: Reply(body=ARCHIVE) if request.header("Authorization") else challenge)
+    digest = HTTPDigestAuth("me", "canary")
+    assert bring(server.url("/m"), lambda url, redirected_from=None: digest) == ARCHIVE
+    assert str(server.requests[1].header("Authorization")).startswith('Digest username="me"')

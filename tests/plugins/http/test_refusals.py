@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
+import random
 import socket
 import threading
 from collections.abc import Callable
@@ -238,3 +240,61 @@ def test_no_broken_transfer_shows_a_secret(
     )
     for text in [str(error), caplog.text, *capfd.readouterr()]:
         assert "canary" not in text
+
+
+@pytest.mark.parametrize("trials", [300, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_a_garbled_answer_is_an_error_of_ours(trials: int) -> None:
+    chance = random.Random(trials)
+    plain = (
+        b"HTTP/1.1 302 Found\r\nLocation: /x?y=z\r\nContent-Length: 3\r\nSet-Cookie: a=b\r\nRetry-After: 1\r\n\r\nabc"
+        b'HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=x\r\nTransfer-Encoding: chunked\r\nETag: "e"\r\n'
+        b"Content-Encoding: gzip\r\nRepr-Digest: sha-256=:AA==:\r\n\r\n4\r\n\x1f\x8b\x08\x00\r\n0\r\n\r\n"
+    )
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        listener.settimeout(0.05)
+        done = threading.Event()
+
+        def answer() -> None:
+            while not done.is_set():
+                try:
+                    connection, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(1 << 16)
+                    connection.sendall(garbled(plain, chance))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            for _ in range(trials):
+                with contextlib.suppress(HubplugError):
+                    bring(
+                        f"http://127.0.0.1:{listener.getsockname()[1]}/m", retries=1, max_retry_wait=0, read_timeout=0.2
+                    )
+        finally:
+            done.set()
+            thread.join()
+
+
+def garbled(plain: bytes, chance: random.Random) -> bytes:
+    """Some bytes of an answer changed, repeated, left out or cut."""
+    data = bytearray(plain[chance.choice([0, plain.index(b"HTTP/1.1 200")]) :])
+    for _ in range(chance.randrange(1, 6)):
+        at = chance.randrange(len(data) or 1)
+        data = data or bytearray(b"x")
+        match chance.randrange(5):
+            case 0:
+                data[at] = chance.randrange(256)
+            case 1:
+                del data[at : at + chance.randrange(1, 20)]
+            case 2:
+                data[at:at] = data[max(at - 30, 0) : at]
+            case 3:
+                data[at:at] = chance.choice(
+                    [b"\xff\xfe", b"\0", b"\r\n\r\n", b"-1", b"99999999999999999999", b" ", b"\r", b"["]
+                )
+            case 4:
+                del data[at:]
+                data += b"x"
+    return bytes(data)

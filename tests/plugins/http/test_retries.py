@@ -45,8 +45,9 @@ def test_retry_after_is_kept(server: ScriptedServer) -> None:
 def test_a_server_that_asks_for_too_long_a_wait_is_given_up_on(server: ScriptedServer) -> None:
     server.on("/m", Reply(503, headers={"Retry-After": "3600"}))
     began = time.monotonic()
-    with pytest.raises(FetchError, match="503"):
+    with pytest.raises(FetchError, match="503") as caught:
         bring(server.url("/m"), max_retry_wait=5)
+    assert "ask again in 3,600 s" in str(caught.value.hint)
     assert len(server.requests) == 1
     assert time.monotonic() - began < 5
 
