@@ -82,7 +82,8 @@ def save_from_checkpoint(
     """
     variables = list(variables)
     reader = tf.train.load_checkpoint(checkpoint)
-    names = {v.key: name_transform_fn(v.key) if name_transform_fn else v.key for v in variables}
+    keys = dict.fromkeys(variable.key for variable in variables)
+    names = {key: name_transform_fn(key) if name_transform_fn else key for key in keys}
     shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     for variable in variables:
         if problem := find_mismatch(variable, shapes, dtypes, names[variable.key]):

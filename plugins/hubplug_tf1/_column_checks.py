@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from hubplug.errors import FormatError
 from hubplug.spec import ModuleSpec
 from hubplug_tf1._image_info import get_expected_image_size
 
@@ -51,8 +52,8 @@ def find_image_problems(spec: ModuleSpec, image_size: Any = None) -> list[str]:
     elif image_size is None:
         try:
             get_expected_image_size(spec)
-        except ValueError as error:
-            problems.append(f"Module does not support hub.get_expected_image_size(): {error}")
+        except FormatError as error:
+            problems.append(f"Module does not support hub.get_expected_image_size(): {error.message}")
     if image_size is not None and len(image_size) != 2:
         problems.append(f"image_size must be height and width, got {image_size}")
     return problems + _find_output_problems(outputs, "Module 'default' signature", any_batch=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -108,16 +109,18 @@ class EvalFunction:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         with self._lock, session.graph.as_default():
             if name not in self._applied:
-                fed = {key: _placeholder(info.type_spec) for key, info in infos.items()}
+                fed = {key: _placeholder(info.type_spec, f"{name}/{key}") for key, info in infos.items()}
                 self._applied[name] = fed, self._module(fed, signature=name, as_dict=True)
             return self._applied[name]
 
 
-def _placeholder(type_spec: tf.TypeSpec) -> Any:
+def _placeholder(type_spec: tf.TypeSpec, what: str) -> Any:
+    """A placeholder whose name says what is fed to it, since TensorFlow names it when a value does not fit."""
+    name = re.sub(r"[^A-Za-z0-9_./-]", "_", what).lstrip("_/-") or None
     if isinstance(type_spec, tf.SparseTensorSpec):
-        return tf.compat.v1.sparse_placeholder(type_spec.dtype, type_spec.shape)
+        return tf.compat.v1.sparse_placeholder(type_spec.dtype, type_spec.shape, name)
     components = [
-        tf.compat.v1.placeholder(component.dtype, component.shape)
+        tf.compat.v1.placeholder(component.dtype, component.shape, name)
         for component in tf.nest.flatten(type_spec, expand_composites=True)
     ]
     return tf.nest.pack_sequence_as(type_spec, components, expand_composites=True)

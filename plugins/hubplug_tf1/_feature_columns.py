@@ -98,6 +98,9 @@ def image_embedding_column(key: str, module_spec: ModuleSpec | str, image_size: 
 class _ModuleColumn(dense_feature_column()):  # type: ignore[misc]
     """What all columns share: a Module per use under ``input_layer``, and one per column under a state manager."""
 
+    # Estimators of the second generation ask this before they use their own.
+    _is_v2_column = True
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(self)
 
@@ -113,6 +116,11 @@ class _ModuleColumn(dense_feature_column()):  # type: ignore[misc]
     def variable_shape(self) -> tf.TensorShape:
         """``[K]``."""
         return self.module_spec.get_output_info_dict()["default"].get_shape()[1:]
+
+    @property
+    def dtype(self) -> tf.DType:
+        """float32."""
+        return self.module_spec.get_output_info_dict()["default"].dtype
 
     @property
     def _variable_shape(self) -> tf.TensorShape:
