@@ -86,6 +86,27 @@ def find_wrong_answer(name: str, head: bytes, media_type: str | None = None) -> 
     )
 
 
+def refuse_wrong_content(name: str, head: bytes, compression: Compression) -> None:
+    """Says what is in a compressed stream in place of a tar file.
+
+    Raises:
+        ArchiveError: These first decompressed bytes are not those of a tar file.
+    """
+    inside = recognize(head)
+    if inside == "none":
+        return
+    if inside is not None:
+        raise ArchiveError(
+            f"{name} is compressed twice: in its {compression} stream is a {inside} stream, not a tar file",
+            hint="decompress it once where it is hosted",
+        )
+    what = find_wrong_answer(f"What is in the {compression} stream of {name}", head)
+    raise ArchiveError(
+        f"{name} is no tar archive: in its {compression} stream, {what}",
+        hint="a module is published as a tar.gz of its directory; `hubplug pack` makes one",
+    )
+
+
 def _excerpt(head: bytes) -> str:
     return repr(" ".join(head[:200].decode("utf-8", "replace").split())[:60])
 

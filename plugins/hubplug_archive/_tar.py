@@ -43,7 +43,7 @@ class TarReader:
         self._limits = limits
         self._position = 0
         self._extended_bytes = 0
-        self._after = "its first header"
+        self._after = "its beginning"
 
     def members(self) -> Iterator[Member]:
         """Yields every member, and checks that the archive ends where it says.

@@ -6,11 +6,14 @@ decompresses and finds the members; a third one hashes and writes them. At most 
 
 from __future__ import annotations
 
+from itertools import chain
+
 from hubplug.errors import ArchiveError, HubplugError
 from hubplug.tree import Limits, TreeWriter
 from hubplug.types import ArchiveStream
 from hubplug_archive._decompression import decompress
-from hubplug_archive._recognition import Compression
+from hubplug_archive._headers import BLOCK
+from hubplug_archive._recognition import Compression, refuse_wrong_content
 from hubplug_archive._relay import Broken, Relay, Worker
 from hubplug_archive._tar import TarReader
 
@@ -69,7 +72,14 @@ def _read(archive: ArchiveStream) -> bytes:
 def _find_members(
     chunks: Relay[bytes], orders: Relay[_Order], name: str, limits: Limits, compression: Compression
 ) -> None:
-    tar = TarReader(decompress(chunks, compression, name, limits), name, limits)
+    inside = decompress(chunks, compression, name, limits)
+    if compression != "none":
+        head = b""
+        while len(head) < BLOCK and (piece := next(inside, b"")):
+            head += piece
+        refuse_wrong_content(name, head, compression)
+        inside = chain([head], inside)
+    tar = TarReader(inside, name, limits)
     for member in tar.members():
         orders.put((member.name, member.size))
         for piece in tar.pieces(member.size or 0):

@@ -91,7 +91,7 @@ def deep_path() -> Iterator[bytes]:
 
 
 def endless_padding() -> Iterator[bytes]:
-    yield from gzip_of(sized(archives.module_tar(), 2 * GIB), 1)
+    yield from gzip_of(sized(archives.module_tar(), 256 << 20), 1)
 
 
 def nested() -> Iterator[bytes]:
@@ -101,7 +101,7 @@ def nested() -> Iterator[bytes]:
 def bzip2_of_zeros() -> Iterator[bytes]:
     compressor = bz2.BZ2Compressor()
     yield compressor.compress(archives.header(b"variables/zeros", 7 * GIB))
-    for piece in zeros(256 << 20):
+    for piece in zeros(64 << 20):
         yield compressor.compress(piece)
     yield compressor.flush()
 
