@@ -194,6 +194,7 @@ def _input_name(value: Tensor | str) -> str:
 
 
 def _put_tensor_info(info: Any, tensor: Tensor | TensorInfo) -> None:
+    info.Clear()
     info.dtype = dtype_number(tensor.dtype)
     if tensor.shape is None:
         info.tensor_shape.unknown_rank = True

@@ -168,7 +168,7 @@ def split_graph(path: Path, op: str) -> None:
     """Two graph_def fields in one meta graph, which TensorFlow merges."""
     first, second = ModuleBuilder(), ModuleBuilder()
     first.node(op, name="bad")
-    second.constant(1.0)
+    second.constant("long enough for a length of two bytes " * 4)
     meta_graph = first.meta_graph.SerializeToString() + second.meta_graph.SerializeToString()
     path.mkdir()
     model = b"\x12" + bytes([len(meta_graph) & 127 | 128, len(meta_graph) >> 7]) + meta_graph

@@ -1,0 +1,113 @@
+"""``hubplug validate`` and ``hubplug diff``: exit status 0 for good, 1 for findings that are errors, 2 when nothing could be said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from hubplug.errors import ConfigError
+from hubplug.hub import Hub, current_hub
+from hubplug.spec import ModuleSpec
+from hubplug.types import Finding, Handle
+from hubplug_signatures import CommonSignatures
+from hubplug_signatures._diff import diff as diff_specs
+from hubplug_signatures._profiles import PROFILES
+from hubplug_signatures._reports import report
+
+_FORM = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    show_default=True,
+    help="For people, for programs, or for code-scanning pages.",
+)
+_DEFAULT_PROFILES = ("complete", "safe")
+
+
+@click.command()
+@click.argument("handle")
+@click.option(
+    "--profile", "profiles", multiple=True, metavar="NAME", help="May be repeated; complete and safe if none."
+)
+@click.option(
+    "--allow-op", "allow_ops", multiple=True, metavar="OP", help="An op type that safe accepts; may be repeated."
+)
+@click.option("--run", is_flag=True, help="Also apply the signatures of the profiles. Runs the module's program here.")
+@_FORM
+@click.pass_context
+def validate(
+    ctx: click.Context, handle: str, profiles: tuple[str, ...], allow_ops: tuple[str, ...], run: bool, form: str
+) -> None:
+    """Check the module of HANDLE against profiles.
+
+    text-feature-vector, image-feature-vector and image-classification are common signatures; complete compares graph,
+    checkpoint and assets; safe looks for ops that reach outside of the graph. A clean scan lowers the risk of loading a
+    module; it is no proof.
+    """
+    hub = current_hub()
+    asked = profiles or _DEFAULT_PROFILES
+    if run and PROFILES.keys().isdisjoint(asked):
+        raise ConfigError(
+            f"--run has nothing to run: of the profiles {', '.join(asked)}, none says what a signature takes",
+            hint=f"add --profile with one of {', '.join(PROFILES)}",
+        )
+    spec = hub.load_spec(handle)
+    findings: list[Finding] = []
+    for profile in asked:
+        if profile == "safe" and allow_ops:
+            findings += _scan(hub, spec, allow_ops)
+        else:
+            findings += hub.validate(spec, [profile])
+    if run:
+        findings += _run(spec, asked, findings)
+    click.echo(report(findings, str(Handle.parse(handle)), form))
+    ctx.exit(_status(findings))
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@_FORM
+@click.pass_context
+def diff(ctx: click.Context, old: str, new: str, form: str) -> None:
+    """Say whether the module NEW can take the place of the module OLD.
+
+    Changes that break programs are errors: a signature, input or output that is gone, or has another dtype or shape.
+    """
+    hub = current_hub()
+    findings = diff_specs(hub.load_spec(old), hub.load_spec(new))
+    click.echo(report(findings, f"{Handle.parse(old)} -> {Handle.parse(new)}", form))
+    ctx.exit(_status(findings))
+
+
+def _scan(hub: Hub, spec: ModuleSpec, allow_ops: Sequence[str]) -> list[Finding]:
+    """What the chain's own scan finds, with some more op types allowed."""
+    members = [plugin for _, plugin in hub.instances(CommonSignatures)]
+    if not members:
+        raise ConfigError(
+            "No plugin knows the profile 'safe': signatures is not in the chain",
+            hint="add it to the chain in hubplug.yaml",
+        )
+    findings: list[Finding] = []
+    for plugin in members:
+        allowing = CommonSignatures([*plugin.allow_ops, *allow_ops], plugin.timeout, plugin.memory_mib)
+        findings += allowing.hubplug_validate(spec, "safe") or []
+    return findings
+
+
+def _run(spec: ModuleSpec, profiles: Sequence[str], findings: Sequence[Finding]) -> list[Finding]:
+    broken = {finding.rule.partition("/")[0] for finding in findings if finding.level == "error"}
+    wanted = [PROFILES[name] for name in profiles if name in PROFILES and name not in broken]
+    if not wanted or "safe" in broken:
+        return []
+    from hubplug_signatures._running import run_profile
+
+    return [finding for profile in wanted for finding in run_profile(spec, profile)]
+
+
+def _status(findings: Sequence[Finding]) -> int:
+    if any(finding.rule.endswith("/not-checked") for finding in findings):
+        return 2
+    return int(any(finding.level == "error" for finding in findings))

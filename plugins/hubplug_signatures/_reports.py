@@ -1,0 +1,97 @@
+"""Findings for people, for programs, and for the code-scanning pages of hosting services (SARIF 2.1.0)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from hubplug.types import Finding
+
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_ORDER = {"error": 0, "warning": 1, "note": 2}
+
+
+def report(findings: Sequence[Finding], subject: str, form: str) -> str:
+    """The findings about a subject, in one of the forms ``text``, ``json`` and ``sarif``.
+
+    Args:
+        findings: Errors, warnings and notes.
+        subject: What was looked at: a redacted handle.
+        form: Which form.
+    """
+    ordered = sorted(findings, key=lambda finding: _ORDER[finding.level])
+    if form == "json":
+        return json.dumps(_as_json(ordered, subject), indent=2)
+    if form == "sarif":
+        return json.dumps(_as_sarif(ordered, subject), indent=2)
+    return _as_text(ordered, subject)
+
+
+def _as_text(findings: Sequence[Finding], subject: str) -> str:
+    lines = []
+    for finding in findings:
+        place = _place(finding)
+        lines.append(f"{finding.level}: {finding.rule}: {place}{': ' if place else ''}{finding.message}")
+    counts: Counter[str] = Counter(finding.level for finding in findings)
+    summary = ", ".join(
+        f"{counts[level]} {level}{'s' if counts[level] != 1 else ''}" for level in _ORDER if counts[level]
+    )
+    return "\n".join([*lines, f"{subject}: {summary or 'no findings'}"])
+
+
+def _as_json(findings: Sequence[Finding], subject: str) -> dict[str, Any]:
+    return {
+        "subject": subject,
+        "errors": sum(finding.level == "error" for finding in findings),
+        "warnings": sum(finding.level == "warning" for finding in findings),
+        "findings": [
+            {
+                "rule": finding.rule,
+                "level": finding.level,
+                "message": finding.message,
+                "tags": None if finding.tags is None else sorted(finding.tags),
+                "signature": finding.signature,
+                "where": finding.where,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _as_sarif(findings: Sequence[Finding], subject: str) -> dict[str, Any]:
+    rules = sorted({finding.rule for finding in findings})
+    return {
+        "$schema": _SARIF_SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "hubplug", "rules": [{"id": rule} for rule in rules]}},
+                "results": [
+                    {
+                        "ruleId": finding.rule,
+                        "ruleIndex": rules.index(finding.rule),
+                        "level": finding.level,
+                        "message": {"text": finding.message},
+                        "locations": [
+                            {
+                                "physicalLocation": {"artifactLocation": {"uri": subject}},
+                                "logicalLocations": [{"fullyQualifiedName": _place(finding) or "module"}],
+                            }
+                        ],
+                    }
+                    for finding in findings
+                ],
+            }
+        ],
+    }
+
+
+def _place(finding: Finding) -> str:
+    parts = []
+    if finding.tags is not None:
+        parts.append(f"graph variant {sorted(finding.tags)}")
+    if finding.signature is not None:
+        parts.append(f"signature {finding.signature!r}")
+    return ", ".join(parts)

@@ -1,0 +1,119 @@
+"""The checks that read files run in a child process with limits, and never fail open."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubplug.spec import ModuleSpec
+from hubplug_format import ModuleBuilder, message_class, write_module
+from hubplug_signatures import CommonSignatures
+from tests.plugins.signatures.conftest import spec_of, text_builder
+
+
+class Somewhere(ModuleSpec):
+    """A spec of which only the directory matters."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self.directory = directory
+
+
+def validate(directory: Path | None, profile: str, **options: Any) -> list[Any]:
+    found = CommonSignatures(**options).hubplug_validate(Somewhere(directory), profile)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("profile", ["complete", "safe"])
+def test_a_good_module_is_clean(text_module: Path, profile: str) -> None:
+    assert CommonSignatures().hubplug_validate(spec_of(text_module), profile) == []
+
+
+def test_findings_come_back_whole(tmp_path: Path) -> None:
+    builder = ModuleBuilder(["train"])
+    builder.node("ReadFile", name="bad")
+    write_module(tmp_path / "m", builder)
+    (finding,) = validate(tmp_path / "m", "safe")
+    assert (finding.rule, finding.level, finding.tags, finding.where) == (
+        "safe/reads-files",
+        "error",
+        frozenset({"train"}),
+        "node 'bad'",
+    )
+    assert validate(tmp_path / "m", "safe", allow_ops=["ReadFile"]) == []
+
+
+def test_a_relative_directory_is_found(text_module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(text_module.parent)
+    assert validate(Path(text_module.name), "safe") == []
+
+
+@pytest.mark.parametrize("profile", ["complete", "safe"])
+def test_a_spec_without_files_is_not_clean(profile: str) -> None:
+    (finding,) = validate(None, profile)
+    assert (finding.rule, finding.level) == (f"{profile}/not-checked", "error")
+
+
+def test_a_child_that_takes_too_long_is_an_error(text_module: Path) -> None:
+    (finding,) = validate(text_module, "safe", timeout=0.001)
+    assert finding.rule == "safe/not-checked"
+    assert "took more than 0.001 s" in finding.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux only")
+def test_a_child_that_takes_too_much_memory_is_an_error(tmp_path: Path) -> None:
+    builder = ModuleBuilder()
+    node = builder.meta_graph.graph_def.node.add(name="big", op="Const")
+    node.attr["value"].tensor.tensor_content = bytes(200 << 20)
+    path = tmp_path / "m"
+    path.mkdir()
+    model = message_class("SavedModel")(meta_graphs=[builder.meta_graph])
+    (path / "saved_model.pb").write_bytes(model.SerializeToString())
+    (finding,) = validate(path, "safe", memory_mib=300)
+    assert (finding.rule, finding.level) == ("safe/not-checked", "error")
+
+
+def test_damaged_models_are_findings(text_module: Path) -> None:
+    path = text_module / "saved_model.pb"
+    good = path.read_bytes()
+    chooser = random.Random(11)
+    for _ in range(4):
+        path.write_bytes(good[: chooser.randrange(1, len(good) - 1)])
+        assert [finding.level for finding in validate(text_module, "safe")] == ["error"]
+
+
+def test_the_child_imports_no_tensorflow_and_opens_nothing_outside_the_module(text_module: Path) -> None:
+    import subprocess
+
+    program = (
+        "import sys, pathlib\n"
+        "sys.modules['tensorflow'] = None\n"
+        "from hubplug_signatures._scan import scan_directory\n"
+        "from hubplug_signatures._complete import check_directory\n"
+        "import google.protobuf.text_format\n"
+        "root = pathlib.Path(sys.argv[1])\n"
+        "scan_directory(root); check_directory(root)\n"
+        "seen = []\n"
+        "sys.addaudithook(lambda event, args: seen.append((event, args)) if event in\n"
+        "    ('import', 'exec', 'socket.connect', 'subprocess.Popen', 'os.mkdir', 'os.rename', 'os.remove')\n"
+        "    or event == 'open' and not (isinstance(args[0], int) or str(args[0]).startswith(str(root))) else None)\n"
+        "print(len(scan_directory(root)), len(check_directory(root)), seen)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(text_module)], capture_output=True, text=True, check=True)
+    assert done.stdout == "0 0 []\n"
+
+
+def test_a_hundred_megabytes_are_scanned_within_five_seconds(tmp_path: Path) -> None:
+    import time
+
+    builder = text_builder()
+    node = builder.meta_graph.graph_def.node.add(name="big", op="Const")
+    node.attr["value"].tensor.tensor_content = bytes(100_000_000)
+    write_module(tmp_path / "m", builder)
+    start = time.perf_counter()
+    assert validate(tmp_path / "m", "safe") == []
+    assert time.perf_counter() - start < 5

@@ -1,0 +1,100 @@
+"""``hubplug validate`` and ``hubplug diff`` as a continuous-integration job runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hubplug.errors import ConfigError
+from hubplug_format import ModuleBuilder, write_module
+from hubplug_signatures._commands import diff, validate
+from tests.plugins.signatures.conftest import text_builder
+
+
+def run(command: Any, *arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def unsafe(tmp_path: Path) -> Path:
+    builder = ModuleBuilder()
+    builder.node("ReadFile", name="bad")
+    write_module(tmp_path / "unsafe", builder)
+    return tmp_path / "unsafe"
+
+
+def test_a_good_module_exits_with_0(text_module: Path) -> None:
+    result = run(
+        validate, text_module, "--profile", "text-feature-vector", "--profile", "complete", "--profile", "safe"
+    )
+    assert (result.exit_code, result.output) == (0, f"{text_module}: no findings\n")
+
+
+def test_an_error_exits_with_1(unsafe: Path) -> None:
+    result = run(validate, unsafe)
+    assert result.exit_code == 1
+    first, last = result.output.splitlines()
+    assert first.startswith("error: safe/reads-files: graph variant []: op ReadFile can read files")
+    assert last == f"{unsafe}: 1 error"
+
+
+def test_allowed_ops_are_accepted(unsafe: Path) -> None:
+    assert run(validate, unsafe, "--profile", "safe", "--allow-op", "ReadFile").exit_code == 0
+
+
+def test_json_says_all_there_is(unsafe: Path) -> None:
+    result = run(validate, unsafe, "--format", "json")
+    report = json.loads(result.output)
+    assert (report["subject"], report["errors"], report["warnings"]) == (str(unsafe), 1, 0)
+    (finding,) = report["findings"]
+    assert finding["rule"] == "safe/reads-files"
+    assert finding["where"] == "node 'bad'"
+    assert finding["tags"] == []
+
+
+def test_sarif_has_the_parts_that_the_standard_demands(unsafe: Path) -> None:
+    (log,) = json.loads(run(validate, unsafe, "--format", "sarif").output)["runs"]
+    assert log["tool"]["driver"] == {"name": "hubplug", "rules": [{"id": "safe/reads-files"}]}
+    (result,) = log["results"]
+    assert (result["ruleId"], result["ruleIndex"], result["level"]) == ("safe/reads-files", 0, "error")
+    assert result["message"]["text"].startswith("op ReadFile")
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == str(unsafe)
+
+
+def test_warnings_alone_exit_with_0(tmp_path: Path) -> None:
+    builder = text_builder()
+    builder.signature(outputs={"hidden": builder.constant(1.0)})
+    write_module(tmp_path / "m", builder)
+    result = run(validate, tmp_path / "m", "--profile", "text-feature-vector")
+    assert result.exit_code == 0
+    assert result.output.endswith("1 warning\n")
+
+
+def test_what_could_not_be_checked_exits_with_2(text_module: Path) -> None:
+    (text_module / "saved_model.cpb").write_bytes(b"")
+    assert run(validate, text_module, "--profile", "safe").exit_code == 1
+    (text_module / "saved_model.pbtxt").write_text("not {", encoding="utf-8")
+    assert run(validate, text_module, "--profile", "safe").exit_code == 2
+
+
+def test_a_profile_that_nobody_knows_is_an_error(text_module: Path) -> None:
+    result = run(validate, text_module, "--profile", "house-rules")
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_running_needs_a_profile_that_says_what_to_run(text_module: Path) -> None:
+    result = run(validate, text_module, "--run")
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_a_successor_exits_with_0_and_a_breaking_one_with_1(text_module: Path, unsafe: Path) -> None:
+    assert run(diff, text_module, text_module).exit_code == 0
+    result = run(diff, text_module, unsafe)
+    assert result.exit_code == 1
+    assert (
+        "error: diff/signature: graph variant [], signature 'default': the signature 'default' is gone" in result.output
+    )

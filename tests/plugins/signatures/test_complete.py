@@ -1,0 +1,121 @@
+"""Profile ``complete``: graph, checkpoint, signatures and assets agree."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from hubplug.types import Finding, TensorInfo
+from hubplug_format import ModuleBuilder, Values, write_checkpoint, write_module
+from hubplug_signatures._complete import check_directory
+from tests.plugins.signatures.conftest import attach_size, image_builder, text_builder
+
+
+def checked(tmp_path: Path, *builders: ModuleBuilder) -> list[Finding]:
+    write_module(tmp_path / "m", *builders)
+    return check_directory(tmp_path / "m")
+
+
+def test_whole_modules_are_clean(tmp_path: Path) -> None:
+    with_assets = text_builder()
+    with_assets.asset("vocab.txt", b"a\n")
+    attach_size(with_assets, 3, 3)
+    assert checked(tmp_path, with_assets, text_builder(("train",))) == []
+    assert checked(tmp_path / "image", image_builder()) == []
+
+
+def test_published_modules_are_clean(shared_modules: Path) -> None:
+    assert check_directory(shared_modules / "DM21m") == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ({"other": 1.0}, "variable 'embeddings' is not in the checkpoint"),
+        ({"embeddings": [[1, 2]]}, "is float32 in the graph and int32 in the checkpoint"),
+        ({"embeddings": [[1.0, 2.0]]}, "has the shape [4, 3] in the graph and [1, 2] in the checkpoint"),
+    ],
+)
+def test_variables_are_compared_with_the_checkpoint(tmp_path: Path, stored: dict[str, object], said: str) -> None:
+    write_module(tmp_path / "m", text_builder())
+    write_checkpoint(tmp_path / "m/variables/variables", stored)
+    (finding,) = check_directory(tmp_path / "m")
+    assert finding.rule == "complete/variable"
+    assert said in finding.message
+    assert finding.where == "embeddings:0"
+
+
+def test_the_exported_variant_must_have_the_variables_of_the_others(tmp_path: Path) -> None:
+    train = text_builder(("train",))
+    train.variable("step", 0)
+    (finding,) = checked(tmp_path, text_builder(), train)
+    assert (finding.rule, finding.tags) == ("complete/variants", frozenset({"train"}))
+    assert "step" in finding.message
+
+
+def test_ops_of_other_packages_and_unknown_ones_are_named(tmp_path: Path) -> None:
+    builder = text_builder()
+    builder.node("SentencepieceOp")
+    builder.node("MysteryOp")
+    found = checked(tmp_path, builder)
+    assert [(f.rule, f.level, f.where) for f in found] == [
+        ("complete/unknown-op", "error", "MysteryOp"),
+        ("complete/custom-op", "warning", "SentencepieceOp"),
+    ]
+    assert "pip install tensorflow-text" in found[1].message
+
+
+def test_signatures_name_tensors_of_the_graph(tmp_path: Path) -> None:
+    builder = text_builder()
+    builder.signature(outputs={"gone": TensorInfo("float32", (), "dense", {"name": "nowhere:0"})})
+    (finding,) = checked(tmp_path, builder)
+    assert (finding.rule, finding.signature, finding.where) == ("complete/signature", "default", "gone")
+    assert "'nowhere:0'" in finding.message
+
+
+def test_missing_files_and_damaged_attachments_are_findings(tmp_path: Path) -> None:
+    builder = text_builder()
+    builder.asset("vocab.txt", b"")
+    builder.collection("hub_module_attachments").bytes_list.value.append(b"\xff\xff")
+    write_module(tmp_path / "m", builder)
+    (tmp_path / "m/assets/vocab.txt").unlink()
+    (tmp_path / "m/variables/variables.data-00000-of-00001").unlink()
+    found = check_directory(tmp_path / "m")
+    assert {finding.rule for finding in found} == {"complete/files"}
+    assert len(found) == 3
+
+
+def test_a_partitioned_variable_is_compared_as_a_whole(tmp_path: Path) -> None:
+    from hubplug_format import message_class
+
+    builder = ModuleBuilder()
+    builder.variable("w/part_0", [[1.0, 2.0]])
+    definition = message_class("VariableDef").FromString(builder.collection("variables").bytes_list.value[0])
+    part = definition.save_slice_info_def
+    part.full_name = "w"
+    part.full_shape.extend([5, 2])
+    part.var_offset.extend([0, 0])
+    part.var_shape.extend([1, 2])
+    builder.collection("variables").bytes_list.value[0] = definition.SerializeToString()
+    write_module(tmp_path / "m", builder)
+    write_checkpoint(tmp_path / "m/variables/variables", {"w": Values("float32", (5, 2), (0.0,) * 10)})
+    assert check_directory(tmp_path / "m") == []
+    write_checkpoint(tmp_path / "m/variables/variables", {"w": Values("float32", (4, 2), (0.0,) * 8)})
+    (finding,) = check_directory(tmp_path / "m")
+    assert "[5, 2] in the graph and [4, 2] in the checkpoint" in finding.message
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index", "tfhub_module.pb"])
+def test_damaged_files_make_findings_and_no_exception(tmp_path: Path, name: str) -> None:
+    write_module(tmp_path / "m", text_builder())
+    path = tmp_path / "m" / name
+    good = path.read_bytes()
+    chooser = random.Random(5)
+    for _ in range(150):
+        damaged = bytearray(good[: chooser.randrange(len(good) + 1)])
+        if damaged:
+            damaged[chooser.randrange(len(damaged))] ^= chooser.randrange(1, 256)
+        path.write_bytes(damaged)
+        assert all(isinstance(finding, Finding) for finding in check_directory(tmp_path / "m"))
