@@ -20,7 +20,7 @@ from hubplug_http._urls import (
     Rewrite,
     candidates,
     covering,
-    find_url_error,
+    find_address_error,
     is_http,
     names_an_archive,
     rewritten,
@@ -143,7 +143,7 @@ class Http:
             return handle.instead(new)
         if not is_http(handle.text):
             return None
-        if (problem := find_url_error(handle.text)) is not None:
+        if (problem := find_address_error(handle.text)) is not None:
             raise HandleError(problem, hint="give the URL of a module: https://host/publisher/model/1")
         if (declined := self._elsewhere(handle.text)) is not None:
             return declined
@@ -154,7 +154,7 @@ class Http:
         url = source.location
         if not is_http(url):
             return None
-        if find_url_error(url) is None and (declined := self._elsewhere(url)) is not None:
+        if find_address_error(url) is None and (declined := self._elsewhere(url)) is not None:
             return declined
         urls = [self._asked(one, source.handle) for one in candidates(url, self._prefixes, self._mirrors)]
         uncompressed = self._uncompressed and urls[0] != url

@@ -92,6 +92,9 @@ def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float |
     if status == 400:
         hint = "a signed URL does not bear the format query: set format_query: false for its prefix"
         return FetchError(f"{where} does not understand the request (400){body}", hint=hint)
+    if status == 303 and start.startswith(b"gs://"):
+        hint = "set TFHUB_MODEL_LOAD_FORMAT=UNCOMPRESSED: this server only says where a module is on Google storage"
+        return FetchError(f"{where} has no archive (303)", hint=hint)
     return FetchError(f"{where} answered with status {status}{body}", hint="ask whoever runs the server")
 
 

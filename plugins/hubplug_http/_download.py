@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hubplug.errors import FetchError, HubplugError
+from hubplug.errors import FetchError, HubplugError, IncompleteDownload
 from hubplug.progress import progress
 from hubplug.types import ArchiveStream, Handle, Source
 from hubplug.urls import redact
@@ -157,8 +157,8 @@ class Download:
             error = find_body_error(stream.peek(PEEKED), arrival)
         except FetchError as failed:
             body.close()
-            # Nothing has been handed on: to the caller this server is as good as unreachable.
-            return Failure(failed, failover=True)
+            # Nothing has been handed on: to the caller a server that breaks off here is as good as unreachable.
+            return Failure(failed, failover=isinstance(failed, IncompleteDownload))
         if error is not None:
             body.close()
             return Failure(error)

@@ -122,12 +122,14 @@ def describe_exception(
                 f"{host}{via} sent nothing for {options.read_timeout:g} s ({shown})", _raise_hint("read_timeout")
             )
     for cause in causes:
+        if isinstance(cause, requests.exceptions.InvalidSchema) and "SOCKS" in str(cause):
+            return refused(f"The SOCKS proxy {proxy} needs the package PySocks", url, "pip install 'requests[socks]'")
+        if isinstance(cause, requests.exceptions.InvalidProxyURL):
+            return refused("The proxy's URL is malformed", url, "check the option proxy, http_proxy and https_proxy")
         if isinstance(
             cause, (requests.exceptions.InvalidURL, urllib3.LocationParseError, requests.exceptions.InvalidSchema)
         ):
             return Failure(HandleError(f"{shown} is no URL that can be asked for", hint="check its host and port"))
-        if isinstance(cause, requests.exceptions.InvalidProxyURL):
-            return refused("The proxy's URL is malformed", url, "check the option proxy, http_proxy and https_proxy")
         if isinstance(cause, (urllib3.InvalidHeader, requests.exceptions.InvalidHeader)):
             return refused(
                 f"{host} and this request do not agree: a header is malformed",

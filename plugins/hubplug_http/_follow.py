@@ -15,7 +15,7 @@ from hubplug.urls import origin_of, redact, scheme_of
 from hubplug_http._failures import Failure, refused
 from hubplug_http._options import Servers
 from hubplug_http._request import Answer, Sender
-from hubplug_http._urls import find_url_error, host_of, is_http, without_userinfo
+from hubplug_http._urls import find_address_error, host_of, is_http, without_userinfo
 
 MOST_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -100,8 +100,8 @@ def redirect_target(url: str, location: str) -> str | Failure:
     if not is_http(target):
         scheme = target.partition(":")[0][:20]
         return refused(f"{host_of(url)} redirects to a {scheme}: URL, and only http and https are followed", url, _ASK)
-    if (problem := find_url_error(target)) is not None:
-        return refused(f"{host_of(url)} redirects to what is no URL: {problem}", url, _ASK)
+    if (problem := find_address_error(target)) is not None:
+        return refused(f"{host_of(url)} redirects: {problem}", url, _ASK)
     return without_userinfo(target)[0]
 
 

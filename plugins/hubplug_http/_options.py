@@ -11,7 +11,7 @@ from typing import Any
 
 from hubplug.errors import ConfigError
 from hubplug.urls import redact
-from hubplug_http._urls import covering, find_url_error, is_http
+from hubplug_http._urls import covering, find_address_error, is_http
 
 _POSITIVE = ("connect_timeout", "read_timeout", "min_rate_window")
 _NOT_NEGATIVE = ("min_rate", "retries", "max_retry_wait")
@@ -120,7 +120,7 @@ def server_options(base: ServerOptions, given: Mapping[str, Any], key_path: str)
 
 def check_prefix(prefix: str, key_path: str) -> None:
     """Raises ConfigError unless ``prefix`` can be the beginning of an http(s) URL."""
-    if not is_http(prefix) or find_url_error(prefix):
+    if not is_http(prefix) or find_address_error(prefix):
         raise ConfigError(
             f"{key_path}: {redact(prefix)!r} is not the beginning of an http(s) URL",
             hint="write it with its scheme and host: https://hub.example.com/",

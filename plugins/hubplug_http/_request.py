@@ -88,6 +88,7 @@ class Answer:
 
     def close(self) -> None:
         self.response.close()
+        self.watch.drop()
 
 
 class Sender:
@@ -130,8 +131,9 @@ class Sender:
             return describe_exception(PrivateAddress(), url, None)
         secrets = secrets_of(prepared)
         proxies = _proxies(url, options)
-        proxy_url = select_proxy(url, proxies)
-        proxy = host_of(proxy_url if "://" in proxy_url else f"http://{proxy_url}") if proxy_url else None
+        proxy = _proxy_host(select_proxy(url, proxies))
+        if proxy == "":
+            return describe_exception(requests.exceptions.InvalidProxyURL(), url, None)
         if url.startswith("https:") and not options.verify:
             self._warn_unverified(host_of(url))
         settings: dict[str, Any] = {
@@ -169,7 +171,11 @@ class Sender:
 
     def _origin(self, url: str, options: ServerOptions) -> _Origin:
         key = (origin_of(url), options)
-        if key not in self._origins:
+        known = self._origins.get(key)
+        if known is not None and known.watch.verdict is not None:
+            known.close()
+            self._origins[key] = _Origin(options, self._allow_private, known.cookies)
+        elif known is None:
             self._origins[key] = _Origin(options, self._allow_private, requests.cookies.RequestsCookieJar())
         return self._origins[key]
 
@@ -266,6 +272,17 @@ def _proxies(url: str, options: ServerOptions) -> dict[str, str]:
     if options.proxy is not None:
         return {"http": options.proxy, "https": options.proxy}
     return dict(get_environ_proxies(url))
+
+
+def _proxy_host(proxy_url: str | None) -> str | None:
+    """Host and port of a proxy; empty for one whose URL is malformed, None for none."""
+    if not proxy_url:
+        return None
+    try:
+        parts = urlsplit(proxy_url if "://" in proxy_url else f"http://{proxy_url}")
+        return parts.netloc.rpartition("@")[2] if parts.hostname and parts.port != 0 else ""
+    except ValueError:
+        return ""
 
 
 @contextmanager

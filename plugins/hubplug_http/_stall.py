@@ -87,13 +87,21 @@ class Watch:
                 self._received.append((self._waited, size))
             self._forget(self._waited)
 
+    def drop(self) -> None:
+        """Ends the connections: the server would not notice that theirs is closed as long as the duplicate is open."""
+        with self._changed:
+            for one in self._sockets:
+                with suppress(OSError):  # the server has closed it already
+                    one.shutdown(socket.SHUT_RDWR)
+                one.close()
+            self._sockets.clear()
+
     def close(self) -> None:
+        """Ends the connections and the watching."""
+        self.drop()
         with self._changed:
             self._closed = True
             self._changed.notify()
-            for one in self._sockets:
-                one.close()
-            self._sockets.clear()
 
     def _run(self) -> None:
         with self._changed:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
 
 from hubplug.errors import ConfigError
 from hubplug.types import Handle
-from hubplug.urls import redact, scheme_of, under_prefix
+from hubplug.urls import find_url_error, redact, scheme_of, under_prefix
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip")
 _FORMAT = "tf-hub-format"
@@ -122,10 +122,12 @@ def is_http(url: str) -> bool:
     return scheme_of(url).lower() in ("http", "https")
 
 
-def find_url_error(url: str) -> str | None:
+def find_address_error(url: str) -> str | None:
     """What is wrong with an http(s) URL, in words; None for a good one."""
-    if any(character <= " " or character in "\\\x7f" for character in url.partition("?")[0]):
-        return f"{redact(url)!r} has a blank, a backslash or a control character"
+    if (problem := find_url_error(url)) is not None:
+        return f"{redact(url)!r} is no URL: {problem}"
+    if " " in url.partition("?")[0]:
+        return f"{redact(url)!r} is no URL: it has a blank"
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  # raises for a port that is no number

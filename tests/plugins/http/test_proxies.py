@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,16 @@ def test_netrc_is_not_read_unless_asked_for(
     server.on("/x", Reply(body=ARCHIVE))
     assert bring(server.url("/m")) == ARCHIVE
     assert [one.header("Authorization") for one in server.requests] == [None, None]
+
+
+@pytest.mark.parametrize("proxy_url", ["http://:3128", "http://[::1", "http://127.0.0.1:port"])
+def test_a_malformed_proxy_is_an_error_of_ours(proxy_url: str) -> None:
+    with pytest.raises(FetchError, match="proxy's URL is malformed"):
+        bring("http://models.example.com/m", proxy=proxy_url, retries=0)
+
+
+def test_a_socks_proxy_says_what_it_needs() -> None:
+    if find_spec("socks") is not None:
+        pytest.skip("PySocks is installed")
+    with pytest.raises(FetchError, match="needs the package PySocks"):
+        bring("http://models.example.com/m", proxy="socks5://me:canary@127.0.0.1:1080")

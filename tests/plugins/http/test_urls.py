@@ -266,3 +266,17 @@ def test_a_plan_shows_no_secret() -> None:
         "download https://a.example/m?token=***&tf-hub-format=***, else https://b.example/m?token=***&tf-hub-format=*** "
         "as an archive"
     )
+
+
+def test_a_server_that_only_names_google_storage_is_understood(server: ScriptedServer) -> None:
+    server.on("/m", Reply(303, b"gs://bucket/m"))
+    with pytest.raises(FetchError, match="has no archive") as caught:
+        bring(server.url("/m"))
+    assert "TFHUB_MODEL_LOAD_FORMAT=UNCOMPRESSED" in str(caught.value.hint)
+
+
+def test_a_mirror_on_the_same_host_is_not_blamed_for_a_stall(server: ScriptedServer) -> None:
+    server.on("/a/m", Reply(body=ARCHIVE, drip_head=(1, 0.1)))
+    server.on("/b/m", Reply(body=ARCHIVE))
+    options: dict[str, Any] = {"prefixes": [server.url("/a/")], "mirrors": [server.url("/b/")]}
+    assert bring(server.url("/a/m"), read_timeout=0.4, retries=0, **options) == ARCHIVE
