@@ -113,12 +113,12 @@ class Handler(BaseHTTPRequestHandler):
             asked = parse_qs(query, keep_blank_values=True, max_num_fields=100).get(_FORMAT, [])
         except ValueError:
             raise BadPath("the query has too many parts") from None
-        if not components:
+        if not components and not asked:
             self._send_page(list_page((place.name for place in all_places(self._settings.root)), self._base_url()))
             return
         place = find_place(self._settings.root, components)
         if place is None:
-            self._send_text(HTTPStatus.NOT_FOUND, f"There is no module {'/'.join(components)}")
+            self._send_text(HTTPStatus.NOT_FOUND, f"There is no module /{'/'.join(components)}")
         elif not asked and components[-1].endswith(ARCHIVE_SUFFIXES):
             self._send_archive(place)
         elif not asked:

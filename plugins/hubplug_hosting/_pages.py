@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hubplug.errors import HubplugError
 from hubplug.spec import variants_in_words
 from hubplug.types import SignatureInfo, TensorInfo
-from hubplug_format import SAVED_MODEL_FILE, GraphVariant, SavedModelFile
+from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, GraphVariant, SavedModelFile
 from hubplug_hosting._catalogue import Place
 from hubplug_hosting._members import list_members, open_regular, opened_directory
 from hubplug_hosting._packing import kind_of
@@ -69,15 +69,16 @@ def module_page(root: str, place: Place, handle: str) -> str:
             file = open_regular((SAVED_MODEL_FILE,), descriptor)
             with os.fdopen(file, "rb") as stream:
                 if os.fstat(file).st_size <= _LARGEST_DEFINITION:
-                    parts.append(_definition(stream.read(), handle))
+                    parts.append(_definition(stream.read(), handle, MODULE_DEF_FILE in names))
     return _page(title, "".join(parts))
 
 
-def _definition(data: bytes, handle: str) -> str:
+def _definition(data: bytes, handle: str, is_hub_module: bool) -> str:
     try:
-        variants = list(SavedModelFile.from_bytes(data).variants.values())
-        usage = _usage(handle, variants[0])
-        return usage + "".join(_variant(variant) for variant in variants)
+        variants = SavedModelFile.from_bytes(data).variants
+        first = variants.get(frozenset()) or next(iter(variants.values()))
+        usage = _usage(handle, first) if is_hub_module else _code(f"model = hub.load({handle!r})")
+        return usage + "".join(_variant(variant) for variant in variants.values())
     except HubplugError as error:
         return f"<p>Its definition cannot be read: {escape(error.message)}</p>"
 
@@ -119,8 +120,12 @@ def _usage(handle: str, variant: GraphVariant | None) -> str:
     inputs = list(signatures[name].inputs) if name in signatures else ["..."]
     fed = "..." if len(inputs) == 1 else "{" + ", ".join(f"{key!r}: ..." for key in inputs) + "}"
     chosen = "" if name == "default" else f", signature={name!r}"
-    code = f"import hubplug as hub\n\nm = hub.Module({handle!r})\noutputs = m({fed}{chosen}, as_dict=True)"
-    return f"<pre>{escape(code)}</pre>"
+    tags = f", tags={sorted(variant.tags)}" if variant is not None and variant.tags else ""
+    return _code(f"m = hub.Module({handle!r}{tags})\noutputs = m({fed}{chosen}, as_dict=True)")
+
+
+def _code(text: str) -> str:
+    return f"<pre>import hubplug as hub\n\n{escape(text)}</pre>"
 
 
 def _page(title: str, body: str) -> str:

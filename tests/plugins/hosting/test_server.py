@@ -233,6 +233,24 @@ def test_the_page_of_a_module_says_what_it_takes_and_gives(server):
         assert word in text
 
 
+def test_the_page_of_a_plain_saved_model_says_how_to_load_it(server, tree):
+    (tree / "publisher/plain/tfhub_module.pb").unlink()
+    text = ask(server, "/publisher/plain").body.decode()
+    assert "hub.load(" in text
+    assert "hub.Module(" not in text
+
+
+def test_the_page_of_a_damaged_definition_says_so(server, tree):
+    (tree / "publisher/plain/saved_model.pb").write_bytes(b"\xff" * 50)
+    page = ask(server, "/publisher/plain")
+    assert page.status == 200
+    assert b"cannot be read" in page.body
+
+
+def test_the_root_is_no_archive(server):
+    assert ask(server, "/" + COMPRESSED).status == 404
+
+
 def test_the_page_of_an_archive_says_its_size(server, tree):
     text = ask(server, "/publisher/model/10").body.decode()
     assert f"{(tree / 'publisher/model/10.tar.gz').stat().st_size:,} bytes" in text
