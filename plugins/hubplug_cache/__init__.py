@@ -44,6 +44,9 @@ class CacheDirectory:
         self._choosing = threading.Lock()
         self._warned: set[Path] = set()
 
+    def __reduce__(self) -> tuple[type[CacheDirectory], tuple[str | None, bool, float]]:
+        return type(self), (self._dir, self.read_only, self.lock_timeout)
+
     def __repr__(self) -> str:
         return f"CacheDirectory({self._dir!r}, read_only={self.read_only})"
 
@@ -105,6 +108,7 @@ class CacheDirectory:
         return Declined(f"the entry for {source.handle.original}, {entry.path}, is {entry.state}: {entry.fault}")
 
     def _unreadable(self, path: Path, error: OSError) -> Declined:
+        """Leaves an entry that cannot be read to the next plugin if this cache is a read-only one; raises otherwise."""
         from hubplug.errors import HubplugError
         from hubplug_cache._trouble import cache_error
 

@@ -187,6 +187,11 @@ def _clear(path: Path, seen: tuple[int, int] | None, in_use: bool) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
+    """Writes a new file and makes it durable.
+
+    Raises:
+        OSError: It exists, or the system refused.
+    """
     descriptor = os.open(path, _CREATE, 0o644)
     try:
         rest = memoryview(data)

@@ -62,25 +62,18 @@ def lock_or_result(entry: Path, timeout: float, result: Callable[[], T | None]) 
 
 def describe_holder(entry: Path) -> str:
     """Who fills an entry at the moment, since when, and how far it is, for people."""
-    newest: tuple[float, str] | None = None
     try:
-        names = os.listdir(entry.parent)
+        work = [
+            (read[1], name) for name in os.listdir(entry.parent) if (read := read_owner(name)) and read[0] == entry.name
+        ]
     except OSError:
-        names = []
-    for name in names:
-        if (read := read_owner(name)) is None or read[0] != entry.name:
-            continue
-        path = entry.parent / name
-        try:
-            # Nobody writes into the staging directory's name again: the entry of the name is as old as the work.
-            since = _made(path)
-        except OSError:
-            continue
-        so_far = size_of(path) / 1e6
-        text = f"process {read[1].pid} on {read[1].host}, since {max(time.time() - since, 0):.0f} s, {so_far:.1f} MB so far"
-        if newest is None or since > newest[0]:
-            newest = (since, text)
-    return newest[1] if newest else "another process, which has not begun to write"
+        work = []
+    if not work:
+        return "another process, which has not begun to write"
+    owner, name = max(work, key=lambda pair: pair[0].began)
+    age = max(time.time() - owner.began, 0)
+    so_far = size_of(entry.with_name(name)) / 1e6
+    return f"process {owner.pid} on {owner.host}, since {age:.0f} s, {so_far:.1f} MB so far"
 
 
 def _wait(lock: BaseFileLock, entry: Path, timeout: float, result: Callable[[], T | None]) -> tuple[bool, T | None]:
@@ -133,8 +126,3 @@ def _lock(path: Path) -> BaseFileLock | None:
     # Newer releases would take a mere file for a lock where there is no flock, and that outlives its holder.
     has_fallback = "fallback_to_soft" in inspect.signature(type(FileLock).__call__).parameters
     return FileLock(path, fallback_to_soft=False) if has_fallback else FileLock(path)
-
-
-def _made(path: Path) -> float:
-    status = os.stat(path)
-    return float(getattr(status, "st_birthtime", min(status.st_ctime, status.st_mtime)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,6 +11,9 @@ from pathlib import Path
 from hubplug_cache._catalogue import Listed
 from hubplug_cache._layout import descriptor_of
 from hubplug_cache._sweeping import delete, set_aside
+from hubplug_cache._trouble import ownership, who_asks
+
+_LOG = logging.getLogger("hubplug.cache")
 
 
 def choose_victims(
@@ -56,3 +61,5 @@ def remove(paths: Iterable[Path], grace: float) -> None:
         time.sleep(grace)
     for path in aside:
         delete(path)
+        if os.path.lexists(path):
+            _LOG.warning("%s could not be deleted: it is %s; %s", path, ownership(path), who_asks())

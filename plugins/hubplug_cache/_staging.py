@@ -21,7 +21,7 @@ from hubplug_cache._layout import FILLING
 
 _NAME = re.compile(
     r"(?P<entry>[0-9a-f]{40})\.(?P<host>[A-Za-z0-9_-]*)\.(?P<pid>[0-9]+)\.(?P<start>[0-9]+)"
-    rf"\.(?P<machine>[0-9a-f]{{8}})\.[0-9a-f]{{8}}\.{FILLING}"
+    rf"\.(?P<machine>[0-9a-f]{{8}})\.(?P<began>[0-9]+)\.[0-9a-f]{{8}}\.{FILLING}"
 )
 _QUIET_SECONDS = 600.0
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -36,12 +36,14 @@ class Owner:
         pid: The process id there.
         start: When that process started, in the kernel's ticks since boot; 0 where nobody can say.
         machine: Tells apart the systems (and containers) in which ``pid`` and ``start`` mean something.
+        began: When the filling began, in seconds since the epoch.
     """
 
     host: str
     pid: int
     start: int
     machine: str
+    began: int
 
 
 class Staging:
@@ -70,7 +72,7 @@ def read_owner(name: str) -> tuple[str, Owner] | None:
     if match is None:
         return None
     host = match["host"].replace("_", ".")
-    return match["entry"], Owner(host, int(match["pid"]), int(match["start"]), match["machine"])
+    return match["entry"], Owner(host, int(match["pid"]), int(match["start"]), match["machine"], int(match["began"]))
 
 
 def is_abandoned(path: Path, owner: Owner) -> bool:
@@ -146,7 +148,8 @@ def size_of(path: Path) -> int:
 def _name(entry: str) -> str:
     host = re.sub("[^A-Za-z0-9-]", "_", socket.gethostname())[:60]
     start = process_start(os.getpid()) or 0
-    return f"{entry}.{host}.{os.getpid()}.{start}.{machine_id()}.{os.urandom(4).hex()}.{FILLING}"
+    owner = f"{host}.{os.getpid()}.{start}.{machine_id()}.{int(time.time())}"
+    return f"{entry}.{owner}.{os.urandom(4).hex()}.{FILLING}"
 
 
 def _hold(path: Path) -> int | None:

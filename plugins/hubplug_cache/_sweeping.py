@@ -10,7 +10,7 @@ import stat
 import time
 from pathlib import Path
 
-from hubplug_cache._layout import NOTE, is_entry_name, removal_time, removed_name
+from hubplug_cache._layout import NOTE, removal_time, removed_name
 from hubplug_cache._staging import is_abandoned, read_owner
 
 GRACE_SECONDS = 60.0
@@ -70,12 +70,7 @@ def delete(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        _LOG.warning("cannot delete %s: %s", path, error.strerror or error)
-
-
-def is_foreign(name: str) -> bool:
-    """Whether a name in a cache directory is neither an entry nor anything that hubplug puts there."""
-    return not (is_entry_name(name) or removal_time(name) is not None or read_owner(_staging_name(name)) is not None)
+        _LOG.info("cannot delete %s: %s", path, error.strerror or error)
 
 
 def _staging_name(name: str) -> str:

@@ -43,7 +43,7 @@ def _expect_whole_and_clean(root: Path) -> None:
         assert find_wrong(path, HANDLE) is None
     began = time.monotonic()
     Origin().resolve(CacheDirectory(str(root)), HANDLE)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert find_wrong(path, HANDLE) is None
     assert leftovers(root) == []
 
@@ -95,12 +95,16 @@ def _one_fill(root: Path) -> float:
     return time.monotonic() - began
 
 
-def _kills(trials: int, tmp_path: Path) -> tuple[int, int]:
-    """How many kills found the fill begun, and how many left it unfinished; asserts that none did harm."""
+def _kills(trials: int, tmp_path: Path) -> tuple[int, int, float]:
+    """How many kills found the fill begun and left it unfinished, and the longest time that a successor needed.
+
+    Asserts that none did harm.
+    """
     chance = random.Random(20260101)
     span = 1.5 * max(_one_fill(tmp_path / f"span{index}") for index in range(3))
     root = tmp_path / "modules"
     begun = unfinished = 0
+    longest = 0.0
     for trial in range(trials):
         if trial % 3 == 0 and entry_of(root, HANDLE).exists():
             (entry_of(root, HANDLE) / "saved_model.pb").unlink()
@@ -118,15 +122,16 @@ def _kills(trials: int, tmp_path: Path) -> tuple[int, int]:
             assert find_wrong(path, HANDLE, 200_000) is None
         began = time.monotonic()
         Origin(size=200_000).resolve(CacheDirectory(str(root)), HANDLE)
-        assert time.monotonic() - began < 1 + span
+        longest = max(longest, time.monotonic() - began)
         assert find_wrong(path, HANDLE, 200_000) is None
         assert leftovers(root) == []
-    return begun, unfinished
+    assert longest < 5 + span
+    return begun, unfinished, longest
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_random_kills_leave_nothing_wrong(tmp_path: Path) -> None:
-    begun, unfinished = _kills(60, tmp_path)
+    begun, unfinished, _ = _kills(60, tmp_path)
     assert begun > 20
     assert unfinished > 5
 
@@ -134,8 +139,9 @@ def test_random_kills_leave_nothing_wrong(tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_thousands_of_random_kills_leave_nothing_wrong(tmp_path: Path) -> None:
-    begun, unfinished = _kills(KILLS, tmp_path)
-    print(f"random SIGKILL during resolve: n={KILLS}, begun {begun}, unfinished {unfinished}, corrupted 0, leaked 0")
+    begun, unfinished, longest = _kills(KILLS, tmp_path)
+    print(f"random SIGKILL during resolve: n={KILLS}, begun {begun}, unfinished {unfinished}, corrupted 0, leaked 0,")
+    print(f"the successor's whole fill took {longest:.3f} s at most")
 
 
 @pytest.mark.parametrize("way", ["fresh", "repair"])

@@ -17,6 +17,7 @@ from hubplug_cache._pruning import remove
 from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
 
 HANDLE = "https://example.com/module"
+GRACE = 5.0
 ROUNDS = int(os.environ.get("HUBPLUG_TEST_ROUNDS", "1000"))
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -98,14 +99,16 @@ def _readers_and_a_remover(seconds: float, tmp_path: Path) -> int:
     readers = [_fork.Process(target=_read, args=(root, until, results)) for _ in range(8)]
     for reader in readers:
         reader.start()
-    removals = 0
+    removals = []
     while time.time() < until:
-        removals += entry_of(root, HANDLE).exists()
-        remove([entry_of(root, HANDLE)], grace=0.2)
-    for reader in readers:
-        reader.join(60)
+        if entry_of(root, HANDLE).exists():
+            removals.append(threading.Thread(target=remove, args=([entry_of(root, HANDLE)], GRACE)))
+            removals[-1].start()
+        time.sleep(0.05)
+    for member in (*readers, *removals):
+        member.join(60)
     assert [results.get() for _ in readers] == ["wrong: 0"] * 8
-    return removals
+    return len(removals)
 
 
 def test_readers_are_not_disturbed_by_removals(tmp_path: Path) -> None:

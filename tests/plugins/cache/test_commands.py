@@ -242,6 +242,12 @@ def test_a_reader_keeps_what_it_has_open_for_the_grace_period(run: Callable[...,
     assert leftovers(root) == []
 
 
+def test_prune_deletes_what_was_left_behind(run: Callable[..., Result], root: Path) -> None:
+    (root / f"{'0' * 40}.0.0badcafe.removed").mkdir()
+    run("prune", "--max-size", "1GB")
+    assert leftovers(root) == []
+
+
 def test_prune_takes_what_was_not_used_for_long(run: Callable[..., Result], root: Path, shared: Path) -> None:
     _used(entry_of(root, ONE), days_ago=31)
     _used(entry_of(root, TWO), days_ago=29)

@@ -6,6 +6,7 @@ import builtins
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -202,6 +203,14 @@ def test_hidden_files_of_file_managers_are_no_damage(cache: CacheDirectory) -> N
     (module.path / "variables/.nfs0001").write_bytes(b"x")
     origin.resolve(cache, HANDLE)
     assert origin.calls == 1
+
+
+def test_a_cache_can_be_sent_to_another_process(cache: CacheDirectory, root: Path) -> None:
+    module = Origin().resolve(cache, HANDLE)
+    copy = pickle.loads(pickle.dumps(cache))
+    origin = Origin()
+    assert origin.resolve(copy, HANDLE).path == module.path
+    assert origin.calls == 0
 
 
 def _offline(dest: Path) -> None:

@@ -22,7 +22,7 @@ HERE = machine_id()
 
 
 def _staging(root: Path, pid: int, start: int | None, machine: str, quiet: float = 0.0) -> Path:
-    path = root / f"{KEY}.host.{pid}.{start or 0}.{machine}.0badcafe.filling"
+    path = root / f"{KEY}.host.{pid}.{start or 0}.{machine}.17.0badcafe.filling"
     path.mkdir(parents=True)
     (path / "saved_model.pb").write_bytes(b"half")
     for member in (path / "saved_model.pb", path):
@@ -111,7 +111,7 @@ def test_a_link_with_the_name_of_leftovers_is_deleted_and_its_target_is_not(root
     (precious / "file").write_bytes(b"x")
     root.mkdir()
     (root / f"{KEY}.0.0badcafe.removed").symlink_to(precious)
-    (root / f"{KEY}.host.999999999.1.{HERE}.0badcafe.filling").symlink_to(precious)
+    (root / f"{KEY}.host.999999999.1.{HERE}.17.0badcafe.filling").symlink_to(precious)
     inside = root / f"{KEY}.1.0badcafe.removed"
     inside.mkdir()
     (inside / "link").symlink_to(precious)

