@@ -104,7 +104,7 @@ class Download:
         seconds = pause_before(attempt, failure.wait, longest=self._servers.at(url).max_retry_wait)
         if seconds is None:
             return False
-        _LOG.info("%s; asking again in %.1f s (%d)", failure.error.message, seconds, attempt)
+        _LOG.warning("%s; asking again in %.1f s (%d)", failure.error.message, seconds, attempt)
         self._sender.renew()
         time.sleep(seconds)
         return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import requests
 from urllib3 import exceptions as urllib3
@@ -80,12 +80,13 @@ def describe_exception(
                 f"{host} has a private address, and allow_private is false", url, "fetch it from a public server"
             )
         if isinstance(cause, socket.gaierror):
-            name = proxy if proxy else host
-            return _passing(
-                f"DNS: the name of {'the proxy ' if proxy else ''}{name} cannot be resolved ({cause.strerror}) for {shown};"
-                f" proxy in use: {proxy or 'none'}",
+            name = f"the proxy {proxy}" if proxy else host
+            failure = _passing(
+                f"DNS: the name of {name} cannot be resolved ({cause.strerror}) for {shown}; proxy in use: {proxy or 'none'}",
                 "check the host's spelling and the network; behind a proxy, set https_proxy or the option proxy",
             )
+            # A name that does not exist will not exist in a second either.
+            return replace(failure, passing=cause.errno != socket.EAI_NONAME)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _untrusted(cause, url, proxy, options)
     if (refusal := _proxy_refusal(causes, host, proxy, shown)) is not None:

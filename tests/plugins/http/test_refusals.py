@@ -172,6 +172,21 @@ def test_a_private_address_is_refused_where_the_policy_says_so(server: ScriptedS
     assert server.connections == 0
 
 
+def test_a_name_whose_address_changes_between_two_look_ups_is_refused_too(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.on("/m", Reply(body=ARCHIVE))
+    real, answers = socket.getaddrinfo, iter(["93.184.216.34"])
+
+    def flipping(host: str, port: int, *rest: Any, **named: Any) -> Any:
+        return real(next(answers, "127.0.0.1") if host == "flip.example" else host, port, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", flipping)
+    error = refusal(server.url("/m", host="flip.example"), FetchError, allow_private=False)
+    assert "has a private address" in error.message
+    assert server.requests == []
+
+
 def echo(request: Request) -> str:
     """All that a server was told, in clear."""
     said = " ".join(value for _, value in request.headers)
