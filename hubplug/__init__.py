@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hubplug import errors as errors
+    from hubplug import types as types
     from hubplug.api import explain as explain
     from hubplug.api import load_module_spec as load_module_spec
     from hubplug.api import resolve as resolve
@@ -76,6 +78,9 @@ _HOMES = {
     "load": "hubplug_savedmodel",
 }
 
+# `except hubplug.errors.MissingError` works without an import of its own.
+_SUBMODULES = ("errors", "types")
+
 __all__ = sorted(_HOMES)
 
 
@@ -84,6 +89,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("hubplug")
+    if name in _SUBMODULES:
+        return import_module(f"hubplug.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
@@ -92,4 +99,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*globals(), *__all__, *_SUBMODULES, "__version__"})

@@ -43,6 +43,8 @@ def hubplug_resolve(handle: Handle) -> Source | Handle | Declined | None:
 
     A company's scheme needs nothing more than this::
 
+        import hubplug
+
         class TeamModels:
             @hubplug.hookimpl
             def hubplug_resolve(self, handle):
@@ -50,11 +52,19 @@ def hubplug_resolve(handle: Handle) -> Source | Handle | Declined | None:
                     return handle.instead("https://models.corp.example/" + handle.text.removeprefix("corp://"))
 
     Args:
-        handle: What was asked for.
+        handle: What was asked for. ``handle.text`` may hold a secret; ``str(handle)`` does not.
 
     Returns:
-        A Source; or another Handle, made with ``handle.instead(...)``, which goes through the chain again (ten times at
-        most, and a loop is an error that names it).
+        A Source; or another Handle, made with ``handle.instead(...)``.
+
+    Order:
+        The first hook of every way: asked once for each handle, and again for each handle that is to be asked for
+        instead, ten times at most. A loop is an error that names it.
+
+    Guarantees:
+        A pin (``#sha256=``) and the original handle stay with whatever is answered. A handle that a server named has
+        ``named_by_server`` set, and its scheme is on an allow-list. A Source with ``in_place`` is neither cached nor
+        fetched.
     """
 
 
@@ -62,14 +72,17 @@ def hubplug_resolve(handle: Handle) -> Source | Handle | Declined | None:
 def hubplug_auth(request: AuthRequest) -> Callable[[Any], Any] | Declined | None:
     """Says how to sign an HTTP request.
 
-    Asked for the first request and again for every redirect target, so that a credential never follows a redirect to
-    another host::
+    Any class of authentication that there is for ``requests`` will do::
+
+        import hubplug
 
         class CorpSignOn:
             @hubplug.hookimpl
             def hubplug_auth(self, request):
                 if hubplug.under_prefix(request.url, "https://models.corp.example/"):
-                    return HTTPKerberosAuth()
+                    from requests.auth import HTTPBasicAuth
+
+                    return HTTPBasicAuth("reader", "open sesame")
 
     Args:
         request: The URL, the handle, and where a redirect came from.
@@ -77,6 +90,13 @@ def hubplug_auth(request: AuthRequest) -> Callable[[Any], Any] | Declined | None
     Returns:
         A ``requests.auth.AuthBase`` (any callable that takes and returns a prepared request). Nobody answering is fine:
         the request is sent unsigned.
+
+    Order:
+        Asked while a fetch runs, before each request is sent; again for every redirect target and every mirror.
+
+    Guarantees:
+        What is answered signs this one request. It is not kept for a redirect's target, so a credential never follows a
+        redirect to another host.
     """
 
 
@@ -86,17 +106,28 @@ def hubplug_cache(source: Source) -> Plan[LocalModule] | Declined | None:
 
     ::
 
+        import hashlib
+        import tempfile
+        from pathlib import Path
+
+        import hubplug
+
         class OneDirectory:
+            def __init__(self, *, directory: str) -> None:
+                self.directory = Path(directory)
+
             @hubplug.hookimpl
             def hubplug_cache(self, source):
-                path = Path("/models") / hashlib.sha256(source.key.encode()).hexdigest()
-                if path.is_dir():
+                path = self.directory / hashlib.sha256(source.key.encode()).hexdigest()
+                if path.is_dir() and source.handle.sha256 is None:
                     return hubplug.Plan(f"use {path}", lambda produce: hubplug.LocalModule(path, source.handle))
 
                 def fill(produce):
-                    staging = Path(tempfile.mkdtemp(dir="/models"))
-                    provenance = produce(staging)
-                    staging.rename(path)
+                    with tempfile.TemporaryDirectory(dir=self.directory) as folder:
+                        staging = Path(folder, "module")
+                        staging.mkdir()
+                        provenance = produce(staging)
+                        staging.rename(path)
                     return hubplug.LocalModule(path, source.handle, provenance)
 
                 return hubplug.Plan(f"fill {path}", fill)
@@ -109,6 +140,13 @@ def hubplug_cache(source: Source) -> Plan[LocalModule] | Declined | None:
         A plan whose ``run(produce)`` returns a LocalModule. ``produce(dest)`` fills the empty directory ``dest`` with
         the module, checks the pinned digest and returns the Provenance; it may be called again, with another directory.
         When nobody answers, the module lands in a temporary directory that lives as long as the process.
+
+    Order:
+        After ``hubplug_resolve``, once. A read-only cache declines what it does not have, and the next one is asked.
+
+    Guarantees:
+        ``produce`` returns only when the whole module is in ``dest``, is synced to the disk, and a plugin can read its
+        format. A module that has not the pinned digest is never used, whatever a cache answers.
     """
 
 
@@ -118,13 +156,30 @@ def hubplug_fetch(source: Source) -> Plan[ArchiveStream | Handle | None] | Decli
 
     ::
 
-        class Ftp:
+        import hubplug
+
+        class Shelf:
+            # Archives that this program has in memory already.
+            def __init__(self, archives):
+                self.archives = archives
+
+            @hubplug.hookimpl
+            def hubplug_resolve(self, handle):
+                if handle.scheme == "shelf":
+                    return hubplug.Source(handle, handle.text)
+
             @hubplug.hookimpl
             def hubplug_fetch(self, source):
-                if source.location.startswith("ftp://"):
-                    def run(tree, auth_for):
-                        return hubplug.ArchiveStream(urlopen(source.location), name=str(source))
-                    return hubplug.Plan(f"download {source}", run, network=True)
+                name = source.location.removeprefix("shelf://")
+                if name not in self.archives:
+                    return hubplug.Declined("the shelf does not have it")
+
+                def run(tree, auth_for):
+                    import io
+
+                    return hubplug.ArchiveStream(io.BytesIO(self.archives[name]), name=str(source))
+
+                return hubplug.Plan(f"take {source} from the shelf", run)
 
     Args:
         source: A source that no cache has.
@@ -132,7 +187,15 @@ def hubplug_fetch(source: Source) -> Plan[ArchiveStream | Handle | None] | Decli
     Returns:
         A plan whose ``run(tree, auth_for)`` returns an ArchiveStream that the core unpacks and closes; or None after it
         has written the whole module through ``tree`` (a TreeWriter); or another Handle, which goes through the chain
-        again but not through the cache. ``auth_for(url, redirected_from=None)`` asks ``hubplug_auth``.
+        again but not through the cache. ``auth_for(url, redirected_from=None)`` asks ``hubplug_auth``. A plan that opens
+        a socket says ``network=True``.
+
+    Order:
+        While the plan of ``hubplug_cache`` runs, inside of ``produce``.
+
+    Guarantees:
+        What is written through ``tree`` is checked (names, caps), hashed and synced, and gone when anything fails.
+        Offline, a plan with ``network=True`` is not run.
     """
 
 
@@ -142,17 +205,42 @@ def hubplug_unpack(archive: ArchiveStream) -> Plan[None] | Declined | None:
 
     ::
 
+        import io
+        import zipfile
+
+        import hubplug
+
         class Zip:
             @hubplug.hookimpl
             def hubplug_unpack(self, archive):
-                if archive.peek(4) == b"PK\\x03\\x04":
-                    return hubplug.Plan("unpack a zip archive", lambda tree: unzip(archive, tree))
+                if archive.peek(4) != b"PK\\x03\\x04":
+                    return None
+
+                def run(tree):
+                    data = b"".join(iter(lambda: archive.read(1 << 20), b""))
+                    try:
+                        with zipfile.ZipFile(io.BytesIO(data)) as members:
+                            for member in members.infolist():
+                                if not member.is_dir():
+                                    with tree.open(member.filename, member.file_size) as file:
+                                        file.write(members.read(member))
+                    except zipfile.BadZipFile as error:
+                        raise hubplug.errors.ArchiveError(f"{archive.name} is damaged: {error}") from error
+
+                return hubplug.Plan("unpack a zip archive", run)
 
     Args:
         archive: Look at it with ``peek``; consume it only in the plan.
 
     Returns:
         A plan whose ``run(tree)`` reads the archive to its last byte and writes its members through ``tree``.
+
+    Order:
+        After the plan of ``hubplug_fetch`` has given an archive.
+
+    Guarantees:
+        The archive is hashed as it is read; a pinned digest is checked after the plan, before anything is published.
+        ``tree`` refuses names that lead out of the module, and more than the caps.
     """
 
 
@@ -162,17 +250,43 @@ def hubplug_load_format(module: LocalModule) -> ModuleSpec | Declined | None:
 
     ::
 
-        class Onnx:
+        import json
+
+        import hubplug
+
+        class TableSpec(hubplug.ModuleSpec):
+            # A lookup table in a JSON file.
+            def __init__(self, path):
+                self.table = json.loads(path.read_text())
+
+            def get_tags(self):
+                return [frozenset()]
+
+            def signatures(self, tags=None):
+                if tags:
+                    raise hubplug.errors.UnknownTagsError(f"No such graph variant: tags={sorted(tags)}")
+                text = hubplug.TensorInfo("string", (None,))
+                return {"default": hubplug.SignatureInfo({"key": text}, {"default": text})}
+
+        class Tables:
             @hubplug.hookimpl
             def hubplug_load_format(self, module):
-                if (module.path / "model.onnx").is_file():
-                    return OnnxSpec(module.path)
+                if (module.path / "table.json").is_file():
+                    return TableSpec(module.path / "table.json")
+                return hubplug.Declined("there is no table.json")
 
     Args:
         module: The directory; probe it for a marker file.
 
     Returns:
         A ModuleSpec.
+
+    Order:
+        The last arrow before a graph is touched: for what was just brought, before it is published, and for what is
+        loaded.
+
+    Guarantees:
+        The directory is whole: it is the user's own, or was published with one rename.
     """
 
 
@@ -182,13 +296,16 @@ def hubplug_validate(spec: ModuleSpec, profile: str) -> Sequence[Finding] | None
 
     ::
 
+        import hubplug
+
         class HouseRules:
             @hubplug.hookimpl
             def hubplug_validate(self, spec, profile):
-                if profile == "house":
-                    if "default" not in spec.signatures():
-                        return [hubplug.Finding("house/default", "error", "there is no signature 'default'")]
-                    return []
+                if profile != "house":
+                    return None
+                if "default" not in spec.signatures():
+                    return [hubplug.Finding("house/default", "error", "there is no signature 'default'")]
+                return []
 
     Args:
         spec: The module's definition; ``spec.signatures(tags)`` needs no TensorFlow.
@@ -197,6 +314,13 @@ def hubplug_validate(spec: ModuleSpec, profile: str) -> Sequence[Finding] | None
     Returns:
         A list of findings, empty for a good module; None for a profile that this plugin does not know. A profile that
         nobody knows is an error. Never raises for a bad module.
+
+    Order:
+        After ``hubplug_load_format``, when a profile is asked for, or the section ``validate`` of hubplug.yaml demands
+        one of what lies under a URL prefix. All plugins, in the order of the chain.
+
+    Guarantees:
+        A module with a finding of level ``error`` under a demanded profile is not loaded, from a cache neither.
     """
 
 
@@ -206,11 +330,22 @@ def hubplug_export(request: ExportRequest) -> Plan[None] | Declined | None:
 
     ::
 
+        import hubplug
+
+        class NoteSpec(hubplug.ModuleSpec):
+            def __init__(self, text):
+                self.text = text
+
         class Notes:
             @hubplug.hookimpl
             def hubplug_export(self, request):
-                if isinstance(request.spec, NoteSpec):
-                    return hubplug.Plan("write the note", lambda dest: (dest / "note.txt").write_text(request.spec.text))
+                if not isinstance(request.spec, NoteSpec):
+                    return None
+
+                def run(dest):
+                    (dest / "note.txt").write_text(request.spec.text)
+
+                return hubplug.Plan("write the note", run)
 
     Args:
         request: The definition, where the values come from, and the directory that is to hold it.
@@ -218,4 +353,11 @@ def hubplug_export(request: ExportRequest) -> Plan[None] | Declined | None:
     Returns:
         A plan whose ``run(dest)`` writes into the empty staging directory ``dest`` (a Path); the core publishes it with
         one rename.
+
+    Order:
+        For ``Module.export`` and ``ModuleSpec.export``, once.
+
+    Guarantees:
+        Nothing that exists is written over; the directory appears whole, synced to the disk, or not at all. What the
+        plan raises reaches the caller as it is.
     """

@@ -1,0 +1,93 @@
+"""The documentation is true: its examples run, its generated pages are up to date, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hubplug.chain import HOOKS
+from hubplug.manager import installed_plugins
+from tests.docs.documents import PAGES, ROOT, examples, needs_tensorflow, run
+
+needs_installation = pytest.mark.skipif("http" not in installed_plugins(), reason="hubplug is not installed here")
+
+
+@needs_installation
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if examples(page) and not needs_tensorflow(page)], ids=lambda page: page.name
+)
+def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
+    run(page, tmp_path)
+
+
+@needs_installation
+def test_the_tests_in_the_examples_pass_too(tmp_path: Path) -> None:
+    """The page for authors shows tests: they are run as such."""
+    page = next(page for page in PAGES if page.name == "writing-plugins.md")
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["hubplug.testing"]\n')
+    (tmp_path / "test_page.py").write_text("\n".join(examples(page)))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^8 passed", done.stdout, flags=re.MULTILINE), done.stdout
+
+
+@pytest.mark.parametrize("tool", ["write_hook_docs.py", "write_option_docs.py"])
+def test_a_generated_page_is_what_the_code_says(tool: str, tmp_path: Path) -> None:
+    if tool == "write_option_docs.py" and "http" not in installed_plugins():
+        pytest.skip("hubplug is not installed here")
+    command = [sys.executable, str(ROOT / "tools" / tool), "--check"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_pages_for_authors_have_examples() -> None:
+    counts = {page.name: len(examples(page)) for page in PAGES}
+    assert counts["hooks.md"] == len(HOOKS)
+    assert counts["writing-plugins.md"] >= 5
+    assert counts["configuration.md"] >= 2
+    assert counts["README.md"] >= 1
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented_and_tested(hook: str) -> None:
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        from write_hook_docs import SECTIONS, arguments_of, parts
+    finally:
+        sys.path.remove(str(ROOT / "tools"))
+    import hubplug.hookspecs
+
+    found = parts(hook)
+    assert all(found[name] for name in ("summary", "example", *SECTIONS))
+    code = getattr(hubplug.hookspecs, hook).__code__
+    assert [name for name, _ in arguments_of(found["Args"])] == list(code.co_varnames[: code.co_argcount])
+    assert f"def {hook}(self, {', '.join(code.co_varnames[: code.co_argcount])})" in found["example"]
+    tests = (ROOT / "tests" / "docs" / "test_hook_examples.py").read_text(encoding="utf-8")
+    assert f'example("{hook}")' in tests
+    contracts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "hubplug" / "testing").glob("_*.py"))
+    assert f'hook = "{hook}"' in contracts
+
+
+def test_every_section_and_variable_is_in_the_page_about_configuration() -> None:
+    from hubplug.config import DEFAULT
+
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for section in DEFAULT:
+        assert f"`{section}`" in text, section
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "hubplug").glob("*.py"))
+    for variable in set(re.findall(r'"(HUBPLUG_[A-Z_]+)"', sources)):
+        assert f"`{variable}`" in text, variable

@@ -1,0 +1,106 @@
+"""Writes docs/hooks.md from the docstrings of hubplug.hookspecs; with ``--check`` it only says whether they agree."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import textwrap
+from pathlib import Path
+
+from hubplug import hookspecs
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "hooks.md"
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("hubplug_"))
+SECTIONS = ("Args", "Returns", "Order", "Guarantees")
+_TITLES = {"Args": "Arguments", "Returns": "Answer", "Order": "When it is asked", "Guarantees": "Guarantees"}
+
+
+def main(arguments: list[str]) -> int:
+    """Writes or checks the page; the exit status."""
+    text = page()
+    if "--check" not in arguments:
+        PAGE.write_text(text, encoding="utf-8")
+        return 0
+    if PAGE.read_text(encoding="utf-8") == text:
+        return 0
+    sys.stderr.write(f"{PAGE} is not what the hook specifications say: run python tools/write_hook_docs.py\n")
+    return 1
+
+
+def page() -> str:
+    """The whole page."""
+    summary, _, rules = (inspect.getdoc(hookspecs) or "").partition("\n\n")
+    lines = [
+        "# Hooks",
+        "",
+        "<!-- Written by tools/write_hook_docs.py from hubplug/hookspecs.py: change the docstrings there. -->",
+        "",
+        summary,
+        "",
+        markup(rules),
+        "",
+        "| hook | it decides |",
+        "|---|---|",
+        *(f"| [`{hook}`](#{hook}) | {markup(parts(hook)['summary'])} |" for hook in HOOKS),
+        "",
+    ]
+    for hook in HOOKS:
+        lines += section(hook)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def section(hook: str) -> list[str]:
+    """The lines about one hook."""
+    found = parts(hook)
+    function = getattr(hookspecs, hook)
+    signature = str(inspect.signature(function)).replace("'", "")
+    first = function.hubplug_spec["firstresult"]
+    lines = [f"## {hook}", "", "```text", f"{hook}{signature}", "```", "", markup(found["summary"]), ""]
+    if found["text"]:
+        lines += [markup(found["text"]), ""]
+    lines += ["```python", found["example"], "```", ""]
+    for name in SECTIONS:
+        body = found[name]
+        if name == "Args":
+            body = "\n".join(f"- `{key}`: {' '.join(value.split())}" for key, value in arguments_of(body))
+        elif name == "Order":
+            body += "\n\n" + ("The first answer counts." if first else "All answers count.")
+        lines += [
+            f"**{_TITLES[name]}.** " + markup(body) if name != "Args" else f"**{_TITLES[name]}.**\n\n{markup(body)}",
+            "",
+        ]
+    return lines
+
+
+def parts(hook: str) -> dict[str, str]:
+    """The parts of a hook's docstring: summary, text, example, and its sections.
+
+    Raises:
+        ValueError: One is missing.
+    """
+    document = inspect.getdoc(getattr(hookspecs, hook)) or ""
+    pieces = re.split(rf"^({'|'.join(SECTIONS)}):\n", document, flags=re.MULTILINE)
+    found = {name: textwrap.dedent(body).strip() for name, body in zip(pieces[1::2], pieces[2::2], strict=True)}
+    found["summary"], _, rest = pieces[0].partition("\n\n")
+    text, marker, example = rest.partition("::\n\n")
+    found["text"] = text.strip() + (":" if text.strip() else "")
+    found["example"] = textwrap.dedent(example).strip("\n") if marker else ""
+    for name in ("summary", "example", *SECTIONS):
+        if not found.get(name):
+            raise ValueError(f"the documentation of {hook} has no {name}")
+    return found
+
+
+def arguments_of(body: str) -> list[tuple[str, str]]:
+    """Names and descriptions of the section Args."""
+    return re.findall(r"^(\w+): (.*?)(?=^\w+: |\Z)", body, flags=re.MULTILINE | re.DOTALL)
+
+
+def markup(text: str) -> str:
+    """Docstring markup as Markdown."""
+    return text.replace("``", "`")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
