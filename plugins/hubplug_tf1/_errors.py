@@ -44,6 +44,10 @@ class AuthoringError(HubplugError, ValueError):
     """What a ``module_fn`` defines cannot be a module."""
 
 
+class SessionError(ExportError, TypeError):
+    """The values of a module are to come from something that is no plain session."""
+
+
 class AssetSourceError(ExportError, TypeError):
     """An asset of the module is no constant path."""
 

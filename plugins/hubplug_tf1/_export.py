@@ -15,7 +15,7 @@ from hubplug.urls import scheme_of
 from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE
 from hubplug_tf1._assets import AssetFiles, put_paths
 from hubplug_tf1._checkpoint import save_from_checkpoint, save_from_session
-from hubplug_tf1._errors import ExportExistsError
+from hubplug_tf1._errors import ExportExistsError, SessionError
 from hubplug_tf1._private_tensorflow import VariableDef
 from hubplug_tf1._saved_model import meta_graph_of, write_saved_model
 from hubplug_tf1._spec import GraphSpec
@@ -28,7 +28,7 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
     Raises:
         ExportExistsError: The directory that is to hold it holds something.
         ValueError: The values come from a checkpoint, and the module has no graph variant without tags.
-        TypeError: ``request.session`` is no plain session.
+        SessionError: ``request.session`` is no plain session; it is a TypeError.
     """
     path = os.fsdecode(request.path)
     if not scheme_of(path) and os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
@@ -44,9 +44,9 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
     if request.checkpoint_path is None and not isinstance(
         request.session, (tf.compat.v1.Session, tf.compat.v1.InteractiveSession)
     ):
-        raise TypeError(
-            f"Module.export takes a tf.compat.v1.Session, got {type(request.session).__name__}; "
-            "of a MonitoredSession give the one that its raw_session() returns, of others the one that they wrap"
+        raise SessionError(
+            f"Module.export takes a tf.compat.v1.Session, got {type(request.session).__name__}",
+            hint="of a wrapping session give the one inside: raw_session() of a SingularMonitoredSession",
         )
     return Plan(f"write {path} in TF1 Hub format", lambda dest: _write(spec, request, dest))
 
