@@ -82,8 +82,8 @@ def _find_members(
     tar = TarReader(inside, name, limits)
     for member in tar.members():
         orders.put((member.name, member.size))
-        for piece in tar.pieces(member.size or 0):
-            orders.put(piece)
+        for content in tar.pieces(member.size or 0):
+            orders.put(content)
 
 
 def _write(orders: Relay[_Order], tree: TreeWriter) -> None:

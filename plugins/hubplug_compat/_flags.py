@@ -18,7 +18,7 @@ _FLAGS = (
 )
 
 
-class _VariableFlag(flags.Flag):  # type: ignore[misc]
+class _VariableFlag(flags.Flag):
     """A flag that says the same as an environment variable, which is where hubplug looks."""
 
     def __init__(self, variable: str, **arguments: Any) -> None:
