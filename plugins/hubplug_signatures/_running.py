@@ -91,7 +91,7 @@ def _check_values(
         if not declared.is_compatible_with(value.shape):
             said = f"output {key!r} of {what} has the shape {list(value.shape)}, declared as {declared}"
             yield Finding(f"{profile.name}/run-shape", "error", said, frozenset(), name, key)
-        if key == _KEY and (value.ndim == 0 or value.shape[0] != rows):
+        if key == _KEY and value.shape[:1] != (rows,):
             said = f"output {key!r} of {what} of {rows} rows has the shape {list(value.shape)}"
             yield Finding(f"{profile.name}/run-batch", "error", said, frozenset(), name, key)
         if value.dtype.kind in "fc" and not np.isfinite(value).all():

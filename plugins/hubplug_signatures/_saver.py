@@ -121,8 +121,10 @@ class SaverRules:
         )
 
     def _is_harmless_default(self, scope: Scope, node: Any) -> bool:
-        if node.op == "PlaceholderWithDefault" and node.input:
-            node = scope.node_of(node.input[0])
+        # TensorFlow makes two of them, one on the other.
+        for _ in range(2):
+            if node is not None and node.op == "PlaceholderWithDefault" and node.input:
+                node = scope.node_of(node.input[0])
         if node is None or node.op != "Const":
             return node is not None and node.op == "Placeholder"
         values = node.attr["value"].tensor.string_val

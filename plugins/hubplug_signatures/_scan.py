@@ -155,7 +155,7 @@ class _Scan:
         for origin in origins(program, self._captures, scope, inputs[position]):
             if origin.kind == "asset":
                 filename: str | None = origin.text
-            elif origin.kind == "constant" and origin.scope is program.top and not program.path:
+            elif origin.kind == "node" and origin.scope is program.top and not program.path:
                 filename = self._asset_of.get(origin.node.name)
             else:
                 filename = None

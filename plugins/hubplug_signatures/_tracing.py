@@ -8,20 +8,22 @@ from typing import Any, Literal
 
 from hubplug_signatures._program import CALL_OPS, Program, Scope
 
+_HARMLESS_USERS = frozenset({"AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
+
 
 @dataclass(frozen=True)
 class Origin:
     """Where a value comes from.
 
     Attributes:
-        kind: ``constant``: a Const node of the graph itself or of a function; ``asset``: an asset that the object graph
-            binds; ``other``: anything else.
+        kind: ``node``: a Const or Placeholder node, of the graph itself or of a function; ``asset``: an asset that the
+            object graph binds; ``other``: anything else.
         node: The node, or None.
         scope: Where it stands.
         text: What a person may be shown of it.
     """
 
-    kind: Literal["constant", "asset", "other"]
+    kind: Literal["node", "asset", "other"]
     node: Any = None
     scope: Scope | None = None
     text: str = ""
@@ -43,7 +45,10 @@ class Captures:
 
 
 def origins(program: Program, captures: Captures, scope: Scope, input_name: str) -> Iterator[Origin]:
-    """Every origin of an input, through Identity nodes and calls only."""
+    """Every origin of an input, through Identity nodes, calls, and variables that hold one value for ever.
+
+    Through variables, because a TF2 SavedModel keeps the path of an asset in one when it is saved.
+    """
     # A graph may have rings, and paths without number: each input is followed once.
     seen: set[tuple[str | None, str]] = set()
     waiting = [(scope, input_name)]
@@ -62,16 +67,42 @@ def origins(program: Program, captures: Captures, scope: Scope, input_name: str)
                     waiting.append(found)
         elif node is None:
             yield Origin("other", text=f"{name!r}, which is not in the graph")
-        elif node.op == "Const":
-            yield Origin("constant", node, here, literal(node))
+        elif node.op in ("Const", "Placeholder"):
+            yield Origin("node", node, here, literal(node))
         elif node.op == "Identity" and node.input:
             waiting.append((here, node.input[0]))
+        elif node.op == "ReadVariableOp" and (written := written_to(program, here, node)):
+            waiting += [(here, value) for value in written]
         else:
             yield Origin("other", node, here, f"the output of {node.op} {node.name!r}")
 
 
+def written_to(program: Program, scope: Scope, read: Any) -> list[str]:
+    """What is assigned to the variable that a node reads; nothing where somebody else may write to it as well."""
+    handle = scope.node_of(read.input[0]) if read.input else None
+    if handle is None or handle.op != "VarHandleOp" or scope is not program.top:
+        return []
+    same = [
+        node
+        for other in program.scopes()
+        for node in other.nodes
+        if node.op == "VarHandleOp" and _shared_name(node) == _shared_name(handle)
+    ]
+    users = [scope.by_name[name] for name in scope.consumers.get(handle.name, ())]
+    if len(same) != 1 or any(user.op not in _HARMLESS_USERS for user in users):
+        return []
+    return [user.input[1] for user in users if user.op == "AssignVariableOp" and len(user.input) > 1]
+
+
+def _shared_name(node: Any) -> bytes:
+    shared: bytes = node.attr["shared_name"].s if "shared_name" in node.attr else b""
+    return shared or node.name.encode()
+
+
 def literal(node: Any) -> str:
     """The value of a Const node as a person may be shown it."""
+    if node.op != "Const":
+        return f"whatever {node.op} {node.name!r} is fed"
     tensor = node.attr["value"].tensor
     if len(tensor.string_val) == 1:
         return ascii(tensor.string_val[0].decode(errors="backslashreplace"))[:200]
@@ -108,5 +139,5 @@ def _bound_origin(program: Program, captures: Captures, number: int) -> Origin:
         if kind == "asset" and 0 <= bound.asset.asset_file_def_index < len(captures.assets):
             return Origin("asset", text=captures.assets[bound.asset.asset_file_def_index])
         if kind == "constant" and (node := program.top.by_name.get(bound.constant.operation)) is not None:
-            return Origin("constant", node, program.top, literal(node))
+            return Origin("node", node, program.top, literal(node))
     return Origin("other", text=f"object {number} of the object graph")
