@@ -87,10 +87,13 @@ def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form:
     for cache_name, plugin, entry in _selected(handles, name):
         try:
             faults = find_faults(entry.path)
-            if not plugin.read_only and entry.manifest is not None:
-                mark(entry.path, faults)
         except OSError as error:
             faults = [cache_error("verify", entry.path, error).message]
+        if not plugin.read_only and entry.manifest is not None:
+            try:
+                mark(entry.path, faults)
+            except OSError as error:
+                click.echo(f"warning: {cache_error('mark', entry.path, error).message}", err=True)
         rows.append({**entry.as_json(cache_name), "state": "damaged" if faults else entry.state, "faults": faults})
         rows[-1].pop("fault")
         if form == "text":

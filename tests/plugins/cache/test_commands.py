@@ -19,7 +19,7 @@ from hubplug.hub import Hub
 from hubplug.types import Handle, Plan, Source
 from hubplug_cache import CacheDirectory
 from hubplug_format import ModuleBuilder, write_module
-from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
+from tests.plugins.cache.origin import Origin, as_user, entry_of, find_wrong, leftovers
 
 ONE = "https://user:canary@example.com/module/1?token=canary"
 TWO = "https://example.com/module/2"
@@ -166,6 +166,27 @@ def test_verify_writes_nothing_into_a_read_only_cache(run: Callable[..., Result]
     assert row["cache"] == "shared"
     assert row["state"] == "damaged"
     assert sorted(shared.rglob("*")) == before
+
+
+def test_verify_says_what_is_wrong_where_it_may_not_mark_it(commons: Path) -> None:
+    root = commons / "modules"
+    Origin().resolve(CacheDirectory(str(root)), TWO)
+    (entry_of(root, TWO) / "saved_model.pb").write_bytes(b"x" * 1000)
+
+    def act() -> str:
+        with Hub({"chain": []}, plugins=[CacheDirectory(str(root))]).activate():
+            return CliRunner().invoke(hubplug, ["cache", "verify"]).output
+
+    CliRunner().invoke(hubplug, ["cache", "verify", "--help"])
+    _import_what_verify_needs()
+    output = as_user(12345, act)
+    assert "saved_model.pb has sha256" in output
+    assert "warning: Cannot mark" in output
+    assert "you are uid 12345" in output
+
+
+def _import_what_verify_needs() -> None:
+    import hubplug_cache._verifying  # noqa: F401  another user may not be able to
 
 
 def test_verify_names_every_kind_of_damage(run: Callable[..., Result], root: Path) -> None:
