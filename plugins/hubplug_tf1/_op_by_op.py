@@ -183,6 +183,7 @@ def _shapes_not_inferred(
     bare.CopyFrom(graph_def)
     bare.node.extend(outside)
     for node in bare.node:
+        node.input[:] = [edge for edge in node.input if edge[0] != "^"]
         for attribute in (_OUTPUT_SHAPES, ATTRIBUTE):
             if attribute in node.attr:
                 del node.attr[attribute]

@@ -97,10 +97,10 @@ def dense_feature_column() -> type[Any]:
 
 
 def is_plain(graph: Any) -> bool:
-    """Whether ops made in a graph get exactly what they are made with, a device aside.
+    """Whether ops that are made in a graph get exactly what they are made with, a device aside.
 
     Nothing public tells whether there are control dependencies, a control-flow context, colocation, or overrides of
-    attributes, kernels, gradients or containers in effect.
+    attributes, kernels, gradients or containers in effect; those reach imported ops in another order.
     """
     return not (
         hasattr(graph, "capture")
