@@ -1,0 +1,117 @@
+"""``hubplug validate --run``: signatures applied to generated inputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import hubplug
+from hubplug_signatures._profiles import PROFILES
+from tests.plugins.signatures.conftest import attach_size, image_builder, spec_of
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    import tensorflow
+
+    return tensorflow
+
+
+@pytest.fixture
+def run(tf: Any) -> Callable[..., list[Any]]:
+    from hubplug_signatures._running import run_profile
+
+    return lambda spec, profile: run_profile(spec, PROFILES[profile])
+
+
+def test_a_good_text_module_has_no_findings(run: Any, text_module: Path) -> None:
+    assert run(spec_of(text_module), "text-feature-vector") == []
+
+
+def test_a_good_image_module_has_no_findings(run: Any, image_module: Path, tmp_path: Path) -> None:
+    from hubplug_format import write_module
+
+    assert run(spec_of(image_module), "image-feature-vector") == []
+    builder = image_builder(None)
+    attach_size(builder, 5, 6)
+    write_module(tmp_path / "sized", builder)
+    assert run(spec_of(tmp_path / "sized"), "image-feature-vector") == []
+
+
+def text_spec(tf: Any, compute: Callable[[Any], Any]) -> Any:
+    def module_fn() -> None:
+        texts = tf.compat.v1.placeholder(tf.string, [None])
+        output = compute(texts)
+        hubplug.add_signature(inputs=texts, outputs=output)
+
+    return hubplug.create_module_spec(module_fn)
+
+
+def lengths(tf: Any, texts: Any) -> Any:
+    return tf.reshape(tf.cast(tf.strings.length(texts), tf.float32), [-1, 1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule"),
+    [
+        (lambda tf, x: x / tf.reduce_sum(x), "run-rows"),
+        (lambda tf, x: x - tf.reduce_mean(x, axis=0, keepdims=True), "run-rows"),
+        (lambda tf, x: tf.math.log(x), "run-finite"),
+        (lambda tf, x: tf.ensure_shape(tf.concat([x, x[:1]], 0), [None, 1]), "run-batch"),
+        (lambda tf, x: tf.compat.v1.placeholder_with_default(tf.tile(x, [1, 2]), [None, None]), None),
+    ],
+)
+def test_what_a_module_does_wrong_is_found(tf: Any, run: Any, spoil: Any, rule: str | None) -> None:
+    found = {
+        finding.rule
+        for finding in run(text_spec(tf, lambda texts: spoil(tf, lengths(tf, texts))), "text-feature-vector")
+    }
+    assert (f"text-feature-vector/{rule}" in found) if rule else found == set()
+
+
+def test_a_module_that_fails_on_an_empty_batch_is_found(tf: Any, run: Any) -> None:
+    def compute(texts: Any) -> Any:
+        with tf.control_dependencies([tf.debugging.Assert(tf.size(texts) > 0, ["no texts"])]):
+            return tf.identity(lengths(tf, texts))
+
+    (finding,) = run(text_spec(tf, compute), "text-feature-vector")
+    assert finding.rule == "text-feature-vector/run"
+    assert "applying it failed: InvalidArgumentError" in finding.message
+
+
+def test_the_graph_of_the_caller_is_left_alone(tf: Any, run: Any, text_module: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        run(spec_of(text_module), "text-feature-vector")
+        assert graph.get_operations() == []
+
+
+def test_the_command_runs_the_signatures(tf: Any, text_module: Path) -> None:
+    from hubplug_signatures._commands import validate
+
+    arguments = [str(text_module), "--profile", "text-feature-vector", "--run", "--format", "json"]
+    result = CliRunner().invoke(validate, arguments)
+    assert result.exit_code == 0
+    assert json.loads(result.output)["findings"] == []
+
+
+def test_what_moved_between_two_training_runs_is_measured(tf: Any, text_module: Path, tmp_path: Path) -> None:
+    from hubplug_signatures._diff import diff
+
+    spec = hubplug.load_module_spec(str(text_module))
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        module = hubplug.Module(spec, trainable=True)
+        session.run(v1.global_variables_initializer())
+        module.variable_map["embeddings"].load(np.ones([4, 3], np.float32), session)
+        module.export(str(tmp_path / "trained"), session)
+    found = diff(spec, hubplug.load_module_spec(str(tmp_path / "trained")))
+    assert [finding.where for finding in found if finding.rule == "diff/value"] == ["embeddings"]
+    assert not [finding for finding in found if finding.level == "error"]
