@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +258,8 @@ def has_reference(value: Any) -> bool:
 
 def nearest(name: object, names: Sequence[str] | Mapping[str, Any]) -> str:
     """A hint for a name that is not one of ``names``."""
+    from difflib import get_close_matches
+
     close = get_close_matches(str(name), names, n=1)
     possible = "possible: " + ", ".join(sorted(names)) if names else "there are none"
     return f"did you mean {close[0]!r}? {possible}" if close else possible

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from hubplug import staging
 from hubplug.chain import Answer, Chain
 from hubplug.config import Config, environment_fingerprint, load_config
 from hubplug.errors import (
@@ -22,7 +21,6 @@ from hubplug.options import find_option_error
 from hubplug.pins import Pins
 from hubplug.retrieval import Retrieval
 from hubplug.spec import ModuleSpec
-from hubplug.tree import Limits
 from hubplug.types import (
     AuthRequest,
     ExportRequest,
@@ -71,7 +69,8 @@ class Hub:
             self.config = load_config(config, chain=chain, offline=offline)
         self._first = tuple(plugins)
         self._chain = build_chain(self.config, self._first)
-        self._retrieval = Retrieval(self._chain, self.config, _limits(self.config))
+        _check_limits(self.config)
+        self._retrieval = Retrieval(self._chain, self.config)
         self._pins = Pins.read(self.config)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -160,6 +159,8 @@ class Hub:
             ExportError: The place is taken or cannot be written.
             NobodyAnswered: No plugin writes modules of this kind.
         """
+        from hubplug import staging
+
         answer = self._chain.ask_or_raise("hubplug_export", f"a {type(request.spec).__name__} for export", request)
         with staging.publish(os.fsdecode(request.path), ExportError) as dest:
             # Not Answer.run: what the session raises (an uninitialized variable, ...) is the caller's to see as it is.
@@ -275,14 +276,17 @@ _active: ContextVar[Hub | None] = ContextVar("hubplug_active_hub", default=None)
 _default = _DefaultHub()
 
 
-def _limits(config: Config) -> Limits:
+def _check_limits(config: Config) -> None:
+    if not config.limits:
+        return
+    from hubplug.tree import Limits
+
     if error := find_option_error(Limits, config.limits):
         option, problem, hint = error
         raise ConfigError(f"{config.where}: limits.{option}: {problem}", hint=hint)
     for option, value in config.limits.items():
         if value <= 0:
             raise ConfigError(f"{config.where}: limits.{option}: expected a number above 0, got {value}")
-    return Limits(**config.limits)
 
 
 def _rebuild(config: Config, plugins: Sequence[object]) -> Hub:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 from hubplug.chain import Chain, Member
@@ -216,9 +216,16 @@ def _construct(config: Config, name: str, kind: Any, options: Mapping[str, Any],
 
 
 def _distribution_name(entry_point: EntryPoint) -> str:
-    return entry_point.dist.name.lower() if entry_point.dist else ""
+    return _name_and_version(entry_point.dist)[0].lower() if entry_point.dist else ""
 
 
 def origin_of_plugin(entry_point: EntryPoint) -> str:
     """``name version`` of the distribution that offers a plugin."""
-    return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "an unknown distribution"
+    return " ".join(_name_and_version(entry_point.dist)) if entry_point.dist else "an unknown distribution"
+
+
+@cache
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    # Each access to one of them reads and parses the distribution's metadata anew.
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]

@@ -9,8 +9,6 @@ A handle that would show a secret is listed by its redacted text and told apart 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterable, Mapping
@@ -65,6 +63,8 @@ class Pins:
             return cls(path, locked=config.locked)
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        import json
+
         try:
             data: Any = json.loads(content)
             if data["version"] != 1:
@@ -167,16 +167,22 @@ class Pins:
 
     def to_json(self) -> str:
         """The content of the lock file."""
+        import json
+
         modules = {handle: vars(pin) for handle, pin in sorted(self.modules.items())}
         return json.dumps({"version": 1, "modules": modules}, indent=2) + "\n"
 
 
 def text_digest(text: str) -> str:
     """Hexadecimal sha256 of a text, by which it is recognized without being stored."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    from hashlib import sha256
+
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def tree_digest(files: Iterable[FileRecord]) -> str:
     """Hexadecimal sha256 over the sorted lines ``<sha256>  <size>  <path>`` of every file."""
+    from hashlib import sha256
+
     lines = sorted(f"{file.sha256}  {file.size}  {file.path}\n" for file in files)
-    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+    return sha256("".join(lines).encode("utf-8")).hexdigest()

@@ -6,23 +6,22 @@ what is no module) is decided here, whatever a plugin answers.
 
 from __future__ import annotations
 
-import atexit
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hubplug.chain import Answer, Chain
 from hubplug.config import Config
 from hubplug.errors import FormatError, HubplugError, OfflineError, PluginError
 from hubplug.pins import Pins
 from hubplug.spec import ModuleSpec
-from hubplug.tree import Limits, TreeWriter
 from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
 from hubplug.urls import redact
+
+if TYPE_CHECKING:
+    from hubplug.tree import TreeWriter
 
 _LOG = logging.getLogger("hubplug")
 _MOST_INSTEADS = 10
@@ -33,10 +32,10 @@ _SCHEMES_A_SERVER_MAY_NAME = ("gs",)
 class Retrieval:
     """Brings modules along one chain."""
 
-    def __init__(self, chain: Chain, config: Config, limits: Limits) -> None:
+    def __init__(self, chain: Chain, config: Config) -> None:
         self._chain = chain
         self._offline = config.offline
-        self._limits = limits
+        self._limits = config.limits
 
     def source(self, handle: Handle, answers: list[Answer] | None = None) -> Source:
         """Asks ``hubplug_resolve`` until somebody names a source."""
@@ -84,7 +83,9 @@ class Retrieval:
 
     def _produce(self, source: Source, dest: Path, pins: Pins, declined: Sequence[tuple[str, str]]) -> Provenance:
         """Fills an empty directory with a source: fetch, unpack, check; what is there at the end is a module."""
-        tree = TreeWriter(dest, self._limits)
+        from hubplug.tree import Limits, TreeWriter
+
+        tree = TreeWriter(dest, Limits(**self._limits))
         archive_sha256 = etag = None
         arrived = self._fetch(source, tree, declined)
         if isinstance(arrived, ArchiveStream):
@@ -137,6 +138,10 @@ class Retrieval:
         self, source: Source, pins: Pins, declined: Sequence[tuple[str, str]] = ()
     ) -> LocalModule:
         """A copy that no cache keeps: variables are read from it until the process ends."""
+        import atexit
+        import shutil
+        import tempfile
+
         dest = Path(tempfile.mkdtemp(prefix="hubplug-"))
         atexit.register(shutil.rmtree, dest, ignore_errors=True)
         try:
