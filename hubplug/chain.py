@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -46,11 +46,13 @@ class Member:
         name: Its name in the chain.
         plugin: The instance.
         distribution: ``name version`` of the distribution it came from.
+        overrides: Option -> the environment variable that set it, over the file.
     """
 
     name: str
     plugin: object
     distribution: str = "this program"
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ import click
 from hubplug.errors import HubplugError, PluginError
 from hubplug.hub import Hub, current_hub
 from hubplug.manager import installed_commands, load_entry_point, origin_of_plugin
+from hubplug.types import Handle
 
 FORMAT = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for machines."
@@ -251,7 +252,11 @@ def _in_words(hook: str, value: Any) -> str:
     if value is None:
         return "unsigned requests" if hook == "hubplug_auth" else "nobody answers"
     if hook == "hubplug_resolve":
-        return f"ask for {value} instead" if type(value).__name__ == "Handle" else f"it lives at {value}"
+        if isinstance(value, Handle):
+            return f"ask for {value} instead"
+        return f"it is used in place: {value}" if value.in_place else f"it lives at {value}"
+    if hook == "hubplug_cache":
+        return f"{'hit' if value.hit else 'miss'}: {value.what}"
     if hook == "hubplug_auth":
         return str(getattr(value, "hubplug_rule", type(value).__name__))
     return str(value.what)

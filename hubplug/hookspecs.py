@@ -120,7 +120,8 @@ def hubplug_cache(source: Source) -> Plan[LocalModule] | Declined | None:
             def hubplug_cache(self, source):
                 path = self.directory / hashlib.sha256(source.key.encode()).hexdigest()
                 if path.is_dir() and source.handle.sha256 is None:
-                    return hubplug.Plan(f"use {path}", lambda produce: hubplug.LocalModule(path, source.handle))
+                    module = hubplug.LocalModule(path, source.handle)
+                    return hubplug.Plan(f"use {path}", lambda produce: module, hit=True)
 
                 def fill(produce):
                     with tempfile.TemporaryDirectory(dir=self.directory) as folder:
@@ -139,7 +140,7 @@ def hubplug_cache(source: Source) -> Plan[LocalModule] | Declined | None:
     Returns:
         A plan whose ``run(produce)`` returns a LocalModule. ``produce(dest)`` fills the empty directory ``dest`` with
         the module, checks the pinned digest and returns the Provenance; it may be called again, with another directory.
-        When nobody answers, the module lands in a temporary directory that lives as long as the process.
+        A plan that will not call it says ``hit=True``. When nobody answers, the module lands in a temporary directory that lives as long as the process.
 
     Order:
         After ``hubplug_resolve``, once. A read-only cache declines what it does not have, and the next one is asked.

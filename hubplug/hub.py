@@ -186,6 +186,9 @@ class Hub:
     def explain(self, handle: str) -> list[Answer]:
         """The way of a handle through the chain: who would do what, who declined and why. Nothing is fetched or written.
 
+        It ends where the module is: with a directory that is used in place, with a cache that has it, or with the fetch
+        and its authentication.
+
         Raises:
             HubplugError: The handle cannot be resolved.
         """
@@ -195,6 +198,8 @@ class Hub:
             return answers
         if source.cacheable:
             answers.append(self._chain.ask("hubplug_cache", source))
+            if getattr(answers[-1].value, "hit", False):
+                return answers
         answers.append(self._chain.ask("hubplug_fetch", source))
         answers.append(self._chain.ask("hubplug_auth", AuthRequest(source.location, source.handle)))
         return answers

@@ -41,7 +41,10 @@ def inventory(hub: Hub) -> list[dict[str, Any]]:
 
 
 def effective_config(hub: Hub) -> str:
-    """The configuration in effect as YAML, with secrets replaced and references unexpanded."""
+    """The configuration in effect as YAML, with secrets replaced and references unexpanded.
+
+    What the environment says over it stands in comments at its head.
+    """
     import yaml
 
     config = hub.config
@@ -58,7 +61,13 @@ def effective_config(hub: Hub) -> str:
             for name, plugin in config.plugins.items()
         },
     }
-    return f"# read from {config.where}\n" + yaml.safe_dump(content, sort_keys=False, width=100)
+    head = [f"# read from {config.where}"]
+    head += [
+        f"# {variable} sets plugins.{member.name}.options.{option}"
+        for member in hub.chain.members
+        for option, variable in member.overrides.items()
+    ]
+    return "\n".join(head) + "\n" + yaml.safe_dump(content, sort_keys=False, width=100)
 
 
 def config_schema() -> dict[str, Any]:

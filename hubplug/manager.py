@@ -45,10 +45,10 @@ def build_chain(config: Config, first: Sequence[object] = ()) -> Chain:
         entry_point = _entry_point(config, name, settings.use, installed)
         kind = load_entry_point(entry_point)
         _refuse_no_class(kind, entry_point)
-        options = _effective_options(config, name, kind, settings.options, overlaid)
+        options, overrides = _effective_options(config, name, kind, settings.options, overlaid)
         _refuse_unreachable(config, name, kind, options, writable_seen)
         plugin = _construct(config, name, kind, options, entry_point)
-        members.append(Member(name, plugin, origin_of_plugin(entry_point)))
+        members.append(Member(name, plugin, origin_of_plugin(entry_point), overrides))
     _refuse_options_of_nobody(config, installed)
     return Chain(members)
 
@@ -131,10 +131,11 @@ def _entry_point(config: Config, name: str, use: str, installed: Mapping[str, Se
 
 def _effective_options(
     config: Config, name: str, kind: Any, options: Mapping[str, Any], overlaid: set[tuple[type[Any], str]]
-) -> dict[str, Any]:
-    """Options from the file, with references expanded, under what the environment says."""
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Options from the file, with references expanded, under what the environment says; and which variables did."""
     _refuse_untrusted(config, name, kind, options)
     effective = dict(expand(options, f"{config.where}: plugins.{name}.options"))
+    overrides: dict[str, str] = {}
     parameters, _ = option_parameters(kind)
     for option, variable in getattr(kind, "environment", {}).items():
         value = _environment_value(variable)
@@ -143,10 +144,11 @@ def _effective_options(
             continue
         overlaid.add((kind, option))
         effective[option] = value
+        overrides[option] = variable
     if error := find_option_error(kind, effective, options):
         option, problem, hint = error
         raise ConfigError(f"{config.where}: plugins.{name}.options.{option}: {problem}", hint=hint)
-    return effective
+    return effective, overrides
 
 
 def _refuse_untrusted(config: Config, name: str, kind: type[Any], options: Mapping[str, Any]) -> None:

@@ -142,11 +142,13 @@ class Plan(Generic[T_co]):
         what: One sentence for people, without secrets ("download https://example.com/m/1 as a tar archive").
         run: The function that acts; its arguments and result are those that the hook documents.
         network: Whether ``run`` opens a socket itself: such a plan is refused when offline.
+        hit: Of a cache: whether it has the module already, so that nothing is fetched. It is what ``explain`` shows.
     """
 
     what: str
     run: Callable[..., T_co] = field(repr=False)
     network: bool = False
+    hit: bool = False
 
 
 class Readable(Protocol):

@@ -65,8 +65,10 @@ class CacheContract(PluginContract):
     def test_the_first_run_produces_and_the_next_ones_do_not(
         self, make_plugin: Callable[[], object], source: Source, produce: Producer
     ) -> None:
+        assert not self.value(make_plugin(), source).hit
         first = self.take(make_plugin(), source, produce)
         assert (first.path / "tfhub_module.pb").is_file()
+        assert self.value(make_plugin(), source).hit, "say hit=True in the Plan of what is there already"
         second = self.take(make_plugin(), source, produce)
         assert second.path == first.path
         assert produce.count() == 1

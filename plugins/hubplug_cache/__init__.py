@@ -83,7 +83,7 @@ class CacheDirectory:
             return self._unreadable(path, error)
         if entry.state == "hit":
             module = LocalModule(path, source.handle, entry.manifest.provenance if entry.manifest else None)
-            return Plan(f"use {path}", lambda produce: module)
+            return Plan(f"use {path}", lambda produce: module, hit=True)
         if self.read_only:
             return self._declined(root.path, source, entry)
         return Plan(_intention(entry), lambda produce: self._fill(root, path, source, produce))

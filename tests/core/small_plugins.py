@@ -74,7 +74,7 @@ class Shelf(Logged):
         self.log.append(f"cache {source}")
         known = self.entries.get(source.key_sha256)
         if known is not None and known.provenance and source.handle.sha256 in (None, known.provenance.archive_sha256):
-            return Plan(f"use {known.path}", lambda produce: known)
+            return Plan(f"use {known.path}", lambda produce: known, hit=True)
 
         def fill(produce: Any) -> LocalModule:
             self.root.mkdir(parents=True, exist_ok=True)

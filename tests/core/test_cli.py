@@ -123,9 +123,17 @@ def test_explain_shows_who_answers_and_who_declines(make_hub: MakeHub, tmp_path:
         "fetch    Fetcher[4]: bring toy://a?t=***",
         "auth     Signer[1]: builtin_function_or_method",
     ]
-    assert shelf.startswith(f"cache    Shelf[3]: fill {tmp_path}")
+    assert shelf.startswith(f"cache    Shelf[3]: miss: fill {tmp_path}")
     assert rows[1]["declined"] == [{"plugin": "Mirror[0]", "reason": "only corp://"}]
     assert not (tmp_path / "shelf").exists()
+
+
+@pytest.mark.usefixtures("active")
+def test_explain_ends_with_the_cache_that_has_it() -> None:
+    run("resolve", "toy://a")
+    resolved, cached = run("explain", "toy://a").output.splitlines()
+    assert resolved == "resolve  Resolver[0]: it lives at toy://a"
+    assert cached.startswith("cache    Shelf[1]: hit: use ")
 
 
 def test_explain_says_when_nobody_answers_a_later_hook(tmp_path: Path) -> None:
@@ -189,6 +197,19 @@ def test_config_show_says_which_file_and_what_is_in_effect_without_secrets(
         "corp-auth": {"use": "corp-auth", "options": {"token": "***", "count": 3}},
         "other": {"use": "corp-auth", "options": {"token": "${CORP_TOKEN}"}},
     }
+
+
+def test_config_show_says_what_the_environment_sets(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = PLUGIN.replace("trusted_options", "environment = {'count': 'TFHUB_TEST_COUNT'}\n        trusted_options")
+    install("corp-auth", {"corp-auth": "corp_auth:Plugin"}, code.replace("count: int", "count: int | str"))
+    monkeypatch.setenv("TFHUB_TEST_COUNT", "canary")
+    path = tmp_path / "f.yaml"
+    path.write_text("version: 1\nchain: [corp-auth]\n")
+    lines = run("--config", str(path), "config", "show").output.splitlines()
+    assert lines[:2] == [f"# read from {path}", "# TFHUB_TEST_COUNT sets plugins.corp-auth.options.count"]
+    assert "canary" not in "".join(lines)
 
 
 def test_config_show_is_itself_a_configuration(tmp_path: Path, install: Install) -> None:
