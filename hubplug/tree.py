@@ -22,6 +22,7 @@ from hubplug.types import FileRecord
 
 _GIB = 1 << 30
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_MAKE_ROOM = "free some space, or choose a directory on a larger disk (TFHUB_CACHE_DIR)"
 _WRITEBACK = 8 << 20
 # A module has dozens of files. A bomb has thousands, and would wait for the disk thousands of times before its end.
 _SYNCED_AT_ONCE = 64
@@ -209,17 +210,17 @@ class TreeWriter:
 
     def _check_room(self, name: str, size: int) -> None:
         if size > self.limits.max_file_bytes:
-            raise UnsafeArchiveError(
-                f"{name!r} has {size:,} bytes, more than the cap of {self.limits.max_file_bytes:,}"
-            )
+            raise self._too_much("max_file_bytes", f"{name!r} has {size:,} bytes")
         needed = size + sum(file.missing for file in self._open.values())
         if self._bytes + needed > self.limits.max_bytes:
-            total = self._bytes + needed
-            raise UnsafeArchiveError(f"{name!r} makes {total:,} bytes, more than the cap of {self.limits.max_bytes:,}")
-        if needed and needed > (free := shutil.disk_usage(self.root).free):
+            raise self._too_much("max_bytes", f"With {name!r} there are {self._bytes + needed:,} bytes")
+        try:
+            free = shutil.disk_usage(self.root).free if needed else 0
+        except OSError as error:
+            raise self._cannot_write(name, size, error) from error
+        if needed > free:
             raise CacheError(
-                f"No room for {self.root / name}: {needed:,} bytes are needed and {free:,} are free",
-                hint="free some space, or choose a directory on a larger disk (TFHUB_CACHE_DIR)",
+                f"No room for {self.root / name}: {needed:,} bytes are needed and {free:,} are free", hint=_MAKE_ROOM
             )
 
     def _register(self, name: str, *, is_directory: bool) -> bool:
@@ -235,9 +236,7 @@ class TreeWriter:
                 raise UnsafeArchiveError(f"{abridged(name)} is both a file and a directory")
             raise UnsafeArchiveError(f"{abridged(name)} is there twice")
         if len(self._names) >= self.limits.max_members:
-            raise UnsafeArchiveError(
-                f"{abridged(name)} is one file or directory more than the cap of {self.limits.max_members:,}"
-            )
+            raise self._too_much("max_members", f"With {abridged(name)} there is one file or directory more")
         self._names[key] = f"{name}/" if is_directory else name
         return True
 
@@ -257,13 +256,9 @@ class TreeWriter:
             raise ArchiveError(f"{file.name!r} goes on after the {file.size:,} bytes that were announced for it")
         with self._lock:
             if file.written + count > self.limits.max_file_bytes:
-                raise UnsafeArchiveError(
-                    f"{file.name!r} is larger than the cap of {self.limits.max_file_bytes:,} bytes"
-                )
+                raise self._too_much("max_file_bytes", f"{file.name!r} goes on")
             if self._bytes + count > self.limits.max_bytes:
-                raise UnsafeArchiveError(
-                    f"{file.name!r} exceeds the cap of {self.limits.max_bytes:,} bytes for all files"
-                )
+                raise self._too_much("max_bytes", f"With {file.name!r} there are more bytes")
             self._bytes += count
             file.written += count
 
@@ -277,11 +272,17 @@ class TreeWriter:
             del self._names[collision_key(file.name)]
             self._bytes -= file.written
 
+    def _too_much(self, cap: str, what: str) -> UnsafeArchiveError:
+        return UnsafeArchiveError(
+            f"{what}: beyond the cap {cap} of {getattr(self.limits, cap):,}",
+            hint=f"no usual module is that large; if this one is to be trusted, raise limits.{cap} in hubplug.yaml",
+        )
+
     def _cannot_write(self, name: str, needed: int, error: OSError) -> CacheError:
         if error.errno in _FULL:
             return CacheError(
                 f"Cannot write {self.root / name}: {error.strerror}; {max(needed, 1):,} more bytes are needed",
-                hint="free some space, or choose a directory on a larger disk (TFHUB_CACHE_DIR)",
+                hint=_MAKE_ROOM,
             )
         return CacheError(f"Cannot write {self.root / name}: {error.strerror or error}")
 

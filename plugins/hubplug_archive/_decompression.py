@@ -84,7 +84,8 @@ def decompress(chunks: Iterable[bytes], compression: Compression, name: str, lim
                 given += len(piece)
                 if given > limits.ratio_floor and given > limits.max_ratio * fed:
                     raise UnsafeArchiveError(
-                        f"{name} grows from {fed:,} to {given:,} bytes, beyond the cap of {limits.max_ratio}:1"
+                        f"{name} grows from {fed:,} to {given:,} bytes, beyond the cap of {limits.max_ratio}:1",
+                        hint="if it is to be trusted, raise limits.max_ratio in hubplug.yaml",
                     )
                 if piece:
                     yield piece

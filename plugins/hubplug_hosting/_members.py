@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from hubplug.errors import ExportError
 from hubplug.names import MANIFEST_NAME, abridged, collision_key, find_name_error
+from hubplug.tree import Limits
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _PIECE = 1 << 20
-_MOST_MEMBERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,10 @@ def list_members(directory: int, shown: str) -> list[ListedMember]:
         OSError: It cannot be read.
     """
     found = sorted(_walk(directory, "", shown), key=lambda member: member.name.encode("utf-8").split(b"/"))
+    if len(found) > Limits().max_members:
+        raise ExportError(
+            f"{shown} holds {len(found):,} files, more than the {Limits().max_members:,} that are unpacked"
+        )
     seen: dict[str, str] = {}
     for member in found:
         other = seen.setdefault(collision_key(member.name), member.name)
@@ -116,15 +120,11 @@ def stamp_of(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _walk(directory: int, prefix: str, shown: str) -> Iterator[ListedMember]:
-    count = 0
     with os.scandir(directory) as entries:
         for entry in entries:
             name = prefix + entry.name
             if name == MANIFEST_NAME:
                 continue
-            count += 1
-            if count > _MOST_MEMBERS:
-                raise ExportError(f"{shown}/{prefix} holds more than {_MOST_MEMBERS:,} files")
             if fault := find_name_error(name):
                 raise ExportError(f"{shown} holds the name {abridged(name)}, and {fault}", hint="rename it")
             status = entry.stat(follow_symlinks=False)

@@ -252,3 +252,10 @@ def test_the_command_prints_what_a_publisher_needs(module, tmp_path):
     again = CliRunner().invoke(pack, [str(module), "-o", str(out)])
     assert isinstance(again.exception, HubplugError)
     assert CliRunner().invoke(pack, [str(module), "-o", str(out), "--force"]).exit_code == 0
+
+
+def test_more_files_than_are_unpacked_are_not_packed(module, tmp_path):
+    for number in range(10_001):
+        (module / "assets" / f"{number}").touch()
+    with pytest.raises(ExportError, match="10,000"):
+        pack_module(module, tmp_path / "m.tar.gz")
