@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from hubplug_tf1._colocation import ATTRIBUTE, PREFIX, Constraint, constraints_of, find_ambiguity
 from hubplug_tf1._checks import shares_collection
+from hubplug_tf1._colocation import ATTRIBUTE, PREFIX, Constraint, constraints_of, find_ambiguity
 from hubplug_tf1._errors import ColocationError
 from hubplug_tf1._op_by_op import Recipe, can_follow, follow_recipe, make_recipe
 from hubplug_tf1._private_tensorflow import import_beside_existing_ops
@@ -122,9 +122,7 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
     fed_specs = {
         tensor_name(name): tf.TensorSpec(variant.declared_shape(tensor_name(name)), spec.dtype)
         for info in signature.inputs.values()
-        for name, spec in zip(
-            info.tensor_names, tf.nest.flatten(info.type_spec, expand_composites=True), strict=True
-        )
+        for name, spec in zip(info.tensor_names, tf.nest.flatten(info.type_spec, expand_composites=True), strict=True)
     }
     return ApplyTemplate(
         graph_def=graph_def,
@@ -134,7 +132,9 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
         outputs_of={op: outputs_in_use(op) for op in named},
         contexts=tuple((contexts[id(context)], context) for context in kept_contexts),
         data=tuple(sorted({tensor_name(edge) for edge in edges if edge[0] != "^"} & provided)),
-        controls=tuple(sorted((edge[1:], f"{edge[1:]}:0") for edge in edges if edge[0] == "^" and edge[1:] not in needed)),
+        controls=tuple(
+            sorted((edge[1:], f"{edge[1:]}:0") for edge in edges if edge[0] == "^" and edge[1:] not in needed)
+        ),
         updates=tuple(update_ops),
         assets=tuple(assets),
         wanted=tuple(wanted),
@@ -149,7 +149,9 @@ def _updates_for(
 
     def computed(op: str) -> bool:
         return any(
-            edge[0] != "^" and tensor_name(edge) in fed for name in needed_by([op]) for edge in variant.nodes[name].input
+            edge[0] != "^" and tensor_name(edge) in fed
+            for name in needed_by([op])
+            for edge in variant.nodes[name].input
         )
 
     unfed = [op for op in sorted({op_name(tensor) for tensor in variant.input_tensors - set(fed)}) if not computed(op)]
@@ -230,7 +232,11 @@ def import_application(
         return tensor.name if ":" in element else tensor.op.name
 
     recipe = template.recipe
-    if recipe and (library_is_there or not template.graph_def.library.function) and can_follow(recipe, replacements.get):
+    if (
+        recipe
+        and (library_is_there or not template.graph_def.library.function)
+        and can_follow(recipe, replacements.get)
+    ):
         follow_recipe(recipe, prefix, replacements.get, classes)
     elif template.inputs:
         _import(template, prefix, replacements, classes)
@@ -277,9 +283,7 @@ def _import(
         tf.import_graph_def(graph_def, input_map=input_map, name="")
 
 
-def _groups_for(
-    template: ApplyTemplate, op: str, node: str, prefix: str, replacements: Replacements
-) -> list[bytes]:
+def _groups_for(template: ApplyTemplate, op: str, node: str, prefix: str, replacements: Replacements) -> list[bytes]:
     own = PREFIX + (prefix + op).encode()
 
     def groups_of(output: str) -> tuple[Sequence[bytes], str]:

@@ -37,7 +37,8 @@ def missing_ops_hint(missing: Iterable[str]) -> str:
     if not packages:
         return "import the Python package, or tf.load_op_library() the library, that defines them, before making the Module"
     return "; ".join(
-        f"`pip install {package}` and `import {package.replace('-', '_')}` before making the Module" for package in packages
+        f"`pip install {package}` and `import {package.replace('-', '_')}` before making the Module"
+        for package in packages
     )
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+# Where autograph converts the caller (a Keras layer, a tf.function), it is to leave the library alone.
+@tf.autograph.experimental.do_not_convert
 def instantiate(
     spec: ModuleSpec,
     variant: Variant,
@@ -133,12 +135,14 @@ class Instance:
         """Name in the module -> Variable, or list of Variables for a partitioned one; the same dict each time."""
         return self._variable_map
 
+    @tf.autograph.experimental.do_not_convert
     def apply(self, inputs: Any, signature: str | None, as_dict: bool | None) -> Any:
         """Adds one application of a signature to the current graph; see ``hubplug.Module.__call__``."""
         graph = tf.compat.v1.get_default_graph()
         if error := _checks.find_graph_error(self._graph, graph):
             raise GraphError(
-                error, hint="the default graph is per thread; apply it inside `with graph.as_default():` of its own graph"
+                error,
+                hint="the default graph is per thread; apply it inside `with graph.as_default():` of its own graph",
             )
         asked = self._variant.signature(signature or DEFAULT_SIGNATURE)
         fed = _feeding.tensors_to_feed(asked.name, asked.inputs, inputs)

@@ -150,7 +150,9 @@ def _sorted(nodes: Iterable[Any]) -> list[Any] | None:
         if done.get(name):
             waiting.pop()
             continue
-        left = [op_name(edge) for edge in by_name[name].input if op_name(edge) in by_name and not done.get(op_name(edge))]
+        left = [
+            op_name(edge) for edge in by_name[name].input if op_name(edge) in by_name and not done.get(op_name(edge))
+        ]
         if name in done and left:
             return None
         done[name] = not left
@@ -163,7 +165,11 @@ def _sorted(nodes: Iterable[Any]) -> list[Any] | None:
 
 def _attributes_to_give(node: Any) -> dict[str, Any]:
     definition = registered_op_def(node.op)
-    defaults = {each.name: each.default_value for each in definition.attr if each.HasField("default_value")} if definition else {}
+    defaults = (
+        {each.name: each.default_value for each in definition.attr if each.HasField("default_value")}
+        if definition
+        else {}
+    )
     given: dict[str, Any] = {}
     for name, value in node.attr.items():
         if name not in (_OUTPUT_SHAPES, ATTRIBUTE) and not (name in defaults and defaults[name] == value):
@@ -176,7 +182,9 @@ def _shapes_not_inferred(
     graph_def: Any, outside: Iterable[Any], fed: Mapping[str, tf.TensorSpec]
 ) -> dict[str, tuple[tuple[int, tf.TensorShape], ...]]:
     """The static shapes that the module's author set: an import takes them over, single ops have to be told."""
-    declared = {node.name: node.attr[_OUTPUT_SHAPES].list.shape for node in graph_def.node if _OUTPUT_SHAPES in node.attr}
+    declared = {
+        node.name: node.attr[_OUTPUT_SHAPES].list.shape for node in graph_def.node if _OUTPUT_SHAPES in node.attr
+    }
     if not declared:
         return {}
     bare = tf.compat.v1.GraphDef()

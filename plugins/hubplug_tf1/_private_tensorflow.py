@@ -6,8 +6,8 @@ TensorFlow writes to disk (``tensorflow.core``) are stable as formats; most have
 
 from __future__ import annotations
 
-import types
 import contextlib
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 

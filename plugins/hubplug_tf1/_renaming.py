@@ -48,9 +48,7 @@ def rename_context(context: Any, prefix: str, imported: Collection[str], renamed
     values = context.values_def
     external = dict(values.external_values)
     # Restoring a context takes hold of every op that it has; a state op or a fed tensor is not its own.
-    values.values[:] = sorted(
-        renamed(name) for name in values.values if name in external or op_name(name) in imported
-    )
+    values.values[:] = sorted(renamed(name) for name in values.values if name in external or op_name(name) in imported)
     values.external_values.clear()
     for outside, inside in external.items():
         values.external_values[renamed(outside)] = renamed(inside)

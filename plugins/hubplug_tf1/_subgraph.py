@@ -46,7 +46,11 @@ def needed_nodes(
 
 
 def dependent_nodes(
-    nodes: Mapping[str, Any], sources: Iterable[str], *, cut_tensors: Collection[str] = (), cut_ops: Collection[str] = ()
+    nodes: Mapping[str, Any],
+    sources: Iterable[str],
+    *,
+    cut_tensors: Collection[str] = (),
+    cut_ops: Collection[str] = (),
 ) -> set[str]:
     """The ops that depend on one of the ops ``sources``, these included; the other direction of ``needed_nodes``."""
     consumers: dict[str, list[str]] = {}

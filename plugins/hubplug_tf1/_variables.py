@@ -87,7 +87,9 @@ def find_variable_map_error(variables: Iterable[StoredVariable]) -> str | None:
         # Only partitions along the first axis can be told apart in a list of parts.
         place = (variable.key, variable.offset[0] if variable.offset else None)
         if place in seen:
-            what = f"duplicate offset {place[1]} for variable [{place[0]}]" if variable.offset else f"[{place[0]}] twice"
+            what = (
+                f"duplicate offset {place[1]} for variable [{place[0]}]" if variable.offset else f"[{place[0]}] twice"
+            )
             return f"Variable map contains {what}"
         seen.add(place)
     return None

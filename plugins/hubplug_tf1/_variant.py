@@ -138,7 +138,7 @@ class Variant:
     def collection(self, key: str) -> Any:
         """A CollectionDef; an empty one where the variant does not have it."""
         collections = self.meta_graph.collection_def
-        return collections[key] if key in collections else _NO_COLLECTION
+        return collections.get(key, _NO_COLLECTION)
 
     def elements(self, key: str) -> list[str]:
         """The names of the ops and tensors in a collection."""

@@ -341,7 +341,10 @@ def test_a_finalized_graph_takes_no_application(spec: Any, new_graph: tf.Graph) 
 
 def test_another_graph_is_a_runtime_error_that_speaks_of_threads(spec: Any, new_graph: tf.Graph) -> None:
     module = hubplug.Module(spec)
-    with tf.Graph().as_default(), pytest.raises(RuntimeError, match="applied in the graph it was instantiated for") as caught:
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(RuntimeError, match="applied in the graph it was instantiated for") as caught,
+    ):
         module([[1.0, 2.0]])
     assert "per thread" in str(caught.value)
 

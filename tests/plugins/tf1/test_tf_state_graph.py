@@ -29,7 +29,9 @@ def rich(directory: Path, dense_layers: int = 1) -> Any:
         w = v1.get_variable("w", [2, 3], regularizer=tf.nn.l2_loss)
         parts = v1.get_variable("parts", [4, 3], partitioner=v1.fixed_size_partitioner(2))
         ref = v1.get_variable("ref", [3], use_resource=False, initializer=v1.ones_initializer())
-        frozen = v1.get_variable("frozen", [3], trainable=False, collections=[KEYS.GLOBAL_VARIABLES, KEYS.MODEL_VARIABLES])
+        frozen = v1.get_variable(
+            "frozen", [3], trainable=False, collections=[KEYS.GLOBAL_VARIABLES, KEYS.MODEL_VARIABLES]
+        )
         table = tf.lookup.StaticHashTable(
             tf.lookup.TextFileInitializer(
                 str(vocabulary),
@@ -158,7 +160,8 @@ def test_two_modules_share_no_table(path: str, new_graph: tf.Graph) -> None:
     hubplug.Module(path)
     tables = [op.get_attr("shared_name") for op in new_graph.get_operations() if op.type == "HashTableV2"]
     assert len(set(tables)) == 2
-    assert tables[0].startswith(b"module/") and tables[1].startswith(b"module_1/")
+    assert tables[0].startswith(b"module/")
+    assert tables[1].startswith(b"module_1/")
 
 
 def test_name_scopes_do_not_reach_the_state(path: str, new_graph: tf.Graph) -> None:
@@ -185,7 +188,9 @@ def test_variable_scopes_nest_and_count(path: str, new_graph: tf.Graph) -> None:
 def test_a_taken_name_scope_is_an_error_and_the_next_try_gets_the_next_name(path: str, new_graph: tf.Graph) -> None:
     with tf.name_scope("module"):
         tf.constant(1, name="x")
-    message = r"variable_scope module/ was unused but the corresponding name_scope was already taken by the op 'module/x'"
+    message = (
+        r"variable_scope module/ was unused but the corresponding name_scope was already taken by the op 'module/x'"
+    )
     with pytest.raises(RuntimeError, match=message):
         hubplug.Module(path)
     assert hubplug.Module(path).variable_map["w"].name == "module_1/w:0"
@@ -250,7 +255,8 @@ def test_a_missing_checkpoint_is_a_not_found_error(path: str, new_graph: tf.Grap
     with pytest.raises(tf.errors.NotFoundError, match="variables are missing") as caught:
         hubplug.Module(path)
     assert isinstance(caught.value, HubplugError)
-    assert caught.value.hint and caught.value.hint in str(caught.value)
+    assert caught.value.hint
+    assert caught.value.hint in str(caught.value)
 
 
 def test_variables_partitioned_along_another_axis_are_refused(new_graph: tf.Graph) -> None:
