@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubplug.chain import Answer, Chain
 from hubplug.config import Config
-from hubplug.errors import FormatError, HubplugError, OfflineError, PluginError
+from hubplug.errors import FormatError, HubplugError, OfflineError, PluginError, SourceChanged
 from hubplug.pins import Pins
 from hubplug.spec import ModuleSpec
 from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("hubplug")
 _MOST_INSTEADS = 10
+_MOST_RESTARTS = 2
 # Named by a server, so not by somebody the user trusts; a fetch plugin may narrow this further.
 _SCHEMES_A_SERVER_MAY_NAME = ("gs",)
 
@@ -82,7 +83,17 @@ class Retrieval:
         return spec
 
     def _produce(self, source: Source, dest: Path, pins: Pins, declined: Sequence[tuple[str, str]]) -> Provenance:
-        """Fills an empty directory with a source: fetch, unpack, check; what is there at the end is a module."""
+        """Fills an empty directory with a source, from the start again when that changes under the transfer."""
+        for _ in range(_MOST_RESTARTS):
+            try:
+                return self._produce_once(source, dest, pins, declined)
+            except SourceChanged as error:
+                _LOG.warning("%s: %s; fetching it from the start", source.handle.original, error.message)
+                _empty(dest)
+        return self._produce_once(source, dest, pins, declined)
+
+    def _produce_once(self, source: Source, dest: Path, pins: Pins, declined: Sequence[tuple[str, str]]) -> Provenance:
+        """Fetch, unpack, check; what is in ``dest`` at the end is a module."""
         from hubplug.tree import Limits, TreeWriter
 
         tree = TreeWriter(dest, Limits(**self._limits))
@@ -158,6 +169,16 @@ class Retrieval:
             f"{source.handle.original} is not here, and hubplug is offline: it would have to {answer.value.what}{looked}",
             hint=f"where there is a network: hubplug resolve '{source.handle.original}', then hubplug cache export",
         )
+
+
+def _empty(directory: Path) -> None:
+    import shutil
+
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _on_the_trail(answered: Handle, asked: Handle) -> Handle:
