@@ -263,6 +263,9 @@ class ScriptedServer:
 
 
 def _read_request(incoming: object, peer: tuple[str, int]) -> Request | None:
+    # The greeting of a TLS client need not hold a line break: one would wait for it for ever.
+    if not incoming.peek(1)[:1].isalpha():  # type: ignore[attr-defined]
+        return None
     read_line: Callable[[int], bytes] = incoming.readline  # type: ignore[attr-defined]
     line = read_line(1 << 16).decode("latin-1").strip()
     if not line:

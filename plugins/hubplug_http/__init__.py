@@ -40,7 +40,16 @@ class Http:
         "disable_cert_validation": "TFHUB_DISABLE_CERT_VALIDATION",
         "progress": "TFHUB_DOWNLOAD_PROGRESS",
     }
-    trusted_options: ClassVar[Sequence[str]] = ("headers",)
+    # Credentials, and what would let somebody on the way collect those of other plugins.
+    trusted_options: ClassVar[Sequence[str]] = (
+        "headers",
+        "servers",
+        "verify",
+        "disable_cert_validation",
+        "ca_bundle",
+        "client_cert",
+        "proxy",
+    )
 
     def __init__(
         self,

@@ -9,7 +9,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from hubplug.errors import ConfigError
 from hubplug.hub import Hub
+from hubplug.manager import installed_plugins
 from hubplug.testing import (
     AuthContract,
     CacheContract,
@@ -234,3 +236,42 @@ def test_a_module_travels_the_whole_way_with_the_kit(
     shutil.rmtree(path)
     assert hub.resolve(server.url("/m/1")).path == path
     assert len(server.requests) == 2
+
+
+needs_installation = pytest.mark.skipif("http" not in installed_plugins(), reason="hubplug is not installed here")
+
+
+@needs_installation
+@pytest.mark.parametrize(
+    "options",
+    [
+        "http: {options: {headers: {'https://h/': {X-Key: abc}}}}",
+        "http: {options: {verify: false}}",
+        "http: {options: {disable_cert_validation: true}}",
+        "http: {options: {proxy: 'http://proxy.elsewhere.example/'}}",
+        "http: {options: {ca_bundle: ca.pem}}",
+        "http: {options: {servers: {'https://h/': {verify: false}}}}",
+        "auth: {options: {rules: [{prefix: 'https://h/', token_command: [collect]}]}}",
+        "fsspec: {options: {storage_options: {s3: {endpoint_url: 'http://elsewhere.example'}}}}",
+    ],
+)
+def test_a_file_that_was_merely_found_can_neither_hold_credentials_nor_open_the_way_to_others(
+    options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hubplug.yaml").write_text(f"version: 1\nplugins:\n  {options}\n")
+    with pytest.raises(ConfigError, match="merely found in the working directory"):
+        Hub()
+
+
+@needs_installation
+def test_tfhub_cache_dir_moves_the_first_writable_cache_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "moved"))
+    plugins = {
+        name: {"use": "cache", "options": {"dir": str(tmp_path / name), "read_only": name == "shared"}}
+        for name in ("shared", "first", "second")
+    }
+    hub = Hub({"chain": ["shared", "first", "second"], "plugins": plugins})
+    assert [cache.root().path.name for _, cache in hub.instances(CacheDirectory)] == ["shared", "moved", "second"]
