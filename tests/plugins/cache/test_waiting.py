@@ -18,8 +18,10 @@ import pytest
 
 from hubplug.errors import CacheError, FetchError
 from hubplug_cache import CacheDirectory
+from hubplug_cache._entry import Entry, find_entry
+from hubplug_cache._filling import publish
 from tests.plugins.cache import origin as origin_module
-from tests.plugins.cache.origin import NAMES, Origin, as_user, entry_of, find_wrong, leftovers
+from tests.plugins.cache.origin import NAMES, Origin, as_user, entry_of, find_wrong, leftovers, source_of
 
 HANDLE = "https://example.com/module/1"
 
@@ -111,6 +113,48 @@ def test_a_waiter_says_once_who_holds_the_lock_and_goes_on_when_it_is_done(
     assert f"process {holder.pid} on {os.uname().nodename}" in message
     assert re.search(r"MB so far; gives up in 17\d\d s$", message)
     assert str(module.path) in message
+
+
+def test_a_waiter_uses_an_entry_as_soon_as_it_is_there(cache: CacheDirectory, root: Path, tmp_path: Path) -> None:
+    import fcntl
+
+    locks = root / ".hubplug-locks"
+    locks.mkdir(parents=True)
+    ready = Origin().resolve(CacheDirectory(str(tmp_path / "elsewhere")), HANDLE).path
+    with (locks / entry_of(root, HANDLE).name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        origin, results = Origin(), []
+        waiter = threading.Thread(target=lambda: results.append(origin.resolve(cache, HANDLE)))
+        waiter.start()
+        time.sleep(0.2)
+        assert not results
+        ready.rename(entry_of(root, HANDLE))
+        waiter.join(20)
+        assert len(results) == 1
+    assert origin.calls == 0
+
+
+def test_what_somebody_else_repaired_meanwhile_is_kept(cache: CacheDirectory, root: Path, tmp_path: Path) -> None:
+    path = Origin().resolve(cache, HANDLE).path
+    (path / "saved_model.pb").unlink()
+    source = source_of(HANDLE)
+    theirs = Origin().resolve(CacheDirectory(str(tmp_path / "elsewhere")), HANDLE).path
+    inode = theirs.stat().st_ino
+    looks = []
+
+    def look() -> Entry:
+        entry = find_entry(path, source)
+        if not looks:
+            path.rename(tmp_path / "old")
+            theirs.rename(path)
+        looks.append(entry.state)
+        return entry
+
+    entry = publish(path, HANDLE, source.key_sha256, Origin().producer(source), look)
+    assert looks[0] == "damaged"
+    assert entry.state == "hit"
+    assert path.stat().st_ino == inode
+    assert leftovers(root) == []
 
 
 def test_a_waiter_gives_up_after_the_configured_time(root: Path) -> None:
