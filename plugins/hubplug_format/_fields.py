@@ -129,6 +129,19 @@ MESSAGES: dict[str, str] = {
         one FunctionDefLibrary library 2
         one int32 version 3
         one VersionDef versions 4""",
+    # The same messages as GraphDef, FunctionDefLibrary, FunctionDef, NodeDef and the entries of its map of attributes, with
+    # the entries unparsed: most of those in a large graph are alike, and need to be looked at once.
+    "SkimmedGraph": """
+        many SkimmedNode node 1
+        one SkimmedLibrary library 2""",
+    "SkimmedLibrary": "many SkimmedFunction function 1",
+    "SkimmedFunction": "many SkimmedNode node_def 3",
+    "SkimmedNode": """
+        one string op 2
+        many bytes attr 5""",
+    "AttrEntry": """
+        one string key 1
+        one AttrValue value 2""",
     "VersionDef": """
         one int32 producer 1
         one int32 min_consumer 2

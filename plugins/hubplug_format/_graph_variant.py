@@ -42,12 +42,14 @@ class Graph:
     """A parsed GraphDef.
 
     Attributes:
+        message: The GraphDef message.
         nodes: Its NodeDef messages.
         functions: The FunctionDef messages of its library, in order.
         gradients: Function name -> name of its gradient function.
         registered_gradients: Gradient function -> the op type it is registered for.
     """
 
+    message: Any
     nodes: Sequence[Any]
     functions: Sequence[Any]
     gradients: Mapping[str, str]
@@ -63,6 +65,7 @@ class Graph:
         graph = parse(message_class("GraphDef"), data, what)
         library = graph.library
         return cls(
+            graph,
             graph.node,
             library.function,
             {gradient.function_name: gradient.gradient_func for gradient in library.gradient},

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from hubplug.errors import ConfigError
+from hubplug.errors import ConfigError, ValidationError
 from hubplug.hub import Hub, current_hub
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding, Handle
@@ -53,15 +53,19 @@ def validate(
             f"--run has nothing to run: of the profiles {', '.join(asked)}, none says what a signature takes",
             hint=f"add --profile with one of {', '.join(PROFILES)}",
         )
-    spec = hub.load_spec(handle)
-    findings: list[Finding] = []
-    for profile in asked:
-        if profile == "safe" and allow_ops:
-            findings += _scan(hub, spec, allow_ops)
+    scan_here = bool(allow_ops) and "safe" in asked
+    # By handle, since a spec that does not keep what the configuration demands of its prefix cannot be had.
+    findings = hub.validate(handle, [profile for profile in asked if not (scan_here and profile == "safe")])
+    if scan_here or run:
+        try:
+            spec = hub.load_spec(handle)
+        except ValidationError as error:
+            findings += error.findings
         else:
-            findings += hub.validate(spec, [profile])
-    if run:
-        findings += _run(spec, asked, findings)
+            if scan_here:
+                findings += _scan(hub, spec, allow_ops)
+            if run:
+                findings += _run(spec, asked, findings)
     click.echo(report(findings, str(Handle.parse(handle)), form))
     ctx.exit(_status(findings))
 

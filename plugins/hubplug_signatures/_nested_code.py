@@ -9,50 +9,26 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from hubplug_format import OpRegistry, message_class
+from hubplug_signatures._attributes import AttributeReader
 from hubplug_signatures._program import Program
 from hubplug_signatures._unsafe_ops import unsafe_ops
 
-# A shorter string cannot hold a program that does anything.
-_SHORTEST = 32
-_STRING = 7
 _MLIR_BYTECODE = b"ML\xefR"
 _MLIR_OP = re.compile(rb"\btf\.([A-Za-z_][A-Za-z0-9_]*)")
 
 
-def strings_of(attr: Any) -> Iterator[bytes]:
-    """Every string in an AttrValue that is long enough to be a program."""
-    kind = attr.WhichOneof("value")
-    if kind == "s":
-        if len(attr.s) > _SHORTEST:
-            yield attr.s
-    elif kind == "tensor":
-        yield from _strings_of_tensor(attr.tensor)
-    elif kind == "list":
-        for text in attr.list.s:
-            if len(text) > _SHORTEST:
-                yield text
-        for tensor in attr.list.tensor:
-            yield from _strings_of_tensor(tensor)
-        for func in attr.list.func:
-            yield from _strings_of_func(func)
-    elif kind == "func":
-        yield from _strings_of_func(attr.func)
-
-
-def programs_in(data: bytes, path: str) -> Iterator[Program]:
+def programs_in(data: bytes, reader: AttributeReader, path: str) -> Iterator[Program]:
     """The programs that a string is when it is read as a graph, a function, or a library of functions.
 
     One counts only if it has a node of an op type that exists: nearly every string can be read as something.
     """
-    graph = _parsed("GraphDef", data)
-    if graph is not None and _has_ops(graph.node, graph.library.function):
-        yield Program.of(graph.node, graph.library.function, path, _all_names(graph.library.function))
-    function = _parsed("FunctionDef", data)
-    if function is not None and _has_ops(function.node_def, ()):
-        yield Program.of(function.node_def, (), path)
-    library = _parsed("FunctionDefLibrary", data)
-    if library is not None and _has_ops((), library.function):
-        yield Program.of((), library.function, path, _all_names(library.function))
+    for kind, wrap in (("GraphDef", _as_it_is), ("FunctionDef", _in_a_library), ("FunctionDefLibrary", _in_a_graph)):
+        if _parsed(kind, data) is None:
+            continue
+        graph, skimmed = _parsed("GraphDef", wrap(data)), _parsed("SkimmedGraph", wrap(data))
+        if graph is not None and skimmed is not None and _has_ops(graph):
+            names = frozenset(function.signature.name for function in graph.library.function)
+            yield Program.of(graph, skimmed, reader, path, names)
 
 
 def is_mlir_bytecode(data: bytes) -> bool:
@@ -67,21 +43,25 @@ def mlir_ops(data: bytes) -> set[str]:
     return {name.decode() for name in _MLIR_OP.findall(data)}
 
 
-def _strings_of_tensor(tensor: Any) -> Iterator[bytes]:
-    if tensor.dtype == _STRING or tensor.string_val:
-        for text in tensor.string_val:
-            if len(text) > _SHORTEST:
-                yield text
-    for variant in tensor.variant_val:
-        if len(variant.metadata) > _SHORTEST:
-            yield variant.metadata
-        for inner in variant.tensors:
-            yield from _strings_of_tensor(inner)
+def _as_it_is(data: bytes) -> bytes:
+    return data
 
 
-def _strings_of_func(func: Any) -> Iterator[bytes]:
-    for attr in func.attr.values():
-        yield from strings_of(attr)
+def _in_a_library(data: bytes) -> bytes:
+    return _in_a_graph(_field(1, data))
+
+
+def _in_a_graph(data: bytes) -> bytes:
+    return _field(2, data)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """The encoding of a field that holds a message."""
+    size, length = len(data), bytearray()
+    while size >= 0x80:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([number << 3 | 2, *length, size]) + data
 
 
 def _parsed(kind: str, data: bytes) -> Any | None:
@@ -91,12 +71,7 @@ def _parsed(kind: str, data: bytes) -> Any | None:
         return None
 
 
-def _has_ops(nodes: Any, functions: Any) -> bool:
+def _has_ops(graph: Any) -> bool:
     known, unsafe = OpRegistry.bundled(), unsafe_ops()
-    return any(node.op in known or node.op in unsafe for node in nodes) or any(
-        node.op in known or node.op in unsafe for function in functions for node in function.node_def
-    )
-
-
-def _all_names(functions: Any) -> frozenset[str]:
-    return frozenset(function.signature.name for function in functions)
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    return any(node.op in known or node.op in unsafe for nodes in bodies for node in nodes)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from hubplug_signatures._attributes import AttributeReader, Facts
 
 # Those that bind their data inputs to the arguments of the function, in order.
 CALL_OPS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -18,15 +20,30 @@ class Scope:
 
     Attributes:
         nodes: In order.
+        skimmed: The same nodes, as SkimmedNode messages.
+        reader: What reads their attributes.
         function: Name of the function; None for the graph itself.
         arguments: Names of the function's arguments.
         path: What a person calls it; empty for the graph itself.
     """
 
     nodes: Sequence[Any]
+    skimmed: Sequence[Any]
+    reader: AttributeReader
     function: str | None = None
     arguments: tuple[str, ...] = ()
     path: str = ""
+
+    @cached_property
+    def ops(self) -> list[str]:
+        """The op type of each node."""
+        return [node.op for node in self.skimmed]
+
+    @cached_property
+    def facts(self) -> dict[int, Facts]:
+        """Position of a node -> what its attributes say, for those whose attributes say something."""
+        read = self.reader.read
+        return {position: found for position, node in enumerate(self.skimmed) if (found := read(node.attr)) is not None}
 
     @cached_property
     def by_name(self) -> dict[str, Any]:
@@ -74,19 +91,19 @@ class Program:
     functions: dict[str, Scope]
     path: str = ""
     roots: frozenset[str] = frozenset()
-    _calls: dict[str, list[CallSite]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
-        cls, nodes: Sequence[Any], functions: Iterable[Any], path: str = "", roots: frozenset[str] = frozenset()
+        cls, graph: Any, skimmed: Any, reader: AttributeReader, path: str = "", roots: frozenset[str] = frozenset()
     ) -> Program:
-        """A program from NodeDef and FunctionDef messages."""
+        """A program from a GraphDef message and a SkimmedGraph message of the same bytes."""
         bodies = {}
-        for function in functions:
+        for function, skim in zip(graph.library.function, skimmed.library.function, strict=True):
             name = function.signature.name
             arguments = tuple(arg.name for arg in function.signature.input_arg)
-            bodies[name] = Scope(function.node_def, name, arguments, f"{path}function {name!r}, ")
-        return cls(Scope(nodes, path=path), bodies, path, roots)
+            where = f"{path}function {name!r}, "
+            bodies[name] = Scope(function.node_def, skim.node_def, reader, name, arguments, where)
+        return cls(Scope(graph.node, skimmed.node, reader, path=path), bodies, path, roots)
 
     def scopes(self) -> Iterator[Scope]:
         """The graph itself, then the functions."""
@@ -95,14 +112,15 @@ class Program:
 
     def calls_of(self, function: str) -> list[CallSite]:
         """Every node that names a function: calls it, maps it over a dataset, branches into it."""
-        if not self._calls and self.functions:
-            found: dict[str, list[CallSite]] = defaultdict(list)
-            for scope in self.scopes():
-                for node in scope.nodes:
-                    for name in self._named_by(node):
-                        found[name].append(CallSite(scope, node))
-            self._calls = dict(found) or {"": []}
         return self._calls.get(function, [])
+
+    @cached_property
+    def _calls(self) -> dict[str, list[CallSite]]:
+        found: dict[str, list[CallSite]] = defaultdict(list)
+        for scope in self.scopes():
+            for position, name in self._names_in(scope):
+                found[name].append(CallSite(scope, scope.nodes[position]))
+        return found
 
     def reachable(self, gradients: Iterable[tuple[str, str]] = ()) -> frozenset[str]:
         """The functions that the graph, or somebody outside, can get to.
@@ -115,43 +133,26 @@ class Program:
         waiting = [self.top, *(self.functions[name] for name in seen)]
         while waiting:
             scope = waiting.pop()
-            names = {name for node in scope.nodes for name in self._named_by(node)}
+            names = {name for _, name in self._names_in(scope)}
             names |= {gradient for of, gradient in pairs if of == scope.function}
             fresh = (names & self.functions.keys()) - seen
             seen |= fresh
             waiting += [self.functions[name] for name in fresh]
         return frozenset(seen)
 
-    def _named_by(self, node: Any) -> Iterator[str]:
+    def _names_in(self, scope: Scope) -> Iterator[tuple[int, str]]:
+        """Positions of the nodes that name functions, and the functions they name."""
         if not self.functions:
             return
-        if node.op in self.functions:
-            yield node.op
-        for attr in node.attr.values():
-            for name in _function_names(attr):
+        for position, op in enumerate(scope.ops):
+            if op in self.functions:
+                yield position, op
+        for position, facts in scope.facts.items():
+            for name in facts.names:
                 if name in self.functions:
-                    yield name
+                    yield position, name
 
 
 def node_name(input_name: str) -> str:
     """``x`` of ``x:0``, ``^x``, ``x:output:0`` and ``x``."""
     return input_name.removeprefix("^").partition(":")[0]
-
-
-def _function_names(attr: Any) -> Iterator[str]:
-    kind = attr.WhichOneof("value")
-    if kind == "func":
-        yield from _names_in(attr.func)
-    elif kind == "list":
-        for func in attr.list.func:
-            yield from _names_in(func)
-        for text in attr.list.s:
-            yield text.decode(errors="replace")
-    elif kind == "s" and len(attr.s) < 1024:
-        yield attr.s.decode(errors="replace")
-
-
-def _names_in(func: Any) -> Iterator[str]:
-    yield func.name
-    for attr in func.attr.values():
-        yield from _function_names(attr)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,9 +22,11 @@ from hubplug_format import (
     OpRegistry,
     SavedModelFile,
     find_asset_file_error,
+    message_class,
     names_in,
 )
-from hubplug_signatures._nested_code import is_mlir_bytecode, mlir_ops, programs_in, strings_of
+from hubplug_signatures._attributes import AttributeReader, facts_of
+from hubplug_signatures._nested_code import is_mlir_bytecode, mlir_ops, programs_in
 from hubplug_signatures._program import Program, Scope, node_name
 from hubplug_signatures._saver import CHECKPOINT_OPS, SaverRules
 from hubplug_signatures._tracing import Captures, literal, origins
@@ -72,6 +74,8 @@ class _Scan:
         self._allowed = allow_ops
         self._registry = OpRegistry.bundled()
         self._unsafe = unsafe_ops()
+        self._quiet = self._registry.names - self._unsafe.keys()
+        self._reader = AttributeReader()
         self._asset_of = {node_name(asset.tensor_name): asset.filename for asset in variant.assets}
         self._captures = _captures(variant)
 
@@ -84,7 +88,9 @@ class _Scan:
         if self._variant.has_object_graph:
             # Whoever loads it can call each of its functions by name.
             called |= {function.signature.name for function in graph.functions}
-        program = Program.of(graph.nodes, graph.functions, roots=called)
+        # The graph has just been parsed, so it is not damaged.
+        skimmed = message_class("SkimmedGraph").FromString(self._variant.graph_bytes)
+        program = Program.of(graph.message, skimmed, self._reader, roots=called)
         roots = [
             name
             for signature in self._variant.signatures.values()
@@ -99,9 +105,9 @@ class _Scan:
         yield from self._scan_program(program, saver, list(graph.gradients.items()), 0)
         for function in graph.functions:
             for attr in function.attr.values():
-                yield from self._scan_strings(
-                    attr, f"function {function.signature.name!r}, ", "an attribute", 1, "error"
-                )
+                if facts := facts_of(attr):
+                    where = f"function {function.signature.name!r}"
+                    yield from self._scan_strings(facts.strings, where, 1, "error")
 
     def _scan_program(
         self, program: Program, saver: SaverRules | None, gradients: list[tuple[str, str]], depth: int
@@ -109,11 +115,14 @@ class _Scan:
         reachable = program.reachable(gradients)
         for scope in program.scopes():
             used = scope.function is None or scope.function in reachable
-            for node in scope.nodes:
-                yield from self._check_node(program, saver, scope, node, used)
-                for attr in node.attr.values():
-                    level: _Level = "error" if used else "note"
-                    yield from self._scan_strings(attr, scope.path, f"node {node.name!r}", depth + 1, level)
+            level: _Level = "error" if used else "note"
+            for position, op in enumerate(scope.ops):
+                if op not in self._quiet:
+                    yield from self._check_node(program, saver, scope, scope.nodes[position], used)
+            for position, facts in scope.facts.items():
+                if facts.strings:
+                    where = f"{scope.path}node {scope.nodes[position].name!r}"
+                    yield from self._scan_strings(facts.strings, where, depth + 1, level)
 
     def _check_node(
         self, program: Program, saver: SaverRules | None, scope: Scope, node: Any, used: bool
@@ -165,19 +174,18 @@ class _Scan:
                 return error
         return None
 
-    def _scan_strings(self, attr: Any, path: str, what: str, depth: int, level: _Level) -> Iterator[Finding]:
-        for data in strings_of(attr):
-            where = f"{path}{what}"
+    def _scan_strings(self, strings: Iterable[bytes], where: str, depth: int, level: _Level) -> Iterator[Finding]:
+        for data in strings:
             if is_mlir_bytecode(data):
                 said = f"a string holds a compiled MLIR program, which cannot be looked into ({where})"
                 yield Finding("safe/nested-program", level, said, self._variant.tags, where=where)
             for op in sorted(mlir_ops(data) & self._unsafe.keys() - self._allowed):
                 said = f"op {op} {self._unsafe[op].why}, in an MLIR program in a string ({where})"
                 yield Finding(self._unsafe[op].rule, level, said, self._variant.tags, where=where)
-            for program in programs_in(data, f"{where}, program in a string: "):
+            for program in programs_in(data, self._reader, f"{where}, program in a string: "):
                 if depth > _MAX_NESTING:
-                    said = f"programs are hidden in strings of programs more than {_MAX_NESTING} deep ({what})"
-                    yield Finding("safe/nested-program", "error", said, self._variant.tags, where=what)
+                    said = f"programs are hidden in strings of programs more than {_MAX_NESTING} deep"
+                    yield Finding("safe/nested-program", "error", said, self._variant.tags, where=where)
                     return
                 yield from self._scan_program(program, None, [], depth)
 

@@ -17,10 +17,10 @@ def test_a_whole_module_is_complete(small_module: Path) -> None:
 
 def test_it_takes_milliseconds(small_module: Path) -> None:
     check_complete(small_module)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         check_complete(small_module)
-    assert (time.perf_counter() - start) / 20 < 0.02
+    assert (time.process_time() - start) / 20 < 0.02
 
 
 def test_published_modules_are_complete(shared_modules: Path) -> None:

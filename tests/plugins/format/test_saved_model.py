@@ -211,9 +211,9 @@ def test_a_hundred_megabytes_open_in_well_under_a_second(tmp_path: Path) -> None
     node = builder.meta_graph.graph_def.node.add(name="big", op="Const")
     node.attr["value"].tensor.tensor_content = bytes(100_000_000)
     (tmp_path / "saved_model.pb").write_bytes(model_bytes(builder))
-    start = time.perf_counter()
+    start = time.process_time()
     assert list(SavedModelFile.read(tmp_path).variant().signatures) == ["default"]
-    assert time.perf_counter() - start < 0.9
+    assert time.process_time() - start < 0.9
 
 
 def test_tensorflow_is_not_imported_and_the_default_pool_is_left_alone(small_module: Path) -> None:

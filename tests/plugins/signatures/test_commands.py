@@ -98,3 +98,17 @@ def test_a_successor_exits_with_0_and_a_breaking_one_with_1(text_module: Path, u
     assert (
         "error: diff/signature: graph variant [], signature 'default': the signature 'default' is gone" in result.output
     )
+
+
+def test_a_module_that_does_not_keep_what_its_place_demands_is_reported(
+    unsafe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hubplug.hub import Hub
+
+    config = tmp_path / "hubplug.yaml"
+    config.write_text(f"version: 1\nvalidate: {{'file://{unsafe.parent}/': [safe]}}\n", encoding="utf-8")
+    with Hub(str(config)).activate():
+        for arguments in ([], ["--profile", "safe", "--allow-op", "Abort"]):
+            result = run(validate, f"file://{unsafe}", *arguments)
+            assert result.exit_code == 1
+            assert "op ReadFile" in result.output
