@@ -137,6 +137,7 @@ class _ModuleColumn(dense_feature_column()):  # type: ignore[misc]
     def transform_feature(self, transformation_cache: Any, state_manager: Any) -> Any:
         return self._prepared(transformation_cache.get(self.key, state_manager))
 
+    @tf.autograph.experimental.do_not_convert
     def get_dense_tensor(self, transformation_cache: Any, state_manager: Any) -> tf.Tensor:
         module = state_manager.get_resource(self, self.name)
         return self._embedded(transformation_cache.get(self, state_manager), module)
@@ -210,6 +211,7 @@ class _SparseTextEmbeddingColumn(_ModuleColumn, _SparseTextFields):
     def create_state(self, state_manager: Any) -> None:
         """Nothing: as in tensorflow_hub, each application makes a Module of its own."""
 
+    @tf.autograph.experimental.do_not_convert
     def get_dense_tensor(self, transformation_cache: Any, state_manager: Any) -> tf.Tensor:
         return self._embedded(transformation_cache.get(self, state_manager), self._make_module())
 

@@ -17,7 +17,7 @@ from hubplug.errors import FormatError, UnknownTagsError
 from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words
 from hubplug.types import SignatureInfo
 from hubplug.urls import scheme_of
-from hubplug_format import GraphVariant, SavedModelFile, read_module_def
+from hubplug_format import GraphVariant, SavedModelFile, describe_directory, read_module_def
 from hubplug_tf1._asset_names import check_filenames
 from hubplug_tf1._collections import find_collections_error
 
@@ -113,6 +113,10 @@ class GraphSpec(ModuleSpec):
 
     def attached_bytes(self, key: str, tags: Collection[str] | None = None) -> bytes | None:
         return self.variant(tags).attachments.get(key)
+
+    def describe(self) -> dict[str, Any]:
+        about = {**super().describe(), "format": "TF1 Hub format"}
+        return about if self.directory is None else {**about, **describe_directory(self.directory)}
 
     def instantiate(self, name: str, trainable: bool, tags: frozenset[str]) -> ModuleImpl:
         from hubplug_tf1 import _instance
