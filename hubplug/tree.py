@@ -47,7 +47,7 @@ class Limits:
     max_file_bytes: int = 256 * _GIB
     max_members: int = 10_000
     max_ratio: int = 200
-    ratio_floor: int = 4 * _GIB
+    ratio_floor: int = _GIB
     max_header_bytes: int = 1 << 20
 
 

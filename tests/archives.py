@@ -247,6 +247,8 @@ def unsafe_archives() -> Iterator[tuple[str, bytes]]:
     yield "pax and long name", module_tar(pax((b"path", b"a")), long_name(b"b"), file(b"x", magic=GNU))
     yield "two long names", module_tar(long_name(b"a"), long_name(b"b"), file(b"x", magic=GNU))
     yield "long name with NUL", module_tar(long_name(b"a\0b"), file(b"x", magic=GNU))
+    cut = header(b"././@LongLink", 10, b"L", magic=GNU) + padded(b"n" * 200 + b"\0")
+    yield "long name that goes on behind its size", module_tar(cut, file(b"x", magic=GNU))
     yield "negative size", module_tar(header(b"x", size_field=b"\xff" * 12))
     yield "negative size of a pax header", module_tar(header(b"x", flag=b"x", size_field=b"\xff" * 12))
     yield "negative size of a long name", module_tar(header(b"x", flag=b"L", size_field=b"\xff" * 11 + b"\0"))

@@ -126,10 +126,12 @@ class TarReader:
         if self._extended_bytes > _MOST_EXTENDED_HEADERS * self._limits.max_header_bytes:
             raise HeaderFault(f"its extended headers have more than {self._extended_bytes:,} bytes", unsafe=True)
         data = self._take(header.size)
-        self._take(-header.size % BLOCK)
+        padding = self._take(-header.size % BLOCK)
         if header.kind == "long name":
+            # GNU tar reads on to the next NUL, whatever the size says.
+            ended = data.endswith(b"\0") or (padding and not any(padding))
             name = data[:-1] if data.endswith(b"\0") else data
-            if not name or b"\0" in name:
+            if not name or b"\0" in name or not ended:
                 raise HeaderFault(f"a long name is {data[:40]!r}", unsafe=True)
             return PaxRecords(path=name)
         try:

@@ -57,8 +57,8 @@ def sized(head: bytes, size: int) -> Iterator[bytes]:
 
 
 def huge_file() -> Iterator[bytes]:
-    """More than the floor of the ratio, and far more than a megabyte a kilobyte."""
-    return gzip_of(sized(archives.header(b"variables/zeros", 6 * GIB), 6 * GIB), 1)
+    """Twice the floor of the ratio."""
+    return gzip_of(sized(archives.header(b"variables/zeros", 2 * GIB), 2 * GIB), 1)
 
 
 def claimed_size() -> Iterator[bytes]:
