@@ -44,6 +44,7 @@ class Variant:
         """Keeps a MetaGraphDef, whose asset constants hold absolute paths; it is looked at when first needed."""
         self.meta_graph = meta_graph
         self._lock = threading.RLock()
+        self._signatures: dict[str, Signature] = {}
         self._apply_templates: dict[tuple[str, bool, bool], ApplyTemplate] = {}
         self._state_templates: dict[tuple[bool, str | None], StateTemplate] = {}
 
@@ -70,8 +71,11 @@ class Variant:
                 f"Signature {name!r} is missing from meta graph. It has: {there}",
                 hint="give one of these as signature=",
             )
-        definition = self.meta_graph.signature_def[name]
-        return Signature(name, parse_tensor_info_map(definition.inputs), parse_tensor_info_map(definition.outputs))
+        if name not in self._signatures:
+            definition = self.meta_graph.signature_def[name]
+            inputs, outputs = parse_tensor_info_map(definition.inputs), parse_tensor_info_map(definition.outputs)
+            self._signatures[name] = Signature(name, inputs, outputs)
+        return self._signatures[name]
 
     @cached_property
     def nodes(self) -> dict[str, Any]:

@@ -353,5 +353,5 @@ def test_an_input_of_another_graph_is_a_value_error(spec: Any, new_graph: tf.Gra
     module = hubplug.Module(spec)
     with tf.Graph().as_default():
         foreign = tf.zeros([1, 2], name="foreign")
-    with pytest.raises(ValueError, match="foreign:0.*another graph"):
+    with pytest.raises(ValueError, match=r"foreign:0.*another graph"):
         module(foreign)

@@ -165,7 +165,7 @@ def test_no_default_output_is_a_type_error_that_lists_the_outputs(module: Any) -
 
 @pytest.mark.parametrize("error", [KeyError, ValueError, HubplugError])
 def test_an_unknown_signature_lists_those_there_are(module: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="Signature 'zz' is missing from meta graph.*'default', 'none'"):
+    with pytest.raises(error, match=r"Signature 'zz' is missing from meta graph.*'default', 'none'"):
         module([[1.0, 2.0]], signature="zz")
 
 
