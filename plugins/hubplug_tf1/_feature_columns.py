@@ -15,6 +15,7 @@ import tensorflow as tf
 from hubplug.errors import HubplugError
 from hubplug.module import Module
 from hubplug.spec import ModuleSpec
+from hubplug_tf1._autograph import not_converted
 from hubplug_tf1._column_checks import find_image_problems, find_text_problems
 from hubplug_tf1._image_info import get_expected_image_size
 from hubplug_tf1._private_tensorflow import dense_feature_column
@@ -137,7 +138,7 @@ class _ModuleColumn(dense_feature_column()):  # type: ignore[misc]
     def transform_feature(self, transformation_cache: Any, state_manager: Any) -> Any:
         return self._prepared(transformation_cache.get(self.key, state_manager))
 
-    @tf.autograph.experimental.do_not_convert
+    @not_converted
     def get_dense_tensor(self, transformation_cache: Any, state_manager: Any) -> tf.Tensor:
         module = state_manager.get_resource(self, self.name)
         return self._embedded(transformation_cache.get(self, state_manager), module)
@@ -211,7 +212,7 @@ class _SparseTextEmbeddingColumn(_ModuleColumn, _SparseTextFields):
     def create_state(self, state_manager: Any) -> None:
         """Nothing: as in tensorflow_hub, each application makes a Module of its own."""
 
-    @tf.autograph.experimental.do_not_convert
+    @not_converted
     def get_dense_tensor(self, transformation_cache: Any, state_manager: Any) -> tf.Tensor:
         return self._embedded(transformation_cache.get(self, state_manager), self._make_module())
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from hubplug.errors import InputError
 from hubplug_tf1 import _checks, _feeding
 from hubplug_tf1._apply_graph import ApplyTemplate, Replacements, import_application
+from hubplug_tf1._autograph import not_converted
 from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError
 from hubplug_tf1._state_graph import StateTemplate, import_state
 from hubplug_tf1._subgraph import op_name
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-# Where autograph converts the caller (a Keras layer, a tf.function), it is to leave the library alone.
-@tf.autograph.experimental.do_not_convert
+@not_converted
 def instantiate(
     spec: ModuleSpec,
     variant: Variant,
@@ -135,7 +135,7 @@ class Instance:
         """Name in the module -> Variable, or list of Variables for a partitioned one; the same dict each time."""
         return self._variable_map
 
-    @tf.autograph.experimental.do_not_convert
+    @not_converted
     def apply(self, inputs: Any, signature: str | None, as_dict: bool | None) -> Any:
         """Adds one application of a signature to the current graph; see ``hubplug.Module.__call__``."""
         graph = tf.compat.v1.get_default_graph()
