@@ -63,14 +63,15 @@ def read_variables(collections: Mapping[str, Iterable[bytes]], where: str) -> tu
     Raises:
         FormatError: One of them is damaged.
     """
-    found: dict[str, VariableInfo] = {}
+    # By the whole definition: two that differ under one name are two, so that nothing hides behind the first.
+    found: dict[VariableInfo, VariableInfo] = {}
     for collection, items in collections.items():
         for data in items:
             variable = _read_variable(data, f"a variable in collection {collection!r} of {where}")
-            known = found.get(variable.name, variable)
+            known = found.get(variable, variable)
             if collection not in known.collections:
                 known = replace(known, collections=(*known.collections, collection))
-            found[variable.name] = known
+            found[variable] = known
     return tuple(found.values())
 
 

@@ -69,7 +69,7 @@ class SaverRules:
     def _reaches(self, scope: Scope, node: Any) -> bool:
         if scope.function is None:
             reached = self._descendants(node.name)
-            return node.name in self._closure and reached <= self._closure and not reached & (self._others - self._ends)
+            return node.name in self._closure and reached <= self._closure and not reached & self._others
         sites = self._program.calls_of(scope.function)
         return (
             bool(sites)

@@ -101,6 +101,8 @@ class _Scan:
         for name, about in self._variant.collections.items():
             if about.kind == "node_list":
                 roots.extend(self._variant.collection(name))
+        for variable in self._variant.variables:
+            roots += [variable.initializer_name, variable.initial_value_name, variable.snapshot_name]
         saver = SaverRules(program, self._variant.saver, roots, frozenset(self._captures.bound))
         yield from self._scan_program(program, saver, list(graph.gradients.items()), 0)
         for function in graph.functions:
