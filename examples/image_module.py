@@ -72,7 +72,7 @@ def batch_normalization(images: tf.Tensor, training: bool) -> tf.Tensor:
         return tf.nn.batch_normalization(images, mean, variance, offset, scale, 1e-3)
     batch_mean, batch_variance = tf.nn.moments(images, [0, 1, 2])
     for average, value in ((mean, batch_mean), (variance, batch_variance)):
-        tf1.add_to_collection(tf1.GraphKeys.UPDATE_OPS, tf1.assign_sub(average, 0.1 * (average - value)))
+        tf1.add_to_collection(tf1.GraphKeys.UPDATE_OPS, tf1.assign_sub(average, 0.3 * (average - value)))
     return tf.nn.batch_normalization(images, batch_mean, batch_variance, offset, scale, 1e-3)
 
 
@@ -88,7 +88,7 @@ def shifted(images: np.ndarray, random: np.random.RandomState) -> np.ndarray:
 def train(spec: Any, images: np.ndarray, digits: np.ndarray, export_to: Path, rate: float) -> None:
     """Trains the variant for training, update ops and regularization losses included, and exports all variants."""
     with tf.Graph().as_default(), tf1.Session() as session:
-        tf1.set_random_seed(1)
+        tf1.set_random_seed(4)
         batch, target = tf1.placeholder(tf.float32, [None, SIZE, SIZE, 3]), tf1.placeholder(tf.int64, [None])
         module = hub.Module(spec, trainable=True, tags={"train"})
         logits = module(batch, signature="image_classification")
@@ -98,7 +98,7 @@ def train(spec: Any, images: np.ndarray, digits: np.ndarray, export_to: Path, ra
             step = tf1.train.AdamOptimizer(rate).minimize(loss)
         session.run(tf1.global_variables_initializer())
         random = np.random.RandomState(1)
-        for _ in range(60):
+        for _ in range(70):
             session.run(step, {batch: shifted(images, random), target: digits})
         module.export(str(export_to), session)
 
