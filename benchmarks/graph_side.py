@@ -140,6 +140,8 @@ def measure_many(hub: Any, module: Path, layers: int, calls: int) -> dict[str, A
         "late_to_early": last / first,
         "ops_of_first_call": sizes[0],
         "ops_of_last_call": sizes[-1],
+        "seconds_of_calls": times,
+        "ops_of_calls": sizes,
     }
 
 

@@ -4,7 +4,10 @@ Each measurement is a process of its own, one after the other, so that libraries
 several repeats the least is taken. Absolute times depend on the machine, the ratios hardly::
 
     python benchmarks/run.py                                    # 400 layers: several minutes, most of them the other's
-    python benchmarks/run.py --layers 40 --json figures.json
+    python benchmarks/run.py --workloads graph --layers 40 --json figures.json
+    python benchmarks/run.py --workloads fetching --megabytes 100
+
+Where matplotlib is installed, ``--plot FILE`` draws time and ops against calls and against layers.
 """
 
 from __future__ import annotations
@@ -16,39 +19,23 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-GRAPH_SIDE = Path(__file__).with_name("graph_side.py")
-OURS, THEIRS = "hubplug", "tensorflow_hub"
+import fetching
+from report import OURS, THEIRS, table
 
-# measurement, figure, title, unit: the rows of the table
-ROWS = [
-    ("author", "create_module_spec", "create_module_spec", "s"),
-    ("author", "export", "export", "s"),
-    ("author", "load_module_spec", "load_module_spec", "s"),
-    ("apply", "module", "Module()", "s"),
-    ("apply", "module_ops", "Module(): ops", ""),
-    ("trainable", "module", "Module(trainable=True)", "s"),
-    ("trainable", "module_ops", "Module(trainable=True): ops", ""),
-    ("trainable", "call", "one call of it, with update ops", "s"),
-    ("apply", "default_calls", "{calls} calls of `default`", "s"),
-    ("apply", "default_ops", "{calls} calls of `default`: ops", ""),
-    ("apply", "first_calls", "{calls} calls of `first`", "s"),
-    ("apply", "first_ops", "{calls} calls of `first`: ops", ""),
-    ("apply", "initialize", "first run of the initializers", "s"),
-    ("apply", "peak_memory", "peak memory of all that", "MiB"),
-    ("initialize-one", "initialize_one", "initializing one variable", "s"),
-    ("initialize-one", "bytes_read", "initializing one variable: read", "MiB"),
-    ("many", "early_call", "an early call ({many_layers} layers)", "s"),
-    ("many", "late_call", "the {many_calls}th call ({many_layers} layers)", "s"),
-]
+GRAPH_SIDE = Path(__file__).with_name("graph_side.py")
+WORKLOADS = ("graph", "fetching")
+
+Figures = dict[str, dict[str, dict[str, Any]]]
 
 
 def measure(measurement: str, library: str, module: Path, layers: int, calls: int, repeats: int) -> dict[str, Any]:
-    """Runs one measurement ``repeats`` times; of numbers the least."""
+    """Runs one measurement of the graph side ``repeats`` times; of numbers the least."""
     command = [sys.executable, str(GRAPH_SIDE), measurement, "--library", library]
     runs = []
     for repeat in range(repeats):
@@ -67,9 +54,9 @@ def measure(measurement: str, library: str, module: Path, layers: int, calls: in
     return {key: min(run[key] for run in runs) if isinstance(first[key], (int, float)) else first[key] for key in first}
 
 
-def run_all(options: argparse.Namespace, libraries: list[str]) -> dict[str, dict[str, Any]]:
+def run_graph_side(options: argparse.Namespace, libraries: Sequence[str]) -> Figures:
     """Figures by measurement, then by library."""
-    figures: dict[str, dict[str, Any]] = {}
+    figures: Figures = {}
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
 
@@ -91,42 +78,20 @@ def run_all(options: argparse.Namespace, libraries: list[str]) -> dict[str, dict
     return figures
 
 
-def print_table(figures: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
-    """Prints what was measured, and how often ours goes into theirs."""
-    compared = THEIRS in figures["apply"]
-    print(f"{'':38}{OURS:>14}" + (f"{THEIRS:>16}{'ratio':>10}" if compared else ""))
-    for measurement, figure, title, unit in ROWS:
-        ours = figures[measurement][OURS][figure]
-        line = f"{title.format(**vars(options)):38}{in_unit(ours, unit):>14}"
-        if compared:
-            theirs = figures[measurement][THEIRS][figure]
-            line += f"{in_unit(theirs, unit):>16}{f'{theirs / ours:,.1f}' if ours else '':>10}"
-        print(line)
-    bare = figures["bare-import"][OURS]
-    apply = figures["apply"][OURS]
-    print()
-    for signature in ("default", "first"):
-        calls, floor = apply[f"{signature}_calls"], bare[f"{signature}_calls"]
-        print(
-            f"{options.calls} calls of `{signature}` take {calls / floor:.2f} times a bare tf.import_graph_def of the same "
-            f"{bare[f'{signature}_nodes']:,} nodes ({floor:.4g} s)"
-        )
-    for library, found in figures["many"].items():
-        print(f"the {options.many_calls}th call takes {found['late_to_early']:.2f} times an early one with {library}")
-    if compared:
-        same = len({found["output_sha256"] for found in figures["apply"].values()}) == 1
-        print(f"outputs of the two are {'equal to the last bit' if same else 'NOT equal'}")
+def run_layers(layers: Sequence[int], calls: int, libraries: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """What ``apply`` costs with growing modules, by library: for the plot."""
+    series: dict[str, list[dict[str, Any]]] = {library: [] for library in libraries}
+    with tempfile.TemporaryDirectory() as directory:
+        for count in layers:
+            module = Path(directory) / str(count)
+            measure("author", OURS, module, count, 1, 1)
+            for library in libraries:
+                print(f"apply, {count} layers, {library} ...", file=sys.stderr, flush=True)
+                series[library].append({"layers": count, **measure("apply", library, module, count, calls, 1)})
+    return series
 
 
-def in_unit(value: float, unit: str) -> str:
-    if unit == "s":
-        return f"{value:,.4f} s"
-    if unit == "MiB":
-        return f"{value / 2**20:,.1f} MiB"
-    return f"{value:,}"
-
-
-def versions(names: list[str]) -> dict[str, str]:
+def versions(names: Sequence[str]) -> dict[str, str]:
     found = {}
     for name in names:
         try:
@@ -136,28 +101,53 @@ def versions(names: list[str]) -> dict[str, str]:
     return found
 
 
-def main() -> None:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS)
     parser.add_argument("--layers", type=int, default=400)
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--many-layers", type=int, default=20, help="layers of the module that is called many times")
     parser.add_argument("--many-calls", type=int, default=200)
+    parser.add_argument("--megabytes", type=int, default=500, help="size of the weights that are downloaded")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--only-hubplug", action="store_true", help="leave tensorflow_hub out although it is there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write every figure")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="where to draw the graph side, as PNG")
+    parser.add_argument("--plot-layers", type=int, nargs="+", default=[10, 20, 40, 80])
     options = parser.parse_args()
-    known = versions(["hubplug", "tensorflow-hub", "tensorflow", "tensorflow-cpu", "numpy"])
+    if options.plot and find_spec("matplotlib") is None:
+        parser.error("--plot needs matplotlib")
+    if options.plot and "graph" not in options.workloads:
+        parser.error("--plot draws the workload graph, which is not to be run")
+    return options
+
+
+def main() -> None:
+    options = parse_options()
+    known = versions(["hubplug", "tensorflow-hub", "tensorflow", "tensorflow-cpu", "numpy", "requests"])
     compared = find_spec(THEIRS) is not None and known.get("tensorflow-hub", "").startswith("0.15.")
     libraries = [OURS, THEIRS] if compared and not options.only_hubplug else [OURS]
     if not compared:
         print("tensorflow_hub 0.15 is not installed here: no ratios", file=sys.stderr)
-    figures = run_all(options, libraries)
-    print_table(figures, options)
+    figures: Figures = {}
+    if "graph" in options.workloads:
+        figures |= run_graph_side(options, libraries)
+    if "fetching" in options.workloads:
+        print(f"fetching, {options.megabytes} MB ...", file=sys.stderr, flush=True)
+        figures |= fetching.run_all(options.megabytes, options.repeats, libraries)
+    print(*table(figures, vars(options)), sep="\n")
     if options.json:
-        workload = {key: getattr(options, key) for key in ("layers", "calls", "many_layers", "many_calls", "repeats")}
+        sizes = ("workloads", "layers", "calls", "many_layers", "many_calls", "megabytes", "repeats")
         machine = {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
-        report = {"workload": "graph side", **workload, "machine": machine, "versions": known, "figures": figures}
+        if hasattr(os, "getloadavg"):
+            machine["load"] = round(os.getloadavg()[2], 1)
+        report = {key: getattr(options, key) for key in sizes}
+        report |= {"machine": machine, "versions": known, "figures": figures}
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if options.plot:
+        from plot import draw
+
+        draw(options.plot, figures["many"], run_layers(options.plot_layers, options.calls, libraries), vars(options))
 
 
 if __name__ == "__main__":
