@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubplug.chain import Answer, Chain
 from hubplug.config import Config
-from hubplug.errors import FormatError, HubplugError, OfflineError, PluginError, SourceChanged
+from hubplug.errors import ArchiveError, FormatError, HubplugError, OfflineError, PluginError, SourceChanged
 from hubplug.pins import Pins
 from hubplug.spec import ModuleSpec
 from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
@@ -101,7 +101,7 @@ class Retrieval:
         arrived = self._fetch(source, tree, declined)
         if isinstance(arrived, ArchiveStream):
             with arrived:
-                self._chain.ask_or_raise("hubplug_unpack", f"what came from {arrived.name}", arrived).run(tree)
+                self._unpack(arrived, tree)
                 location, archive_sha256, etag = arrived.location, arrived.sha256(), arrived.etag
         else:
             location = arrived
@@ -109,7 +109,7 @@ class Retrieval:
         provenance = Provenance(str(source.handle.original), source.key_sha256, location, archive_sha256, etag, files)
         arrived_module = LocalModule(dest, source.handle, provenance)
         pins.demand(source.handle, arrived_module)
-        self.read_format(arrived_module)
+        self._demand_module(arrived_module, location)
         _LOG.info("%s: brought from %s", source.handle.original, location)
         return provenance
 
@@ -126,6 +126,35 @@ class Retrieval:
                 return got
             source = self._source_named_by_fetch(_on_the_trail(got, source.handle))
             _refuse_loop(trail, source.location)
+
+    def _unpack(self, archive: ArchiveStream, tree: TreeWriter) -> None:
+        answer = self._chain.ask("hubplug_unpack", archive)
+        if answer.member is None:
+            reasons = "".join(f"; {name}: {reason}" for name, reason in answer.declined)
+            raise ArchiveError(
+                f"What came from {archive.name} is no archive that this chain can unpack{reasons}",
+                hint="publish the module as a .tar.gz; a plugin can add other formats",
+            )
+        answer.run(tree)
+
+    def _demand_module(self, module: LocalModule, location: str) -> None:
+        """Refuses to publish what no format plugin recognizes; the staging directory is gone when the error is read."""
+        try:
+            answer = self._chain.ask("hubplug_load_format", module)
+        except HubplugError as error:
+            error.message = error.message.replace(f"{module.path}/", "").replace(str(module.path), "what arrived")
+            error.args = (error.message,)
+            raise
+        if answer.member is None:
+            reasons = "; ".join(reason for _, reason in answer.declined)
+            raise ArchiveError(
+                f"What came from {location} does not appear to be a valid module: "
+                + (
+                    reasons.replace(f"{module.path}/", "").replace(str(module.path), "it")
+                    or "no plugin knows its format"
+                ),
+                hint="the root of an archive is the root of the module: tfhub_module.pb, saved_model.pb, variables/",
+            )
 
     def _source_named_by_fetch(self, handle: Handle) -> Source:
         if handle.named_by_server and handle.scheme not in _SCHEMES_A_SERVER_MAY_NAME:

@@ -15,6 +15,7 @@ import pytest
 
 import hubplug
 from hubplug.errors import (
+    ArchiveError,
     ConfigError,
     FormatError,
     HubplugError,
@@ -219,8 +220,8 @@ class Escape:
     [
         ((), "toy://missing", MissingError, "toy://missing is not there"),
         ((Cut(),), "toy://a", IncompleteDownload, "toy://a ends in the middle"),
-        ((NoModule(),), "toy://a", FormatError, "toy://a is no module that this chain can read: there is no model.txt"),
-        ((Unknown(),), "toy://a", NobodyAnswered, r"No plugin takes what came from toy://a \(asked hubplug_unpack of"),
+        ((NoModule(),), "toy://a", ArchiveError, "toy://a does not appear to be a valid module: there is no model.txt"),
+        ((Unknown(),), "toy://a", ArchiveError, "What came from toy://a is no archive that this chain can unpack"),
         ((Escape(),), "toy://a", hubplug.errors.UnsafeArchiveError, r"'\.\./escaped' is refused"),
     ],
 )
