@@ -122,6 +122,8 @@ def import_state(template: StateTemplate, scope: str) -> list[Any]:
         if "shared_name" in node.attr and node.attr["shared_name"].s:
             node.attr["shared_name"].s = f"{scope}/".encode() + node.attr["shared_name"].s
     add_meta_graph(meta_graph, scope)
+    if not template.variables:
+        return []
     variables = graph.get_collection_ref(_KEYS.GLOBAL_VARIABLES)
     return list(variables[len(variables) - len(template.variables) :])
 

@@ -17,7 +17,6 @@ import hubplug
 from hubplug.errors import (
     ArchiveError,
     ConfigError,
-    FormatError,
     HubplugError,
     IncompleteDownload,
     MissingError,
