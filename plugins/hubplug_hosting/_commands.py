@@ -8,8 +8,6 @@ from pathlib import Path
 
 import click
 
-from hubplug_hosting._packing import pack_module
-
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
@@ -21,6 +19,9 @@ def pack(directory: Path, output: Path, force: bool, compress: bool) -> None:
 
     The same module gives the same bytes on every machine, so that its digest can be published and pinned.
     """
+    # Not at the top: `hubplug --help` loads this file.
+    from hubplug_hosting._packing import pack_module
+
     packed = pack_module(directory, output, force=force, compress=compress)
     click.echo(f"{packed.path}: {packed.size:,} bytes ({packed.files} files of {packed.content_size:,} bytes)")
     click.echo(f"sha256 {packed.sha256}")

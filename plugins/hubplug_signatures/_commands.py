@@ -11,7 +11,6 @@ from hubplug.hub import Hub, current_hub
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding, Handle
 from hubplug_signatures import CommonSignatures
-from hubplug_signatures._diff import diff as diff_specs
 from hubplug_signatures._profiles import PROFILES
 from hubplug_signatures._reports import report
 
@@ -80,6 +79,9 @@ def diff(ctx: click.Context, old: str, new: str, form: str) -> None:
 
     Changes that break programs are errors: a signature, input or output that is gone, or has another dtype or shape.
     """
+    # Not at the top: `hubplug --help` loads this file.
+    from hubplug_signatures._diff import diff as diff_specs
+
     hub = current_hub()
     findings = diff_specs(hub.load_spec(old), hub.load_spec(new))
     click.echo(report(findings, f"{Handle.parse(old)} -> {Handle.parse(new)}", form))
