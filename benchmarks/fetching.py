@@ -167,7 +167,9 @@ def spent(command: Sequence[str], cache: Path) -> tuple[float, float]:
 
 
 def environment(cache: Path) -> Mapping[str, str]:
-    settings = {name: value for name, value in os.environ.items() if not name.startswith(("TFHUB_", "HUBPLUG_"))}
+    # An installed program has its bytecode, whatever this shell says.
+    unwanted = ("TFHUB_", "HUBPLUG_", "PYTHONDONTWRITEBYTECODE")
+    settings = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**settings, "TFHUB_CACHE_DIR": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
