@@ -113,9 +113,11 @@ def explain(handle: str, form: str) -> None:
 @click.argument("handle")
 @FORMAT
 def show(handle: str, form: str) -> None:
-    """Show a module's graph variants, signatures, inputs and outputs."""
+    """Show a module's signatures, variables, assets and where it came from."""
     hub = current_hub()
     description = hub.load_spec(handle).describe()
+    if provenance := hub.resolve(handle).provenance:
+        description = {**description, "location": provenance.location, "archive_sha256": provenance.archive_sha256}
     if form == "json":
         click.echo(json.dumps(description, indent=2))
         return
@@ -211,7 +213,11 @@ def fetch(handles: tuple[str, ...], locked: bool) -> None:
 
 def describe_in_words(description: Mapping[str, Any]) -> list[str]:
     """A module's description as lines for a terminal."""
-    lines = [f"{key}: {value}" for key, value in description.items() if isinstance(value, (str, int))]
+    lines = [
+        f"{key.replace('_', ' ')}: {_plain_words(value)}"
+        for key, value in description.items()
+        if key != "variants" and value not in (None, {}, [])
+    ]
     for variant in description.get("variants", ()):
         lines.append(f"graph variant {variant['tags']}" + ("" if variant["tags"] else " (inference)"))
         for name, signature in variant["signatures"].items():
@@ -223,6 +229,14 @@ def describe_in_words(description: Mapping[str, Any]) -> list[str]:
                 ]
                 lines.extend(aligned(rows) if rows else [f"    no {side}"])
     return lines
+
+
+def _plain_words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain_words(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return "; ".join(_plain_words(item) for item in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def aligned(rows: Sequence[Iterable[object]]) -> list[str]:

@@ -81,7 +81,6 @@ class Config:
         path: The file this came from; None for the built-in default, and for settings that a program gave.
         given: Whether a program gave the settings as a dict.
         trusted: Whether the file was named or is the user's own, not merely found in the working directory.
-        import_whole_graph: Whether each application imports all of a module's graph, as tensorflow_hub did.
         force_progress: Whether a progress bar is drawn although nobody watches.
     """
 
@@ -95,7 +94,6 @@ class Config:
     path: Path | None = None
     given: bool = False
     trusted: bool = True
-    import_whole_graph: bool = False
     force_progress: bool = False
 
     def plugin(self, name: str) -> PluginConfig:
@@ -153,7 +151,6 @@ def load_config(
     return replace(
         config,
         offline=config.offline if offline is None else offline,
-        import_whole_graph=environment_switch("HUBPLUG_IMPORT_WHOLE_GRAPH"),
         force_progress=bool(os.environ.get("TFHUB_DOWNLOAD_PROGRESS")),
     )
 

@@ -55,6 +55,15 @@ _HOMES = {
 class Tf1Format:
     """Reads and writes modules in TF1 Hub format."""
 
+    def __init__(self, import_whole_graph: bool = False) -> None:
+        """Takes the options.
+
+        Args:
+            import_whole_graph: Whether each application imports all of a module's graph, as tensorflow_hub did, for
+                programs that look up nodes which no output depends on. ``HUBPLUG_IMPORT_WHOLE_GRAPH=1`` does it too.
+        """
+        self._import_whole_graph = import_whole_graph
+
     @hookimpl
     def hubplug_load_format(self, module: LocalModule) -> ModuleSpec | None:
         """Reads a directory that has ``tfhub_module.pb``, but for the values of its variables.
@@ -70,7 +79,7 @@ class Tf1Format:
             return None
         from hubplug_tf1._spec import GraphSpec
 
-        return GraphSpec.load(module.path)
+        return GraphSpec.load(module.path, import_whole_graph=self._import_whole_graph)
 
     @hookimpl
     def hubplug_export(self, request: ExportRequest) -> Plan[None] | None:

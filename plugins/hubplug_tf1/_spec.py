@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hubplug.config import environment_switch
 from hubplug.errors import FormatError, UnknownTagsError
 from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words
 from hubplug.types import SignatureInfo
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _TRAIN = frozenset({"train"})
+_TRAINABLE_VARIABLES = "trainable_variables"
 
 
 class GraphSpec(ModuleSpec):
@@ -38,13 +40,16 @@ class GraphSpec(ModuleSpec):
             relative; None for a module that was made in this process.
     """
 
-    def __init__(self, variants: Iterable[GraphVariant], root: str | None = None) -> None:
+    def __init__(
+        self, variants: Iterable[GraphVariant], root: str | None = None, import_whole_graph: bool = False
+    ) -> None:
         """Checks the graph variants.
 
         Raises:
             FormatError: A variant has a collection that no module may have, or an asset file outside ``assets/``.
         """
         self.root = root
+        self._import_whole_graph = import_whole_graph
         self._variants = {variant.tags: variant for variant in variants}
         for variant in self._variants.values():
             kept = (name for name, about in variant.collections.items() if about.size)
@@ -58,17 +63,18 @@ class GraphSpec(ModuleSpec):
         self._lock = threading.Lock()
 
     @classmethod
-    def load(cls, directory: Path) -> GraphSpec:
+    def load(cls, directory: Path, *, import_whole_graph: bool = False) -> GraphSpec:
         """Reads a module's directory, but for the values of its variables.
 
         Raises:
             FormatError: It is damaged, or of a format that hubplug does not know.
         """
         read_module_def(directory)
-        return cls(SavedModelFile.read_file(directory / "saved_model.pb").variants.values(), os.fspath(directory))
+        variants = SavedModelFile.read_file(directory / "saved_model.pb").variants.values()
+        return cls(variants, os.fspath(directory), import_whole_graph)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (list(self._variants.values()), self.root)
+        return type(self), (list(self._variants.values()), self.root, self._import_whole_graph)
 
     @property
     def directory(self) -> Path | None:
@@ -127,6 +133,8 @@ class GraphSpec(ModuleSpec):
                 "This module has a graph variant for training, and the one for inference is being made trainable: "
                 'give tags={"train"} to train it as its publisher meant'
             )
+        if trainable and not self.variant(tags).collection(_TRAINABLE_VARIABLES):
+            _LOG.warning("trainable=True, and the graph variant %s has no trainable variables", sorted(tags))
         return _instance.instantiate(
             self,
             variant,
@@ -134,7 +142,7 @@ class GraphSpec(ModuleSpec):
             trainable=trainable,
             tags=tags,
             checkpoint=self.checkpoint,
-            import_whole_graph=False,
+            import_whole_graph=self._import_whole_graph or environment_switch("HUBPLUG_IMPORT_WHOLE_GRAPH"),
         )
 
     def _prepare(self, tags: Collection[str] | None) -> Variant:

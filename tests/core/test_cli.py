@@ -92,6 +92,7 @@ def test_a_bug_of_a_plugin_is_no_traceback_unless_asked_for(make_hub: MakeHub) -
 def test_show_describes_a_module_for_people_and_for_machines() -> None:
     assert run("show", "toy://a").output.splitlines() == [
         "format: TextSpec",
+        "location: toy://a",
         "graph variant [] (inference)",
         "  signature 'default'",
         "    input  'text'  string  [None]  dense",

@@ -203,7 +203,7 @@ def test_an_empty_switch_leaves_what_the_file_says(tmp_path: Path, monkeypatch: 
     assert load_config(write(tmp_path / "f.yaml", "version: 1\noffline: true\n")).offline is True
 
 
-@pytest.mark.parametrize("name", ["HUBPLUG_OFFLINE", "HUBPLUG_IMPORT_WHOLE_GRAPH"])
+@pytest.mark.parametrize("name", ["HUBPLUG_OFFLINE"])
 def test_a_switch_that_is_neither_on_nor_off_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "maybe")
     with pytest.raises(ConfigError, match=f"{name} is a switch, and 'maybe' is neither on nor off") as raised:
