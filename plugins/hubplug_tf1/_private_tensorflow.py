@@ -6,7 +6,6 @@ TensorFlow writes to disk (``tensorflow.core``) are stable as formats; most have
 
 from __future__ import annotations
 
-import contextlib
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -129,14 +128,15 @@ def create_op(
     The public ``tf.Graph.create_op`` does no more, and takes twice as long, since it inspects its own signature at each
     call to warn about an argument.
     """
+    if controls:
+        with graph.control_dependencies(controls):
+            return create_op(graph, kind, inputs, name=name, attributes=attributes, controls=[], device=device)
+    if device:
+        with graph.device(device):
+            return create_op(graph, kind, inputs, name=name, attributes=attributes, controls=[], device="")
     graph.unique_name(name)
-    with contextlib.ExitStack() as stack:
-        if controls:
-            stack.enter_context(graph.control_dependencies(controls))
-        if device:
-            stack.enter_context(graph.device(device))
-        # A name that ends in a slash is taken as it is.
-        return graph._create_op_internal(kind, inputs, name=name + "/", attrs=attributes)
+    # A name that ends in a slash is taken as it is.
+    return graph._create_op_internal(kind, inputs, name=name + "/", attrs=attributes)
 
 
 def place_with(graph: Any, operation: Any, others: Sequence[str]) -> None:
