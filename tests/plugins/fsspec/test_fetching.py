@@ -200,7 +200,7 @@ def test_one_file_that_fails_ends_the_copying_of_all_and_leaves_none_half_writte
     gs_store.put({f"m/{number}": b"x" * 1000 for number in range(4)})
     gs_store.put({"m/large": b"y" * 5000})
     tree = TreeWriter(tmp_path, Limits(max_file_bytes=4000))
-    with pytest.raises(UnsafeArchiveError, match="'large' has 5,000 bytes, more than the cap of 4,000"):
+    with pytest.raises(UnsafeArchiveError, match="'large' has 5,000 bytes: beyond the cap max_file_bytes of 4,000"):
         _fetch(gs_store.plugin, gs_store.url("m"), tree)
     assert {path.stat().st_size for path in tmp_path.iterdir()} <= {1000}
     assert len(tree.finish()) == len(list(tmp_path.iterdir()))
