@@ -23,6 +23,7 @@ _GZIP_RESERVED_FLAGS = 0xE0
 # Twice what `xz -9` needs; the dictionary size is the archive's own claim.
 _XZ_MEMORY = 128 << 20
 _MAGIC_LENGTH = 6
+_HEAD_LENGTH = 8
 # bz2 has only OSError and ValueError for damaged data; the stubs of isal call its exception type an instance.
 _ISAL_ERROR = cast("type[Exception]", igzip_lib.error)
 _DAMAGE = (_ISAL_ERROR, lzma.LZMAError, OSError, ValueError, EOFError, MemoryError)
@@ -40,7 +41,7 @@ class _Decompressor(Protocol):
     def needs_input(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    def decompress(self, data: memoryview, max_length: int = -1) -> bytes: ...
 
 
 def decompress(chunks: Iterable[bytes], compression: Compression, name: str, limits: Limits) -> Iterator[bytes]:
@@ -61,12 +62,12 @@ def decompress(chunks: Iterable[bytes], compression: Compression, name: str, lim
         return
     fed = given = 0
     # Bytes that have arrived and that no decompressor has taken yet.
-    waiting = b""
+    waiting = memoryview(b"")
     stream: _Decompressor | None = None
     streams = given_before = 0
     for chunk in chunks:
         fed += len(chunk)
-        waiting += chunk
+        waiting = memoryview(b"".join((waiting, chunk)) if waiting else chunk)
         while waiting:
             if stream is None:
                 if len(waiting) < _MAGIC_LENGTH:
@@ -75,12 +76,15 @@ def decompress(chunks: Iterable[bytes], compression: Compression, name: str, lim
                     raise ArchiveError(f"{name} goes on after an empty {compression} stream")
                 if streams > _FREE_STREAMS + given // _LEAST_PER_STREAM:
                     raise UnsafeArchiveError(f"{name} is chopped into {streams:,} {compression} streams")
-                stream, given_before = _begin(compression, waiting, name, first=not streams), given
+                stream, given_before = (
+                    _begin(compression, bytes(waiting[:_HEAD_LENGTH]), name, first=not streams),
+                    given,
+                )
                 streams += 1
             data, waiting = waiting[:_FEED], waiting[_FEED:]
             while True:
                 piece = _inflate(stream, data, compression, name)
-                data = b""
+                data = waiting[:0]
                 given += len(piece)
                 if given > limits.ratio_floor and given > limits.max_ratio * fed:
                     raise UnsafeArchiveError(
@@ -90,7 +94,7 @@ def decompress(chunks: Iterable[bytes], compression: Compression, name: str, lim
                 if piece:
                     yield piece
                 if stream.eof:
-                    waiting = stream.unused_data + waiting
+                    waiting = memoryview(stream.unused_data + waiting)
                     stream = None
                     break
                 if stream.needs_input:
@@ -119,7 +123,7 @@ def _begin(compression: Compression, head: bytes, name: str, *, first: bool) -> 
     raise ArchiveError(f"{name} goes on after its {compression} stream with something else: {head[:8].hex(' ')}")
 
 
-def _inflate(stream: _Decompressor, data: bytes, compression: Compression, name: str) -> bytes:
+def _inflate(stream: _Decompressor, data: memoryview, compression: Compression, name: str) -> bytes:
     try:
         piece = stream.decompress(data, _PIECE)
     except _DAMAGE as error:
