@@ -26,7 +26,7 @@ def test_the_graph_side_benchmark_prints_a_table_and_writes_every_figure(tmp_pat
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "figures.json").read_text())
     assert report["layers"] == 2
-    assert set(report["figures"]) == {"author", "apply", "trainable", "initialize-one", "bare-import", "many"}
+    assert set(report["figures"]) >= {"author", "apply", "trainable", "initialize-one", "bare-import", "many"}
     applied = report["figures"]["apply"]["hubplug"]
     bare = report["figures"]["bare-import"]["hubplug"]
     # Two calls add what the signature needs twice, and nothing of the rest of the module.
