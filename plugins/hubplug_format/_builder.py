@@ -65,7 +65,6 @@ class ModuleBuilder:
         """
         self.meta_graph = message_class("MetaGraphDef")()
         self.meta_graph.meta_info_def.tags.extend(sorted(tags))
-        self.meta_graph.meta_info_def.stripped_default_attrs = True
         self.meta_graph.graph_def.versions.producer = _PRODUCER
         self.variables: dict[str, Values] = {}
         self.assets: dict[str, bytes] = {}

@@ -187,6 +187,11 @@ class GraphVariant:
         return tuple(op.name for op in self._message.meta_info_def.stripped_op_list.op)
 
     @property
+    def has_stripped_defaults(self) -> bool:
+        """Whether the exporter says that it left out the attributes of nodes whose values are the defaults of their ops."""
+        return bool(self._message.meta_info_def.stripped_default_attrs)
+
+    @property
     def tensorflow_version(self) -> str:
         """The release of TensorFlow that wrote it."""
         return str(self._message.meta_info_def.tensorflow_version)

@@ -144,8 +144,8 @@ class _Scan:
                 if op in CHECKPOINT_OPS and saver is not None and saver.owns(scope, node):
                     return
                 about_rule, said, level = about.rule, f"op {op} {about.why}", about.level
-                if is_harmless_as_configured(node):
-                    level, said = "warning", f"{said}, though not as it is configured here"
+                if is_harmless_as_configured(node, self._variant.has_stripped_defaults and not program.path):
+                    level, said = "note", f"{said}, though not as it is configured here"
         elif op not in self._registry and op not in program.functions:
             package = self._registry.package_of(op)
             from_where = f"it comes with the package {package}" if package else "no package is known to have it"

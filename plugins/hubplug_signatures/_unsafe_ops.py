@@ -30,13 +30,17 @@ _CONTRIB = {
     "TryRpc": "C_network_or_cross_process",
 }
 
-# Attribute -> values (or beginnings, with *) with which the op touches nothing outside; absent is one of them where the
-# default is. Then it is worth a warning only.
-_HARMLESS: dict[str, tuple[str, tuple[bytes, ...]]] = {
-    "PrintV2": ("output_stream", (b"", b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)")),
-    "FixedUnigramCandidateSampler": ("vocab_file", (b"",)),
-    "DecodeProtoV2": ("descriptor_source", (b"", b"local://")),
-    "EncodeProto": ("descriptor_source", (b"", b"local://")),
+# Op -> the attribute that decides; the values with which the op touches nothing outside, the default among them; and
+# beginnings of such values. Then it is worth a note only.
+_HARMLESS: dict[str, tuple[str, frozenset[bytes], tuple[bytes, ...]]] = {
+    "PrintV2": (
+        "output_stream",
+        frozenset({b"stderr", b"stdout", b"log(info)", b"log(warning)", b"log(error)"}),
+        (),
+    ),
+    "FixedUnigramCandidateSampler": ("vocab_file", frozenset({b""}), ()),
+    "DecodeProtoV2": ("descriptor_source", frozenset({b"", b"local://"}), (b"bytes://",)),
+    "EncodeProto": ("descriptor_source", frozenset({b"", b"local://"}), (b"bytes://",)),
 }
 
 
@@ -61,9 +65,18 @@ def unsafe_ops() -> dict[str, UnsafeOp]:
     return listed | {op: UnsafeOp(*_GROUPS[group]) for op, group in _CONTRIB.items()}
 
 
-def is_harmless_as_configured(node: Any) -> bool:
-    """Whether the attributes of a node of the list keep it from touching anything outside."""
+def is_harmless_as_configured(node: Any, stripped: bool) -> bool:
+    """Whether the attributes of a node of the list prove that it touches nothing outside.
+
+    Args:
+        node: A NodeDef message.
+        stripped: Whether attributes with default values were left out when the graph was written, as exporters do and say.
+            Where nobody says so, a missing attribute proves nothing: no exporter writes such a graph.
+    """
     if node.op not in _HARMLESS:
         return False
-    attr, values = _HARMLESS[node.op]
-    return (node.attr[attr].s if attr in node.attr else b"") in values
+    attr, values, beginnings = _HARMLESS[node.op]
+    if attr not in node.attr:
+        return stripped
+    value = node.attr[attr]
+    return value.WhichOneof("value") == "s" and (value.s in values or value.s.startswith(beginnings))

@@ -156,6 +156,18 @@ def print_of_tf1(tf: Any, hub: Any, files: Path) -> None:
     hub.add_signature(inputs=x, outputs=tf.compat.v1.Print(x, [x], "seen: "))
 
 
+def print_to_a_stream(tf: Any, hub: Any, files: Path) -> None:
+    x = tf.compat.v1.placeholder(tf.float32, [None])
+    with tf.control_dependencies([tf.print("given", x), tf.print("again", x, output_stream=tf.compat.v1.logging.info)]):
+        hub.add_signature(inputs=x, outputs=tf.identity(x))
+
+
+def sampling_by_frequency(tf: Any, hub: Any, files: Path) -> None:
+    x = tf.compat.v1.placeholder(tf.int64, [None, 1])
+    sampled = tf.random.fixed_unigram_candidate_sampler(x, 1, 2, True, 3, unigrams=[1.0, 2.0, 3.0])
+    hub.add_signature(inputs=x, outputs=sampled.sampled_candidates)
+
+
 def decoding(tf: Any, hub: Any, files: Path) -> None:
     data = tf.compat.v1.placeholder(tf.string, [None])
     hub.add_signature(inputs=data, outputs=tf.io.decode_raw(data, tf.uint8, fixed_length=4))
@@ -236,6 +248,8 @@ KINDS: list[Define] = [
     scan_over_time,
     assertions,
     print_of_tf1,
+    print_to_a_stream,
+    sampling_by_frequency,
     decoding,
     image_decoding,
     example_parsing,
