@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.tensorflow
 
 RUN = Path(__file__).resolve().parents[2] / "benchmarks" / "run.py"
-SMALL = ["--layers", "2", "--calls", "2", "--many-layers", "2", "--many-calls", "10"]
+SMALL = ["--workloads", "graph", "--layers", "2", "--calls", "2", "--many-layers", "2", "--many-calls", "10"]
 
 
 def test_the_graph_side_benchmark_prints_a_table_and_writes_every_figure(tmp_path: Path) -> None:
