@@ -26,6 +26,7 @@ DEFAULT: Mapping[str, Any] = {
     "chains": {},
     "offline": False,
     "locked": False,
+    "server_schemes": ["gs"],
     "limits": {},
     "validate": {},
     "plugins": {
@@ -49,6 +50,7 @@ _SECTIONS: Mapping[str, type | tuple[type, ...]] = {
     "chains": dict,
     "offline": bool,
     "locked": bool,
+    "server_schemes": list,
     "limits": dict,
     "validate": dict,
     "plugins": dict,
@@ -76,6 +78,7 @@ class Config:
         chains: Named alternatives to ``chain``.
         offline: Whether no socket may be opened.
         locked: Whether a handle that hubplug.lock does not list is refused.
+        server_schemes: Those that a handle may have which a server named, in lower case.
         limits: Caps on what is unpacked, by the field names of ``hubplug.tree.Limits``.
         validate: Profiles that modules under a URL prefix must keep.
         path: The file this came from; None for the built-in default, and for settings that a program gave.
@@ -89,6 +92,7 @@ class Config:
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     offline: bool = False
     locked: bool = False
+    server_schemes: tuple[str, ...] = tuple(DEFAULT["server_schemes"])
     limits: Mapping[str, Any] = field(default_factory=dict)
     validate: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     path: Path | None = None
@@ -186,6 +190,7 @@ def parse_config(data: object, where: str) -> Config:
         },
         offline=sections.get("offline", False),
         locked=sections.get("locked", False),
+        server_schemes=_schemes(sections.get("server_schemes", DEFAULT["server_schemes"]), where),
         limits=_mapping(sections.get("limits", {}), where, "limits"),
         validate={
             _prefix(prefix, where): _names(value, where, f"validate.{prefix}")
@@ -338,6 +343,21 @@ def _name(value: object, where: str, key_path: str) -> str:
             hint="quote it: YAML reads no, on and numbers as other values",
         )
     return value
+
+
+def _schemes(value: object, where: str) -> tuple[str, ...]:
+    schemes = tuple(name.lower() for name in _names(value, where, "server_schemes"))
+    for scheme in schemes:
+        if scheme_of(f"{scheme}://") != scheme:
+            raise ConfigError(
+                f"{where}: server_schemes: {redact(scheme)!r} is no scheme", hint="write it without ://, as in gs"
+            )
+        if scheme == "file":
+            raise ConfigError(
+                f"{where}: server_schemes: a server may not name a local path",
+                hint="take file out; a rewrite rule of the plugin http can point a handle at a local directory",
+            )
+    return schemes
 
 
 def _prefix(value: object, where: str) -> str:

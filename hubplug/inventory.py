@@ -54,6 +54,7 @@ def effective_config(hub: Hub) -> str:
         "chains": {name: list(chain) for name, chain in config.chains.items()},
         "offline": config.offline,
         "locked": config.locked,
+        "server_schemes": list(config.server_schemes),
         "limits": dict(config.limits),
         "validate": {redact(prefix): list(profiles) for prefix, profiles in config.validate.items()},
         "plugins": {
@@ -92,6 +93,7 @@ def config_schema() -> dict[str, Any]:
             "chains": {"type": "object", "additionalProperties": names},
             "offline": {"type": "boolean", "default": False},
             "locked": {"type": "boolean", "default": False},
+            "server_schemes": names | {"default": list(DEFAULT["server_schemes"])},
             "limits": options_schema(Limits),
             "validate": {"type": "object", "additionalProperties": names},
             "plugins": {

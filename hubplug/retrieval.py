@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("hubplug")
 _MOST_INSTEADS = 10
 _MOST_RESTARTS = 2
-# Named by a server, so not by somebody the user trusts; a fetch plugin may narrow this further.
-_SCHEMES_A_SERVER_MAY_NAME = ("gs",)
 
 
 class Retrieval:
@@ -37,6 +35,7 @@ class Retrieval:
         self._chain = chain
         self._offline = config.offline
         self._limits = config.limits
+        self._server_schemes = config.server_schemes
 
     def source(self, handle: Handle, answers: list[Answer] | None = None) -> Source:
         """Asks ``hubplug_resolve`` until somebody names a source."""
@@ -157,11 +156,12 @@ class Retrieval:
             )
 
     def _source_named_by_fetch(self, handle: Handle) -> Source:
-        if handle.named_by_server and handle.scheme not in _SCHEMES_A_SERVER_MAY_NAME:
+        if handle.named_by_server and handle.scheme.lower() not in self._server_schemes:
+            allowed = " or ".join(f"{scheme}://" for scheme in self._server_schemes)
             raise HubplugError(
-                f"The server of {handle.original} named {handle}, and a server may only name "
-                + " or ".join(f"{scheme}://" for scheme in _SCHEMES_A_SERVER_MAY_NAME),
-                hint="ask for that location yourself if you trust it",
+                f"The server of {handle.original} named {handle}, and a server may "
+                + (f"only name {allowed}" if allowed else "name no other place"),
+                hint="ask for that location yourself if you trust it; server_schemes in hubplug.yaml allows others",
             )
         source = self.source(handle)
         if source.in_place:

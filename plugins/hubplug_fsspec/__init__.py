@@ -1,7 +1,7 @@
 """Modules on object stores and distributed file systems: ``gs://``, ``s3://``, ``hdfs://`` and others, through fsspec.
 
-Decides which schemes are taken (an allow-list, and a narrower one for handles that a server named) and hands the
-bringing to private modules, the only ones that import fsspec.
+Decides which schemes are taken (an allow-list; which of them a server may name, the core says) and hands the bringing
+to private modules, the only ones that import fsspec.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ class Fsspec:
         schemes: Sequence[str] = (
             "gs", "gcs", "s3", "s3a", "hdfs", "webhdfs", "abfs", "abfss", "az", "oss", "oci", "memory",
         ),
-        server_schemes: Sequence[str] = ("gs",),
         storage_options: Mapping[str, Mapping[str, Any]] = {},
         parallel: int = 8,
         progress: bool | str = False,
@@ -45,8 +44,7 @@ class Fsspec:
         """Checks the options.
 
         Args:
-            schemes: Those that are taken when a user or a plugin asks for them.
-            server_schemes: Those of them that are also taken when a server named the handle.
+            schemes: Those that are taken.
             storage_options: By scheme, what fsspec's file system of that scheme is made with (``token``,
                 ``endpoint_url``, ``anon``, ...). Never shown in a message.
             parallel: Files of a directory tree that are copied at the same time.
@@ -57,19 +55,16 @@ class Fsspec:
             ConfigError: A scheme is not for this plugin, or ``parallel`` is less than 1.
         """
         self._schemes = tuple(scheme.lower() for scheme in schemes)
-        self._server_schemes = tuple(scheme.lower() for scheme in server_schemes)
         self._storage_options = {scheme.lower(): dict(options) for scheme, options in storage_options.items()}
         self._parallel = parallel
         self._progress = bool(progress)
-        for option, given in (("schemes", self._schemes), ("server_schemes", self._server_schemes)):
-            if refused := _NEVER.intersection(given):
-                raise ConfigError(
-                    f"{option}: {min(refused)!r} is never fetched through fsspec",
-                    hint="the plugins file and http take local paths and web addresses",
-                )
-        for option, given in (("server_schemes", self._server_schemes), ("storage_options", tuple(storage_options))):
-            if strays := {scheme.lower() for scheme in given}.difference(self._schemes):
-                raise ConfigError(f"{option}: {min(strays)!r} is not among the schemes {', '.join(self._schemes)}")
+        if refused := _NEVER.intersection(self._schemes):
+            raise ConfigError(
+                f"schemes: {min(refused)!r} is never fetched through fsspec",
+                hint="the plugins file and http take local paths and web addresses",
+            )
+        if strays := set(self._storage_options).difference(self._schemes):
+            raise ConfigError(f"storage_options: {min(strays)!r} is not among the schemes {', '.join(self._schemes)}")
         if parallel < 1:
             raise ConfigError(f"parallel: at least 1 file is copied at a time, got {parallel}")
 
@@ -79,7 +74,7 @@ class Fsspec:
     @hookimpl
     def hubplug_resolve(self, handle: Handle) -> Source | Declined | None:
         scheme = handle.scheme.lower()
-        if declined := self._find_refusal(scheme, handle):
+        if declined := self._find_refusal(scheme):
             return declined
         location = f"{scheme}{handle.text[len(scheme) :]}"
         return Source(handle, location, cacheable=scheme != _IN_THIS_PROCESS)
@@ -87,7 +82,7 @@ class Fsspec:
     @hookimpl
     def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream | Handle | None] | Declined | None:
         scheme = scheme_of(source.location).lower()
-        if declined := self._find_refusal(scheme, source.handle):
+        if declined := self._find_refusal(scheme):
             return declined
 
         def run(tree: TreeWriter, auth_for: Callable[..., Any]) -> ArchiveStream | None:
@@ -97,11 +92,9 @@ class Fsspec:
 
         return Plan(f"copy {source} with fsspec", run, network=scheme != _IN_THIS_PROCESS)
 
-    def _find_refusal(self, scheme: str, handle: Handle) -> Declined | None:
+    def _find_refusal(self, scheme: str) -> Declined | None:
         if not scheme or scheme in _NEVER:
             return Declined("takes object stores and distributed file systems only")
         if scheme not in self._schemes:
             return Declined(f"{scheme}:// is not among its schemes {', '.join(self._schemes)}")
-        if handle.named_by_server and scheme not in self._server_schemes:
-            return Declined(f"a server named {scheme}://, and its server_schemes are {', '.join(self._server_schemes)}")
         return None

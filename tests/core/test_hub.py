@@ -320,6 +320,16 @@ def test_a_server_may_not_name_any_other_place(make_hub: MakeHub, tmp_path: Path
     assert leftovers(tmp_path / "shelf") == []
 
 
+def test_the_configuration_says_which_schemes_a_server_may_name(make_hub: MakeHub) -> None:
+    assert make_hub(PassesOn("toy://a"), server_schemes=["gs", "Toy"]).resolve("server://m")
+    with pytest.raises(HubplugError, match="a server may only name toy://"):
+        make_hub(PassesOn("gs://b/m"), server_schemes=["toy"]).resolve("server://m")
+    with pytest.raises(HubplugError, match="a server may name no other place"):
+        make_hub(PassesOn("gs://b/m"), server_schemes=[]).resolve("server://m")
+    with pytest.raises(HubplugError, match="a server may only name gs://"):
+        make_hub(PassesOn("file:///etc"), server_schemes=["gs"]).resolve("server://m")
+
+
 def test_a_plugin_may_pass_on_to_any_place_but_a_local_directory(make_hub: MakeHub) -> None:
     class Local:
         @hubplug.hookimpl

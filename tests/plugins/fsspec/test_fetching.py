@@ -137,7 +137,7 @@ def test_a_protocol_whose_package_is_missing_names_the_package(bring: Bring) -> 
 
 def test_a_protocol_that_fsspec_does_not_know_is_said_to_be_unknown(bring: Bring) -> None:
     with pytest.raises(FetchError, match=r"knows no protocol 'corpfs', which corpfs://h/m needs"):
-        bring(Fsspec(schemes=["corpfs"], server_schemes=[]), "corpfs://h/m")
+        bring(Fsspec(schemes=["corpfs"]), "corpfs://h/m")
 
 
 def test_missing_credentials_are_called_that(s3_store: Store, bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,22 +59,6 @@ def test_the_list_of_schemes_can_be_extended_by_configuration() -> None:
     assert isinstance(Fsspec(schemes=["gs", "sftp"]).hubplug_resolve(Handle.parse("sftp://h/m")), Source)
 
 
-def test_a_server_may_name_gs_and_nothing_else() -> None:
-    asked = Handle.parse("https://h/m")
-    plugin = Fsspec()
-    assert isinstance(plugin.hubplug_resolve(asked.instead("gs://b/m", named_by_server=True)), Source)
-    for text in ("s3://b/m", "memory://m", "hdfs://h/m"):
-        named = asked.instead(text, named_by_server=True)
-        assert isinstance(plugin.hubplug_resolve(named), Declined)
-        assert isinstance(plugin.hubplug_fetch(Source(named, text)), Declined)
-        assert isinstance(plugin.hubplug_resolve(asked.instead(text)), Source)
-
-
-def test_what_a_server_may_name_can_be_extended_by_configuration() -> None:
-    named = Handle.parse("https://h/m").instead("s3://b/m", named_by_server=True)
-    assert isinstance(Fsspec(server_schemes=["gs", "s3"]).hubplug_resolve(named), Source)
-
-
 @pytest.mark.parametrize("scheme", ["ftp", "file", "http", "https", "data", "simplecache"])
 def test_schemes_that_are_never_fetched_here_cannot_be_configured(scheme: str) -> None:
     with pytest.raises(ConfigError, match=f"schemes: '{scheme}' is never fetched through fsspec"):
@@ -84,8 +68,6 @@ def test_schemes_that_are_never_fetched_here_cannot_be_configured(scheme: str) -
 def test_options_for_a_scheme_that_is_not_taken_are_a_mistake() -> None:
     with pytest.raises(ConfigError, match="storage_options: 'gss' is not among the schemes"):
         Fsspec(storage_options={"gss": {}})
-    with pytest.raises(ConfigError, match="server_schemes: 'gs' is not among the schemes s3"):
-        Fsspec(schemes=["s3"])
     with pytest.raises(ConfigError, match="parallel"):
         Fsspec(parallel=0)
 
