@@ -25,7 +25,9 @@ def spec_of_two_variants() -> hubplug.ModuleSpec:
         hubplug.add_signature(inputs=x, outputs=tf.nn.dropout(y, rate=0.5) if is_training else y)
         hubplug.add_signature("bare", outputs=tf.constant([1.0]))
 
-    return hubplug.create_module_spec(module_fn, [(set(), {"is_training": False}), ({"train"}, {"is_training": True})])
+    variants = [(set(), {"is_training": False}), ({"train"}, {"is_training": True})]
+    spec: hubplug.ModuleSpec = hubplug.create_module_spec(module_fn, variants)
+    return spec
 
 
 @pytest.fixture(scope="module")
