@@ -68,6 +68,17 @@ def find_scope_error(graph: Any, scope: str) -> tuple[str, str] | None:
     )
 
 
+def find_taken_name(graph: Any, prefix: str, names: Iterable[str]) -> str | None:
+    """The first op that a graph has already, of those that are to be added to it under a prefix."""
+    for name in names:
+        try:
+            graph.get_operation_by_name(prefix + name)
+        except KeyError:
+            continue
+        return prefix + name
+    return None
+
+
 def find_foreign_input_error(graph: Any, fed: Mapping[str, Any]) -> str | None:
     """Says so if a fed tensor belongs to a graph from which it cannot come here."""
     for name, tensor in fed.items():

@@ -11,6 +11,10 @@ class GraphError(HubplugError, RuntimeError):
     """The module cannot be made or applied in the current graph."""
 
 
+class NameTakenError(GraphError, ValueError):
+    """The graph has an op of a name that the state of the module needs."""
+
+
 class InputValueError(InputError, ValueError):
     """What was fed cannot become the tensor that the signature wants: another dtype, a ragged list, another graph."""
 

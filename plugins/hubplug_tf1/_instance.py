@@ -11,7 +11,7 @@ from hubplug.errors import InputError
 from hubplug_tf1 import _checks, _feeding
 from hubplug_tf1._apply_graph import ApplyTemplate, Replacements, import_application
 from hubplug_tf1._autograph import not_converted
-from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError
+from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError, NameTakenError
 from hubplug_tf1._state_graph import StateTemplate, import_state
 from hubplug_tf1._subgraph import op_name
 from hubplug_tf1._variables import find_variable_map_error, make_variable_map
@@ -102,6 +102,11 @@ def _add_state(template: StateTemplate, graph: tf.Graph, name: str) -> tuple[str
         scope = variable_scope.name
     if error := _checks.find_scope_error(graph, scope):
         raise GraphError(error[0], hint=error[1])
+    if op := _checks.find_taken_name(graph, f"{scope}/", (node.name for node in template.meta_graph.graph_def.node)):
+        raise NameTakenError(
+            f"The op {op!r} is in the graph already, and the module has one of that name for its variable scope {scope}/.",
+            hint="give the Module another name=",
+        )
     return scope, import_state(template, scope)
 
 
@@ -152,8 +157,11 @@ class Instance:
             raise InputValueError(error, hint="make the inputs in the graph of the module")
         template = self._variant.apply_template(asked.name, updates=self._trainable, whole=self._whole)
         module_name = self._scope.rpartition("/")[2]
-        with tf.compat.v1.name_scope(f"{module_name}_apply_{asked.name.replace(':', '_')}") as prefix:
-            pass
+        prefix = None
+        # An imported graph has ops in name scopes that its importer left unmarked.
+        while prefix is None or _checks.find_taken_name(graph, prefix, template.imported):
+            with tf.compat.v1.name_scope(f"{module_name}_apply_{asked.name.replace(':', '_')}") as prefix:
+                pass
         tensors = import_application(
             template,
             prefix,

@@ -355,3 +355,18 @@ def test_an_input_of_another_graph_is_a_value_error(spec: Any, new_graph: tf.Gra
         foreign = tf.zeros([1, 2], name="foreign")
     with pytest.raises(ValueError, match=r"foreign:0.*another graph"):
         module(foreign)
+
+
+def test_an_application_goes_beside_ops_of_an_imported_graph_with_its_names(new_graph: tf.Graph) -> None:
+    def module_fn() -> None:
+        x = tf.compat.v1.placeholder(tf.float32, [None])
+        hubplug.add_signature(inputs=x, outputs=tf.multiply(x, 2.0, name="double"))
+
+    module = hubplug.Module(hubplug.create_module_spec(module_fn))
+    with tf.Graph().as_default() as other:
+        tf.constant([7.0], name="module_apply_default/double")
+    tf.import_graph_def(other.as_graph_def(), name="")
+    output = module([1.0, 2.0])
+    assert output.name == "module_apply_default_1/double:0"
+    with tf.compat.v1.Session() as session:
+        np.testing.assert_array_equal(session.run(output), [2.0, 4.0])

@@ -196,6 +196,15 @@ def test_a_taken_name_scope_is_an_error_and_the_next_try_gets_the_next_name(path
     assert hubplug.Module(path).variable_map["w"].name == "module_1/w:0"
 
 
+def test_a_variable_of_the_program_is_never_taken_for_one_of_the_module(path: str, new_graph: tf.Graph) -> None:
+    v1.get_variable("module/w", [2, 3], use_resource=True)
+    with pytest.raises(HubplugError, match="The op 'module/w' is in the graph already") as raised:
+        hubplug.Module(path)
+    assert isinstance(raised.value, ValueError)
+    assert isinstance(raised.value, RuntimeError)
+    assert [v.name for v in v1.global_variables()] == ["module/w:0"]
+
+
 def test_reuse_makes_new_variables_but_not_under_a_taken_name(path: str, new_graph: tf.Graph) -> None:
     with v1.variable_scope("s", reuse=v1.AUTO_REUSE):
         assert hubplug.Module(path).variable_map["w"].name == "s/module/w:0"
