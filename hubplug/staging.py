@@ -1,16 +1,28 @@
-"""How a directory comes to be whole or not at all: it is filled beside its place and put there with one rename."""
+"""How a directory comes to be whole or not at all: it is filled beside its place and put there with one rename.
+
+Who fills one holds a flock on it, which dies with its process: what can be locked is left over, and the next one that is
+made for the same place deletes it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hubplug.errors import HubplugError
 from hubplug.urls import redact, scheme_of
+
+_SUFFIX = ".partial"
+_QUIET_SECONDS = 600.0
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
@@ -36,7 +48,8 @@ def publish(path: str, kind: type[HubplugError]) -> Iterator[Path]:
     target = target.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        _delete_abandoned(target)
+        staging, held = _make_staging(target)
     except OSError as error:
         raise kind(f"{target} cannot be made: {error.strerror or error}") from error
     try:
@@ -53,6 +66,9 @@ def publish(path: str, kind: type[HubplugError]) -> Iterator[Path]:
         if isinstance(error, OSError) and not isinstance(error, HubplugError):
             raise kind(f"{target} cannot be written: {error.strerror or error}; nothing was kept") from error
         raise
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def sync_tree(root: Path) -> None:
@@ -76,6 +92,63 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make_staging(target: Path) -> tuple[Path, int | None]:
+    """A new directory beside ``target``, and the descriptor that holds it; None where nothing can be held."""
+    while True:
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.{_host()}.", suffix=_SUFFIX, dir=target.parent))
+        held = _hold(staging, wait=True)
+        if held is None or (staging.exists() and os.path.samestat(os.fstat(held), staging.stat())):
+            return staging, held
+        os.close(held)  # somebody took it for abandoned before it was held
+
+
+def _delete_abandoned(target: Path) -> None:
+    """Deletes what dead processes left of their attempts at ``target``, as far as the system lets us."""
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.([0-9a-f]{{8}})\.\w{{8}}{re.escape(_SUFFIX)}")
+    try:
+        names = os.listdir(target.parent)
+    except OSError:  # a directory that may be written and not be read
+        return
+    for name in names:
+        if (match := pattern.fullmatch(name)) is None:
+            continue
+        path = target.parent / name
+        held = _hold(path, wait=False)
+        if held is None:
+            continue
+        try:
+            # A network file system may keep locks to the machine that took them.
+            if match[1] == _host() or time.time() - _last_change(path) > _QUIET_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(held)
+
+
+def _hold(path: Path, wait: bool) -> int | None:
+    try:
+        import fcntl
+
+        descriptor = os.open(path, _DIRECTORY)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _last_change(root: Path) -> float:
+    """When something below a directory changed last, in seconds since the epoch."""
+    paths = (os.path.join(directory, name) for directory, _, names in os.walk(root) for name in (".", *names))
+    return max((os.lstat(path).st_mtime for path in paths), default=0.0)
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _umask() -> int:

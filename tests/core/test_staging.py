@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -131,6 +135,61 @@ def test_a_kill_in_the_middle_leaves_no_module_in_the_place_and_the_next_export_
     with staging.publish(str(target), ExportError) as dest:
         (dest / "whole").write_text("x")
     assert names(target) == ["whole"]
+    assert names(tmp_path) == ["m"]
+
+
+def test_only_what_the_dead_left_of_the_same_place_is_deleted(tmp_path: Path) -> None:
+    with staging.publish(str(tmp_path / "live"), ExportError) as first:
+        (first / "a").write_text("first")
+        dead = shutil.copytree(first, first.with_name(f"{first.name[:-16]}deadbeef.partial"))
+        others = [tmp_path / ".live.partial", tmp_path / first.name.replace(".live.", ".other."), tmp_path / "live2"]
+        for other in others:
+            other.mkdir()
+        link = first.with_name(f"{first.name[:-16]}linklink.partial")
+        link.symlink_to(others[0])
+        with pytest.raises(KeyError), staging.publish(str(tmp_path / "live"), ExportError):
+            assert first.exists()
+            assert not dead.exists()
+            raise KeyError
+        assert link.is_symlink()
+        assert all(other.is_dir() for other in others)
+    assert (tmp_path / "live" / "a").read_text() == "first"
+
+
+@pytest.mark.parametrize(("age", "left"), [(0, True), (3600, False)])
+def test_what_another_machine_fills_is_left_alone_until_it_is_quiet(tmp_path: Path, age: int, left: bool) -> None:
+    theirs = tmp_path / ".m.00000000.deadbeef.partial"
+    theirs.mkdir()
+    (theirs / "a").write_text("x")
+    for path in (theirs / "a", theirs):
+        os.utime(path, (time.time() - age, time.time() - age))
+    with staging.publish(str(tmp_path / "m"), ExportError):
+        assert theirs.exists() is left
+
+
+def test_a_directory_that_was_deleted_before_it_was_held_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_mkdtemp = tempfile.mkdtemp
+    made: list[str] = []
+
+    def mkdtemp(**wanted: str) -> str:
+        made.append(real_mkdtemp(**wanted))
+        return made[-1]
+
+    real_flock = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        real_flock(descriptor, operation)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with staging.publish(str(tmp_path / "m"), ExportError) as dest:
+        (dest / "a").write_text("x")
+    assert len(made) == 2
+    assert names(tmp_path / "m") == ["a"]
 
 
 def test_every_file_is_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
