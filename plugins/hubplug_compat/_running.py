@@ -33,7 +33,9 @@ def prepare(script: str, arguments: Sequence[str], *, as_module: bool = False, t
         StandingInError: The real tensorflow_hub is imported already.
     """
     if not as_module and not Path(script).is_file():
-        raise MissingError(f"{script} does not exist", hint="give the path of a Python program, or -m and a module's name")
+        raise MissingError(
+            f"{script} does not exist", hint="give the path of a Python program, or -m and a module's name"
+        )
     advice = choose_keras()
     install_as_tensorflow_hub()
     if tf1:

@@ -15,7 +15,9 @@ import tensorflow as tf
 TF_VERSION = tuple(int(part) for part in tf.__version__.split(".")[:2])
 
 
-def run(tmp_path: Path, program: str, *arguments: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def run(
+    tmp_path: Path, program: str, *arguments: str, options: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     script = tmp_path / "old_program.py"
     script.write_text(textwrap.dedent(program))
     return subprocess.run(
