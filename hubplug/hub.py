@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from hubplug.chain import Answer, Chain
 from hubplug.config import Config, environment_fingerprint, load_config
@@ -29,7 +30,7 @@ from hubplug.types import (
     LocalModule,
     Source,
 )
-from hubplug.urls import under_prefix
+from hubplug.urls import scheme_of, under_prefix
 
 T = TypeVar("T")
 
@@ -219,6 +220,9 @@ class Hub:
             handle = handle.asked_before
         if module.provenance is not None:
             seen.append(module.provenance.location)
+        if not scheme_of(source.location):  # file:///srv/ covers what lies there, however its path is written
+            spellings = (os.path.abspath(source.location), os.path.realpath(source.location))
+            seen.extend(f"file://{quote(path)}" for path in spellings)
         demanded = dict.fromkeys(
             profile
             for prefix, profiles in self.config.validate.items()
