@@ -14,6 +14,7 @@ import click
 from hubplug.errors import HubplugError, PluginError
 from hubplug.hub import Hub, current_hub
 from hubplug.manager import installed_commands, load_entry_point, origin_of_plugin
+from hubplug.redaction import printable
 from hubplug.types import Handle
 
 FORMAT = click.option(
@@ -228,7 +229,7 @@ def describe_in_words(description: Mapping[str, Any]) -> list[str]:
                     for key, info in signature[side].items()
                 ]
                 lines.extend(aligned(rows) if rows else [f"    no {side}"])
-    return lines
+    return [printable(line) for line in lines]
 
 
 def _plain_words(value: Any) -> str:
@@ -248,9 +249,9 @@ def aligned(rows: Sequence[Iterable[object]]) -> list[str]:
 
 def print_error(error: HubplugError) -> None:
     """The two lines of an error, on standard error."""
-    click.echo(f"error: {' '.join(error.message.split())}", err=True)
+    click.echo(f"error: {printable(' '.join(error.message.split()))}", err=True)
     if error.hint:
-        click.echo(f"hint: {' '.join(error.hint.split())}", err=True)
+        click.echo(f"hint: {printable(' '.join(error.hint.split()))}", err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -84,7 +84,8 @@ def diff(ctx: click.Context, old: str, new: str, form: str) -> None:
 
     hub = current_hub()
     findings = diff_specs(hub.load_spec(old), hub.load_spec(new))
-    click.echo(report(findings, f"{Handle.parse(old)} -> {Handle.parse(new)}", form))
+    before, after = str(Handle.parse(old)), str(Handle.parse(new))
+    click.echo(report(findings, f"{before} -> {after}", form, module=after))
     ctx.exit(_status(findings))
 
 

@@ -6,26 +6,31 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
+from hubplug.redaction import printable
 from hubplug.types import Finding
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+# What a reference to a URI may hold as it is.
+_URI = "%/:?=&~+!$,;'@()*#"
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
-def report(findings: Sequence[Finding], subject: str, form: str) -> str:
+def report(findings: Sequence[Finding], subject: str, form: str, module: str | None = None) -> str:
     """The findings about a subject, in one of the forms ``text``, ``json`` and ``sarif``.
 
     Args:
         findings: Errors, warnings and notes.
-        subject: What was looked at: a redacted handle.
+        subject: What was looked at: a redacted handle, or words with several.
         form: Which form.
+        module: The redacted handle of the module that has the findings; None: the subject.
     """
     ordered = sorted(findings, key=lambda finding: _ORDER[finding.level])
     if form == "json":
         return json.dumps(_as_json(ordered, subject), indent=2)
     if form == "sarif":
-        return json.dumps(_as_sarif(ordered, subject), indent=2)
+        return json.dumps(_as_sarif(ordered, quote(module or subject, safe=_URI)), indent=2)
     return _as_text(ordered, subject)
 
 
@@ -33,7 +38,7 @@ def _as_text(findings: Sequence[Finding], subject: str) -> str:
     lines = []
     for finding in findings:
         place = _place(finding)
-        lines.append(f"{finding.level}: {finding.rule}: {place}{': ' if place else ''}{finding.message}")
+        lines.append(printable(f"{finding.level}: {finding.rule}: {place}{': ' if place else ''}{finding.message}"))
     counts: Counter[str] = Counter(finding.level for finding in findings)
     summary = ", ".join(
         f"{counts[level]} {level}{'s' if counts[level] != 1 else ''}" for level in _ORDER if counts[level]
@@ -60,7 +65,7 @@ def _as_json(findings: Sequence[Finding], subject: str) -> dict[str, Any]:
     }
 
 
-def _as_sarif(findings: Sequence[Finding], subject: str) -> dict[str, Any]:
+def _as_sarif(findings: Sequence[Finding], uri: str) -> dict[str, Any]:
     rules = sorted({finding.rule for finding in findings})
     return {
         "$schema": _SARIF_SCHEMA,
@@ -76,7 +81,7 @@ def _as_sarif(findings: Sequence[Finding], subject: str) -> dict[str, Any]:
                         "message": {"text": finding.message},
                         "locations": [
                             {
-                                "physicalLocation": {"artifactLocation": {"uri": subject}},
+                                "physicalLocation": {"artifactLocation": {"uri": uri}},
                                 "logicalLocations": [{"fullyQualifiedName": _place(finding) or "module"}],
                             }
                         ],

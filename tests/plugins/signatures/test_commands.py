@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from hubplug.errors import ConfigError
+from hubplug.errors import ConfigError, ValidationError
+from hubplug.hub import Hub
 from hubplug_format import ModuleBuilder, write_module
 from hubplug_signatures._commands import diff, validate
 from tests.plugins.signatures.conftest import text_builder
@@ -42,6 +43,22 @@ def test_an_error_exits_with_1(unsafe: Path) -> None:
     assert last == f"{unsafe}: 1 error"
 
 
+@pytest.mark.parametrize("spelling", ["{}", "{}/../unsafe", "file://{}", "link"])
+def test_a_prefix_of_a_local_directory_covers_every_spelling_of_its_path(
+    unsafe: Path, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(unsafe.parent)
+    (unsafe.parent / "link").symlink_to(unsafe)
+    demanding = Hub({"chain": ["file", "tf1", "signatures"], "validate": {f"file://{unsafe}": ["safe"]}})
+    with pytest.raises(ValidationError, match="does not keep safe"):
+        demanding.load_spec(spelling.format(unsafe))
+
+
+def test_a_prefix_of_another_directory_demands_nothing(unsafe: Path) -> None:
+    demanding = Hub({"chain": ["file", "tf1", "signatures"], "validate": {f"file://{unsafe}er": ["safe"]}})
+    assert demanding.load_spec(str(unsafe))
+
+
 def test_allowed_ops_are_accepted(unsafe: Path) -> None:
     assert run(validate, unsafe, "--profile", "safe", "--allow-op", "ReadFile").exit_code == 0
 
@@ -63,6 +80,26 @@ def test_sarif_has_the_parts_that_the_standard_demands(unsafe: Path) -> None:
     assert (result["ruleId"], result["ruleIndex"], result["level"]) == ("safe/reads-files", 0, "error")
     assert result["message"]["text"].startswith("op ReadFile")
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == str(unsafe)
+
+
+def test_sarif_places_findings_at_a_reference_that_is_a_uri(unsafe: Path, text_module: Path, tmp_path: Path) -> None:
+    spaced = unsafe.rename(tmp_path / "a module")
+    for command, handles in ((validate, [spaced]), (diff, [text_module, spaced])):
+        (log,) = json.loads(run(command, *handles, "--format", "sarif").output)["runs"]
+        places = {
+            place["physicalLocation"]["artifactLocation"]["uri"] for r in log["results"] for place in r["locations"]
+        }
+        assert places == {f"{tmp_path}/a%20module"}
+
+
+def test_names_in_a_module_cannot_forge_lines_of_a_report(tmp_path: Path) -> None:
+    builder = ModuleBuilder()
+    builder.node("Evil\x1b[2J\nno findings", name="bad")
+    write_module(tmp_path / "m", builder)
+    result = run(validate, tmp_path / "m", "--profile", "safe")
+    finding, summary = result.output.splitlines()
+    assert r"op Evil\x1b[2J\nno findings is not one of TensorFlow's" in finding
+    assert summary == f"{tmp_path}/m: 1 error"
 
 
 def test_warnings_alone_exit_with_0(tmp_path: Path) -> None:
