@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -16,8 +17,14 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 def output_of(example: str, tmp_path: Path) -> tuple[str, str]:
     """Runs an example in a folder of its own, where it must leave nothing: what it wrote to both streams."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / example)], cwd=tmp_path, capture_output=True, text=True, timeout=250
+        [sys.executable, str(EXAMPLES / example)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
