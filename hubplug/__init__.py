@@ -83,6 +83,9 @@ _SUBMODULES = ("errors", "types")
 
 __all__ = sorted(_HOMES)
 
+# What old programs reach through the package without its being a public name.
+_UNLISTED = {"registry": "hubplug_compat"}
+
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
@@ -91,9 +94,10 @@ def __getattr__(name: str) -> Any:
         return version("hubplug")
     if name in _SUBMODULES:
         return import_module(f"hubplug.{name}")
-    if name not in _HOMES:
+    home = _HOMES.get(name) or _UNLISTED.get(name)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -3,7 +3,7 @@
     HubplugError
     ├── ConfigError (ValueError)              hubplug.yaml, an environment variable or an argument is wrong
     ├── PluginError (RuntimeError)            a plugin cannot be used, or broke the contract of a hook
-    ├── HandleError (ValueError)              the text cannot be a handle
+    ├── HandleError (ValueError, OSError)     the text cannot be a handle
     ├── NobodyAnswered (RuntimeError)         no plugin of the chain takes this
     ├── FetchError (OSError)                  the module could not be brought here
     │   ├── MissingError                      nothing is at that place (a path, a 404)
@@ -60,7 +60,7 @@ class PluginError(HubplugError, RuntimeError):
     """A plugin cannot be imported or constructed, or broke the contract of a hook."""
 
 
-class HandleError(HubplugError, ValueError):
+class HandleError(HubplugError, ValueError, OSError):
     """The text cannot be a handle."""
 
 

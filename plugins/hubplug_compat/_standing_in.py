@@ -90,6 +90,11 @@ class StandIn(ModuleType):
         )
 
 
+def stand_in_for(submodule: str) -> StandIn:
+    """The stand-in for a submodule of tensorflow_hub."""
+    return StandIn(f"{NAME}.{submodule}", _SUBMODULES[submodule])
+
+
 class _Finder(MetaPathFinder, Loader):
     """Answers for ``tensorflow_hub`` and everything below it, before any installed package."""
 
@@ -108,8 +113,9 @@ class _Finder(MetaPathFinder, Loader):
 
     def create_module(self, spec: ImportSpec) -> ModuleType:
         submodule = spec.name.partition(".")[2]
-        offers = _SUBMODULES[submodule] if submodule else [n for n in hubplug.__all__ if not n.startswith("Hub")]
-        return StandIn(spec.name, offers)
+        if submodule:
+            return stand_in_for(submodule)
+        return StandIn(NAME, [name for name in hubplug.__all__ if not name.startswith("Hub")])
 
     def exec_module(self, module: ModuleType) -> None:
         if module.__name__ == NAME:

@@ -106,9 +106,10 @@ def test_an_unknown_submodule_is_a_clear_import_error(tmp_path: Path) -> None:
     assert "ImportError: hubplug stands in for tensorflow_hub and has no part 'tensorflow_hub.tools'" in done.stdout
 
 
-def test_a_resolver_that_a_program_registers_is_asked_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("library", ["tensorflow_hub", "hubplug"])
+def test_a_resolver_that_a_program_registers_is_asked_first(tmp_path: Path, library: str) -> None:
     program = f"""
-        import tensorflow_hub as hub
+        import {library} as hub
 
         class Resolver:
             def is_supported(self, handle):
