@@ -7,6 +7,8 @@ who answered: errors and ``explain`` name them.
 from __future__ import annotations
 
 import inspect
+import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -35,6 +37,7 @@ _ANSWERS: Mapping[str, tuple[type, ...] | None] = {
 }
 
 _MARK = f"{hookspecs.PROJECT_NAME}_impl"
+_MISTAKE = "this is a mistake in the plugin: tell its author, with what `hubplug --traceback ...` prints"
 _SEE_HOOKS = "a hook's arguments are positional and in its documentation (docs/hooks.md)"
 
 
@@ -90,7 +93,8 @@ class Answer:
         if expect is not None and not isinstance(result, expect):
             raise PluginError(
                 f"The plan of {self.hook} of the plugin {self.member.name!r} ({self.member.distribution}) gave "
-                f"{type(result).__name__}, expected {_type_names(expect)}"
+                f"{type(result).__name__}, expected {_type_names(expect)}{_in_file(self.member)}",
+                hint=_MISTAKE,
             )
         return result
 
@@ -109,7 +113,8 @@ class Chain:
         self._manager.add_hookspecs(hookspecs)
         for member in self.members:
             if problem := find_hook_problem(member.plugin):
-                raise PluginError(f"The plugin {member.name!r} of {member.distribution} {problem[0]}", hint=problem[1])
+                said = f"The plugin {member.name!r} of {member.distribution} {problem[0]}{_in_file(member)}"
+                raise PluginError(said, hint=problem[1])
         # pluggy calls the last registered first.
         for member in reversed(self.members):
             self._register(member)
@@ -200,7 +205,7 @@ class Chain:
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginError(
                 f"The plugin {member.name!r} of {member.distribution} does not fit a hook: "
-                f"{' '.join(str(error).split())}",
+                f"{' '.join(str(error).split())}{_in_file(member)}",
                 hint=_SEE_HOOKS,
             ) from error
 
@@ -265,7 +270,8 @@ def _find_method_problem(name: str, method: Any) -> tuple[str, str] | None:
 def _wrong_type(member: Member, hook: str, value: object, expected: str) -> PluginError:
     return PluginError(
         f"The plugin {member.name!r} of {member.distribution} answered {hook} with {type(value).__name__}, expected "
-        f"{expected}"
+        f"{expected}{_in_file(member)}",
+        hint=_MISTAKE,
     )
 
 
@@ -275,9 +281,19 @@ def _blamed(error: Exception, member: Member, doing: str) -> Exception:
         return error
     return PluginError(
         f"The plugin {member.name!r} of {member.distribution} failed ({doing}): {type(error).__name__}: "
-        f"{redact_all(' '.join(str(error).split()))}",
-        hint="this is a mistake in the plugin: tell its author, with what `hubplug --traceback ...` prints",
+        f"{redact_all(' '.join(str(error).split()))}{_in_file(member, error)}",
+        hint=_MISTAKE,
     )
+
+
+def _in_file(member: Member, error: Exception | None = None) -> str:
+    """Where a plugin's class is, for the end of a message, and at which of its lines an error came out."""
+    file = getattr(sys.modules.get(type(member.plugin).__module__), "__file__", None)
+    if not file:
+        return ""
+    steps = traceback.walk_tb(error.__traceback__ if error else None)
+    lines = [line for frame, line in steps if frame.f_code.co_filename == file]
+    return f" (in {file}, line {lines[-1]})" if lines else f" (in {file})"
 
 
 def _type_names(kinds: Sequence[type]) -> str:

@@ -43,7 +43,7 @@ def build_chain(config: Config, first: Sequence[object] = ()) -> Chain:
     for name in effective_names(config, installed):
         settings = config.plugin(name)
         entry_point = _entry_point(config, name, settings.use, installed)
-        kind = load_entry_point(entry_point)
+        kind = load_entry_point(entry_point, named_in=config.where if name in config.chain else None)
         _refuse_no_class(kind, entry_point)
         options, overrides = _effective_options(config, name, kind, settings.options, overlaid)
         _refuse_unreachable(config, name, kind, options, writable_seen)
@@ -81,8 +81,12 @@ def effective_names(config: Config, installed: Mapping[str, Sequence[EntryPoint]
     return names
 
 
-def load_entry_point(entry_point: EntryPoint) -> Any:
+def load_entry_point(entry_point: EntryPoint, named_in: str | None = None) -> Any:
     """Imports what an entry point names.
+
+    Args:
+        entry_point: What a distribution offers.
+        named_in: The configuration whose chain names it; None: it comes by itself.
 
     Raises:
         PluginError: It cannot be imported; says which distribution it came from and how to go on without it.
@@ -92,8 +96,10 @@ def load_entry_point(entry_point: EntryPoint) -> Any:
     except Exception as error:
         missing = f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else None
         way_out = f"mend or uninstall the distribution, or set {_SWITCH_OFF}=1 and name the plugins in hubplug.yaml"
+        if named_in is not None:
+            way_out = f"mend the distribution, or take {entry_point.name} out of the chain"
         raise PluginError(
-            f"The plugin {entry_point.name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} cannot be imported: "
+            f"{named_in + ': chain: the' if named_in else 'The'} plugin {entry_point.name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} cannot be imported: "
             f"{type(error).__name__}: {error}",
             hint=f"{missing}; or {way_out}" if missing else way_out,
         ) from error
