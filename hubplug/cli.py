@@ -6,14 +6,15 @@ import json
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hubplug.errors import HubplugError, PluginError
+from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.hub import Hub, current_hub
-from hubplug.manager import installed_commands, load_entry_point, origin_of_plugin
+from hubplug.manager import build_chain, installed_commands, load_entry_point, origin_of_plugin
 from hubplug.redaction import printable
 from hubplug.types import Handle
 
@@ -170,8 +171,13 @@ def config_show() -> None:
 
 @config.command("check")
 def config_check() -> None:
-    """Check the configuration and every plugin that it names."""
+    """Check the configuration and every plugin that it names, in the alternative chains too."""
     hub = current_hub()
+    for name, chain in hub.config.chains.items():
+        try:
+            build_chain(replace(hub.config, chain=chain))
+        except HubplugError as error:
+            raise ConfigError(f"The chain {name!r} cannot be used: {error.message}", hint=error.hint) from error
     click.echo(f"{hub.config.where}: fine; chain: {', '.join(member.name for member in hub.chain.members)}")
 
 

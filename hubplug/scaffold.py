@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
 from hubplug.errors import ConfigError
+from hubplug.manager import installed_plugins
 from hubplug.staging import publish
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -129,13 +132,20 @@ def write_project(name: str, parent: Path) -> Path:
         The folder.
 
     Raises:
-        ConfigError: The name cannot be used, or there is such a folder already.
+        ConfigError: The name cannot be used or is taken, or there is such a folder already.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
             f"{name!r} cannot be the name of a plugin", hint="lower-case letters, digits and single hyphens: corp-auth"
         )
     package = name.replace("-", "_")
+    found = find_spec(package)
+    # A folder in the working directory has a spec too, without an origin.
+    if name in installed_plugins() or keyword.iskeyword(package) or (found is not None and found.origin is not None):
+        raise ConfigError(
+            f"The name {name!r} is taken: there is a plugin, a package or a word of Python of that name",
+            hint="choose another name: the project's package and its plugin are called so",
+        )
     words = {"name": name, "package": package, "class_name": "".join(part.capitalize() for part in name.split("-"))}
     with publish(str(parent / name), ConfigError) as folder:
         (folder / package).mkdir()

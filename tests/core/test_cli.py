@@ -239,6 +239,17 @@ def test_config_check_says_fine_or_what_is_wrong(tmp_path: Path, install: Instal
     ]
 
 
+def test_config_check_looks_at_alternative_chains_too(tmp_path: Path, install: Install) -> None:
+    install("corp-auth", {"corp-auth": "corp_auth:Plugin"}, PLUGIN)
+    path = tmp_path / "f.yaml"
+    path.write_text("version: 1\nchain: [corp-auth]\nchains: {good: [], bad: [corp-atuh]}\n")
+    said = run("--config", str(path), "config", "check", fine=False).stderr
+    assert said.startswith(
+        f"error: The chain 'bad' cannot be used: {path}: chain: no plugin 'corp-atuh' is installed\n"
+        "hint: did you mean 'corp-auth'?"
+    )
+
+
 GOOD = [
     "version: 1",
     "version: 1\nchain: [corp-auth, '*']\nchains: {a: []}\noffline: true\nlocked: false",

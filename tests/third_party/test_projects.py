@@ -186,6 +186,13 @@ def test_a_name_that_cannot_be_a_plugins_is_refused(name: str, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["http", "json", "class", "hubplug-http"])
+def test_a_name_that_something_else_has_is_refused(name: str, tmp_path: Path) -> None:
+    output = run("-m", "hubplug", "plugins", "new", name, cwd=tmp_path, fine=(2,))
+    assert output.startswith(f"error: The name {name!r} is taken")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "work").write_text("x")
