@@ -11,10 +11,12 @@ __all__ = ["install_as_tensorflow_hub"]
 
 
 def __getattr__(name: str) -> Any:
-    from hubplug_compat import _standing_in
-
     if name == "install_as_tensorflow_hub":
-        return _standing_in.install_as_tensorflow_hub
+        from hubplug_compat._standing_in import install_as_tensorflow_hub
+
+        return install_as_tensorflow_hub
     if name == "registry":
-        return _standing_in.stand_in_for("registry")
+        from hubplug_compat._standing_in import stand_in_for
+
+        return stand_in_for("registry")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
