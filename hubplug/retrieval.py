@@ -60,9 +60,8 @@ class Retrieval:
         if answer.member is None:
             return self._bring_for_this_process(source, pins, answer.declined)
         self._refuse_network(answer, source)
-        module: LocalModule = answer.run(
-            lambda dest: self._produce(source, dest, pins, answer.declined), expect=(LocalModule,)
-        )
+        looked = [*answer.declined, (answer.member.name, f"would {answer.value.what}")]
+        module: LocalModule = answer.run(lambda dest: self._produce(source, dest, pins, looked), expect=(LocalModule,))
         return module
 
     def read_format(self, module: LocalModule) -> ModuleSpec:
@@ -81,23 +80,23 @@ class Retrieval:
         spec: ModuleSpec = answer.value
         return spec
 
-    def _produce(self, source: Source, dest: Path, pins: Pins, declined: Sequence[tuple[str, str]]) -> Provenance:
+    def _produce(self, source: Source, dest: Path, pins: Pins, looked: Sequence[tuple[str, str]]) -> Provenance:
         """Fills an empty directory with a source, from the start again when that changes under the transfer."""
         for _ in range(_MOST_RESTARTS):
             try:
-                return self._produce_once(source, dest, pins, declined)
+                return self._produce_once(source, dest, pins, looked)
             except SourceChanged as error:
                 _LOG.warning("%s: %s; fetching it from the start", source.handle.original, error.message)
                 _empty(dest)
-        return self._produce_once(source, dest, pins, declined)
+        return self._produce_once(source, dest, pins, looked)
 
-    def _produce_once(self, source: Source, dest: Path, pins: Pins, declined: Sequence[tuple[str, str]]) -> Provenance:
+    def _produce_once(self, source: Source, dest: Path, pins: Pins, looked: Sequence[tuple[str, str]]) -> Provenance:
         """Fetch, unpack, check; what is in ``dest`` at the end is a module."""
         from hubplug.tree import Limits, TreeWriter
 
         tree = TreeWriter(dest, Limits(**self._limits))
         archive_sha256 = etag = None
-        arrived = self._fetch(source, tree, declined)
+        arrived = self._fetch(source, tree, looked)
         if isinstance(arrived, ArchiveStream):
             with arrived:
                 self._unpack(arrived, tree)
@@ -112,12 +111,12 @@ class Retrieval:
         _LOG.info("%s: brought from %s", source.handle.original, location)
         return provenance
 
-    def _fetch(self, source: Source, tree: TreeWriter, declined: Sequence[tuple[str, str]]) -> ArchiveStream | str:
+    def _fetch(self, source: Source, tree: TreeWriter, looked: Sequence[tuple[str, str]]) -> ArchiveStream | str:
         """An archive to be unpacked, or the location from which a whole tree was written."""
         trail = [source.location]
         while True:
             answer = self._chain.ask_or_raise("hubplug_fetch", f"{source} for fetching", source)
-            self._refuse_network(answer, source, declined)
+            self._refuse_network(answer, source, looked)
             got = answer.run(tree, self._auth_for(source.handle), expect=(ArchiveStream, Handle, type(None)))
             if got is None:
                 return redact(source.location)
@@ -190,12 +189,12 @@ class Retrieval:
             shutil.rmtree(dest, ignore_errors=True)
             raise
 
-    def _refuse_network(self, answer: Answer, source: Source, declined: Sequence[tuple[str, str]] = ()) -> None:
+    def _refuse_network(self, answer: Answer, source: Source, looked: Sequence[tuple[str, str]] = ()) -> None:
         if not (answer.value.network and self._offline):
             return
-        looked = "".join(f"; {name}: {reason}" for name, reason in (*declined, *answer.declined))
+        where = "".join(f"; {name}: {reason}" for name, reason in (*looked, *answer.declined))
         raise OfflineError(
-            f"{source.handle.original} is not here, and hubplug is offline: it would have to {answer.value.what}{looked}",
+            f"{source.handle.original} is not here, and hubplug is offline: it would have to {answer.value.what}{where}",
             hint=f"where there is a network: hubplug resolve '{source.handle.original}', then hubplug cache export",
         )
 

@@ -122,5 +122,5 @@ class CacheDirectory:
 
 def _intention(entry: Entry) -> str:
     if entry.state == "absent":
-        return f"fill {entry.path}"
+        return f"fill {entry.path}, where nothing is yet"
     return f"fill {entry.path} again, because it is {entry.state}: {entry.fault}"

@@ -363,9 +363,10 @@ def test_offline_a_miss_says_what_would_have_been_done_and_who_was_looked_at(mak
 
     with pytest.raises(OfflineError) as raised:
         make_hub(ReadOnly(), offline=True).resolve("toy://u:canary@a?t=canary")
+    entry = tmp_path / "shelf" / Source(Handle.parse("toy://u:canary@a?t=canary"), "").key_sha256
     assert raised.value.message == (
         "toy://a?t=*** is not here, and hubplug is offline: it would have to bring toy://a?t=***; "
-        "ReadOnly[0]: /mnt/models has no entry of it"
+        f"ReadOnly[0]: /mnt/models has no entry of it; Shelf[2]: would fill {entry}"
     )
     assert "hubplug resolve 'toy://a?t=***'" in (raised.value.hint or "")
     assert leftovers(tmp_path / "shelf") == []
