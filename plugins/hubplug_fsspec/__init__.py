@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from hubplug.errors import ConfigError
+from hubplug.errors import ConfigError, HandleError
 from hubplug.hookspecs import hookimpl
 from hubplug.tree import TreeWriter
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
@@ -77,6 +77,8 @@ class Fsspec:
         if declined := self._find_refusal(scheme):
             return declined
         location = f"{scheme}{handle.text[len(scheme) :]}"
+        if not location[len(scheme) + 3 :].strip("/"):
+            raise HandleError(f"{str(handle)!r} names nothing but a scheme", hint=f"write {scheme}://bucket/path")
         return Source(handle, location, cacheable=scheme != _IN_THIS_PROCESS)
 
     @hookimpl

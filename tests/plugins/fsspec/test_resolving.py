@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hubplug.errors import ConfigError
+from hubplug.errors import ConfigError, HandleError
 from hubplug.types import Declined, Handle, Source
 from hubplug_fsspec import Fsspec
 
@@ -53,6 +53,12 @@ def test_the_reason_of_declining_names_the_schemes_that_are_taken() -> None:
     declined = Fsspec(schemes=["gs", "s3"]).hubplug_resolve(Handle.parse("oci://b/m"))
     assert isinstance(declined, Declined)
     assert declined.reason == "oci:// is not among its schemes gs, s3"
+
+
+@pytest.mark.parametrize("text", ["gs://", "s3:///", "hdfs://"])
+def test_a_bare_scheme_is_a_mistake_that_is_seen_before_the_store_is_asked(text: str) -> None:
+    with pytest.raises(HandleError, match=f"'{text}' names nothing but a scheme"):
+        Fsspec().hubplug_resolve(Handle.parse(text))
 
 
 def test_the_list_of_schemes_can_be_extended_by_configuration() -> None:
