@@ -14,7 +14,7 @@ import click
 from hubplug.errors import CacheError, HubplugError
 from hubplug.hub import current_hub
 from hubplug.types import Handle
-from hubplug.urls import scheme_of
+from hubplug.urls import redact, scheme_of
 from hubplug_cache import CacheDirectory
 from hubplug_cache._catalogue import Listed, describe, list_entries
 from hubplug_cache._layout import entry_name, is_entry_name
@@ -162,15 +162,17 @@ def path(handle: str | None, name: str | None) -> None:
 
 
 @cache.command()
-@click.argument("archive", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("archive", type=click.Path(dir_okay=False))
 @click.argument("handles", nargs=-1)
 @_CACHE
-def export(archive: Path, handles: tuple[str, ...], name: str | None) -> None:
+def export(archive: str, handles: tuple[str, ...], name: str | None) -> None:
     """Write the entries of HANDLES, or all, into a tar ARCHIVE for a machine without a network."""
     from hubplug_cache._transfer import export_entries
 
+    if scheme_of(archive):
+        raise click.UsageError(f"{redact(archive)} is no local path: name the ARCHIVE to write, then the handles")
     paths = {entry.path.name: entry.path for _, _, entry in reversed(_selected(handles, name))}
-    export_entries(list(paths.values()), archive)
+    export_entries(list(paths.values()), Path(archive))
     click.echo(f"{archive}: {len(paths)} {'entry' if len(paths) == 1 else 'entries'}")
 
 

@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from hubplug.errors import ArchiveError, CacheError, DigestMismatch, HubplugError
 from hubplug.tree import TreeWriter
@@ -82,10 +82,11 @@ def import_entries(root: Root, archive: Path, lock_timeout: float) -> Iterator[I
     try:
         sweep(root.path)
         with open(archive, "rb") as file:
+            _demand_index(archive, file)
             members = read_members(file)
             first = next(members, None)
-            if first is None or first.name != INDEX or b"".join(first.chunks()) != _INDEX_BYTES:
-                raise ArchiveError(f"{archive} is no archive that `hubplug cache export` wrote")
+            if first is None or first.size != len(_INDEX_BYTES) or b"".join(first.chunks()) != _INDEX_BYTES:
+                raise _foreign(archive)
             for member in members:
                 name, _, rest = member.name.partition("/")
                 if not is_entry_name(name) or rest != MANIFEST_NAME:
@@ -95,6 +96,19 @@ def import_entries(root: Root, archive: Path, lock_timeout: float) -> Iterator[I
         if isinstance(error, HubplugError):
             raise
         raise cache_error(f"import {archive} into", root.path, error) from error
+
+
+def _demand_index(archive: Path, file: BinaryIO) -> None:
+    if file.read(len(INDEX) + 1) != INDEX.encode() + b"\0":
+        raise _foreign(archive)
+    file.seek(0)
+
+
+def _foreign(archive: Path) -> ArchiveError:
+    return ArchiveError(
+        f"{archive} is no archive that `hubplug cache export` wrote",
+        hint="the archive of one module needs no import: give its path where a handle is expected",
+    )
 
 
 def manifest_for_export(path: Path) -> Manifest:

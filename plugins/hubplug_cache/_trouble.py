@@ -45,6 +45,9 @@ def cache_error(doing: str, path: Path, error: OSError) -> CacheError:
         )
     elif error.errno in _TOO_MANY_FILES:
         made = CacheError(f"Cannot {doing} {path}: {reason}", hint="close files, or raise the limit with ulimit -n")
+    elif error.errno == errno.ENOTDIR:
+        nearest = nearest_existing(path)
+        made = CacheError(f"Cannot {doing} {path}: {nearest} is not a directory", hint=_ELSEWHERE)
     else:
         made = CacheError(f"Cannot {doing} {path}: {reason}")
     made.errno = error.errno

@@ -388,3 +388,20 @@ def test_an_entry_of_tensorflow_hub_can_be_carried_as_well(
     module = origin.resolve(CacheDirectory(str(away)), handle)
     assert origin.calls == 0
     assert module.provenance is not None
+
+
+def test_an_export_without_the_name_of_its_archive_is_told_so(run: Callable[..., Result]) -> None:
+    result = run("export", "https://user:canary@example.com/one/1")
+    assert result.exit_code == 2
+    assert "https://example.com/one/1 is no local path: name the ARCHIVE to write" in result.output
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08" + bytes(2000), b"hubplug-cache.json\0", b"a text\n" * 200])
+def test_what_no_export_wrote_is_named_when_it_is_imported(
+    content: bytes, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "other.tar").write_bytes(content)
+    result = run("import", tmp_path / "other.tar")
+    assert result.exit_code == 2
+    if not content.startswith(b"hubplug"):
+        assert f"{tmp_path / 'other.tar'} is no archive that `hubplug cache export` wrote" in result.output

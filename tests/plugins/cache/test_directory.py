@@ -212,8 +212,9 @@ def test_a_remote_directory_is_refused_at_once() -> None:
 
 def test_a_file_in_place_of_a_chosen_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(CacheError, match=f"{tmp_path / 'file'}.*Not a directory"):
+    with pytest.raises(CacheError, match=f"{tmp_path / 'file'} is not a directory") as caught:
         Origin().resolve(CacheDirectory(str(tmp_path / "file")), HANDLE)
+    assert "TFHUB_CACHE_DIR" in str(caught.value.hint)
 
 
 def test_a_directory_one_may_not_write_names_owner_mode_and_user(commons: Path) -> None:
