@@ -195,7 +195,8 @@ def lock(handles: tuple[str, ...]) -> None:
     """Fetch modules and pin their content in hubplug.lock."""
     pins = current_hub().pin(handles)
     pins.write()
-    click.echo(f"{pins.path}: {len(pins.modules)} modules pinned")
+    count = len(pins.modules)
+    click.echo(f"{pins.path}: {count} {'module' if count == 1 else 'modules'} pinned")
 
 
 @hubplug.command()

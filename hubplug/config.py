@@ -122,6 +122,11 @@ class Config:
             return Path(named)
         return (self.path.parent if self.path else Path()) / "hubplug.lock"
 
+    @property
+    def names_lock(self) -> bool:
+        """Whether somebody said where the pins are."""
+        return environment_value("HUBPLUG_LOCK") is not None
+
 
 def load_config(
     path: str | os.PathLike[str] | Mapping[str, Any] | None = None,

@@ -48,6 +48,7 @@ class Pins:
     modules: Mapping[str, Pin] = field(default_factory=dict)
     present: bool = False
     locked: bool = False
+    named: bool = False
 
     @classmethod
     def read(cls, config: Config) -> Pins:
@@ -60,7 +61,7 @@ class Pins:
         try:
             content = path.read_bytes()
         except FileNotFoundError:
-            return cls(path, locked=config.locked)
+            return cls(path, locked=config.locked, named=config.names_lock)
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
         import json
@@ -97,6 +98,8 @@ class Pins:
                 )
             if self.present and handle.scheme:
                 _LOG.warning("%s is not listed in %s: its content is not checked", handle, self.path)
+            elif self.named and handle.scheme:
+                _LOG.warning("There is no %s, which HUBPLUG_LOCK names: nothing is checked of %s", self.path, handle)
             return handle
         if handle.sha256 and pin.archive_sha256 and handle.sha256 != pin.archive_sha256:
             raise DigestMismatch(
@@ -131,7 +134,7 @@ class Pins:
     def without(self, handle: Handle) -> Pins:
         """These pins, but for that of one handle, which may then be anything."""
         modules = {name: pin for name, pin in self.modules.items() if name != str(handle.original)}
-        return replace(self, modules=modules, present=False, locked=False)
+        return replace(self, modules=modules, present=False, locked=False, named=False)
 
     def with_module(self, module: LocalModule) -> Pins:
         """These pins and that of a module that was fetched.

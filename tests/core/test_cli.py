@@ -298,13 +298,13 @@ def test_lock_writes_and_fetch_follows(tmp_path: Path) -> None:
     path.write_text("version: 1\nchain: []\nlocked: true\n")
     texts = {"a": "good a"}
     with hubplug.Hub(path, plugins=toy_plugins(tmp_path / "one", texts)).activate():
-        assert run("lock", "toyball://a").output == f"{tmp_path / 'hubplug.lock'}: 1 modules pinned\n"
+        assert run("lock", "toyball://a").output == f"{tmp_path / 'hubplug.lock'}: 1 module pinned\n"
     with hubplug.Hub(path, plugins=toy_plugins(tmp_path / "two", texts)).activate():
         assert run("fetch", "--locked").output.endswith("  toyball://a\n")
     texts["a"] = "good but another"
     with hubplug.Hub(path, plugins=toy_plugins(tmp_path / "three", texts)).activate():
         assert "expected the archive with sha256" in run("fetch", "--locked", fine=False).stderr
-        assert run("lock", "toyball://a").output == f"{tmp_path / 'hubplug.lock'}: 1 modules pinned\n"
+        assert run("lock", "toyball://a").output == f"{tmp_path / 'hubplug.lock'}: 1 module pinned\n"
 
 
 @pytest.mark.usefixtures("active")

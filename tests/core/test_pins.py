@@ -105,6 +105,23 @@ def test_the_lock_file_is_elsewhere_when_the_environment_says_so(
     assert not (folder / "hubplug.lock").exists()
 
 
+def test_a_lock_file_that_is_named_and_not_there_is_warned_of(
+    folder: Path,
+    texts: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hub_in(folder, texts).resolve("toyball://a")
+    monkeypatch.setenv("HUBPLUG_LOCK", str(tmp_path / "other.lock"))
+    hub_in(folder, texts).pin(["toyball://a"])
+    assert caplog.messages == []
+    hub_in(folder, texts).resolve("toyball://a")
+    assert caplog.messages == [
+        f"There is no {tmp_path / 'other.lock'}, which HUBPLUG_LOCK names: nothing is checked of toyball://a"
+    ]
+
+
 @pytest.mark.parametrize("handle", ["toyball://a", "toy://a"])
 def test_what_has_changed_since_it_was_pinned_is_refused(folder: Path, texts: dict[str, str], handle: str) -> None:
     hub_in(folder, texts).pin([handle]).write()
