@@ -124,8 +124,20 @@ class Hub:
         """
         module, source = self._bring(handle, self._pins)
         spec = self._retrieval.read_format(module)
-        self._demand_profiles(module, source, spec)
+        self._demand_profiles(source, spec, self._demanded_profiles(module, source))
         return spec
+
+    def resolve_to_load(self, handle: str | Handle) -> LocalModule:
+        """Brings a module here for a program that loads it by other means than its ModuleSpec.
+
+        Raises:
+            ValidationError: It lies under a prefix whose profiles it does not keep.
+            HubplugError: As ``resolve``; under such a prefix as ``load_spec``.
+        """
+        module, source = self._bring(handle, self._pins)
+        if demanded := self._demanded_profiles(module, source):
+            self._demand_profiles(source, self._retrieval.read_format(module), demanded)
+        return module
 
     def validate(self, spec: ModuleSpec | str, profiles: Iterable[str]) -> list[Finding]:
         """Checks a module against profiles.
@@ -212,7 +224,7 @@ class Hub:
         pins.demand(source.handle, module)
         return module, source
 
-    def _demand_profiles(self, module: LocalModule, source: Source, spec: ModuleSpec) -> None:
+    def _demanded_profiles(self, module: LocalModule, source: Source) -> list[str]:
         seen = [source.location]
         handle: Handle | None = source.handle
         while handle is not None:
@@ -223,12 +235,15 @@ class Hub:
         if not scheme_of(source.location):  # file:///srv/ covers what lies there, however its path is written
             spellings = (os.path.abspath(source.location), os.path.realpath(source.location))
             seen.extend(f"file://{quote(path)}" for path in spellings)
-        demanded = dict.fromkeys(
+        demanded = (
             profile
             for prefix, profiles in self.config.validate.items()
             if any(under_prefix(text, prefix) for text in seen)
             for profile in profiles
         )
+        return list(dict.fromkeys(demanded))
+
+    def _demand_profiles(self, source: Source, spec: ModuleSpec, demanded: Sequence[str]) -> None:
         findings = [f for f in self.validate(spec, demanded) if f.level == "error"] if demanded else []
         if findings:
             raise ValidationError(

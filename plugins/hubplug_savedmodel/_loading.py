@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from hubplug.api import resolve
 from hubplug.errors import FormatError, UnknownTagsError
+from hubplug.hub import current_hub
 from hubplug.spec import variants_in_words
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, SavedModelFile
 from hubplug_savedmodel._probing import what_is_there
@@ -33,11 +33,12 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
     Raises:
         ValueError: ``handle`` is no string; there is no SavedModel (FormatError); or no graph variant has the tags
             (UnknownTagsError).
+        ValidationError: The module does not keep a profile that the configuration demands of it.
         HubplugError: The handle could not be resolved.
     """
     if not isinstance(handle, str):
         raise ValueError(f"Expected a string as handle, got {type(handle).__name__}: {handle!r}")
-    path = resolve(handle)
+    path = str(current_hub().resolve_to_load(handle).path)
     if not any((Path(path) / name).is_file() for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE)):
         raise FormatError(
             what_is_there(Path(path)), hint="give the directory that holds saved_model.pb, or resolve the handle again"

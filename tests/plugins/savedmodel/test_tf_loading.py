@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import hubplug
-from hubplug.errors import FormatError, UnknownTagsError
+from hubplug.errors import FormatError, UnknownTagsError, ValidationError
 from hubplug_format import ModuleBuilder, Type, write_module
 
 pytestmark = pytest.mark.tensorflow
@@ -52,6 +52,16 @@ def test_a_module_in_tf1_hub_format_has_its_signatures(tf: Any, module: Path, ta
     assert not callable(loaded)
     assert loaded.signatures["default"](tf.constant([1.0, 3.0]))["default"].numpy().tolist() == [2.0, 6.0]
     assert [variable.numpy() for variable in loaded.variables] == [2.0]
+
+
+def test_a_module_that_does_not_keep_what_its_prefix_demands_is_not_loaded(module: Path, tf2_model: Path) -> None:
+    for path in (module, tf2_model):
+        settings = {"chain": ["file", "tf1", "savedmodel", "signatures"]}
+        with hubplug.Hub({**settings, "validate": {f"file://{path}": ["safe"]}}).activate():
+            hubplug.load(str(path), tags=["train"] if path == module else None)
+        demanding = hubplug.Hub({**settings, "validate": {f"file://{path}": ["image-classification"]}})
+        with demanding.activate(), pytest.raises(ValidationError, match="does not keep image-classification"):
+            hubplug.load(str(path))
 
 
 def test_a_tf2_saved_model_can_be_called(tf: Any, tf2_model: Path) -> None:
