@@ -109,7 +109,13 @@ def _run(spec: ModuleSpec, profiles: Sequence[str], findings: Sequence[Finding])
     wanted = [PROFILES[name] for name in profiles if name in PROFILES and name not in broken]
     if not wanted or "safe" in broken:
         return []
-    from hubplug_signatures._running import run_profile
+    try:
+        from hubplug_signatures._running import run_profile
+    except ImportError as error:
+        raise ConfigError(
+            f"--run applies signatures, and {error.name or 'TensorFlow'} cannot be imported: {error}",
+            hint="pip install tensorflow, or leave --run out",
+        ) from error
 
     return [finding for profile in wanted for finding in run_profile(spec, profile)]
 

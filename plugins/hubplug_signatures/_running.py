@@ -103,7 +103,8 @@ def _check_rows(profile: Profile, name: str, whole: Any, alone: list[Any]) -> It
     for row, single in enumerate(alone):
         if whole.ndim == 0 or whole.shape[0] != len(alone) or single.shape[:1] != (1,):
             return
-        if not np.allclose(whole[row], single[0], _RELATIVE, _ABSOLUTE):
+        # Values that are not finite are findings of their own.
+        if not np.allclose(whole[row], single[0], _RELATIVE, _ABSOLUTE, equal_nan=True):
             moved = float(np.max(np.abs(whole[row] - single[0])))
             said = (
                 f"row {row} of output {_KEY!r} depends on the rest of the batch: alone it differs by up to {moved:.3g}"

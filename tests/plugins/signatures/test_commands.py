@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from hubplug.errors import ConfigError, ValidationError
 from hubplug.hub import Hub
+from hubplug.testing import run_without
 from hubplug_format import ModuleBuilder, write_module
 from hubplug_signatures._commands import diff, validate
 from tests.plugins.signatures.conftest import text_builder
@@ -102,6 +103,20 @@ def test_names_in_a_module_cannot_forge_lines_of_a_report(tmp_path: Path) -> Non
     assert summary == f"{tmp_path}/m: 1 error"
 
 
+def test_running_where_there_is_no_tensorflow_says_so(text_module: Path) -> None:
+    run_without(
+        "tensorflow",
+        code=f"""
+from click.testing import CliRunner
+from hubplug.errors import ConfigError
+from hubplug_signatures._commands import validate
+result = CliRunner().invoke(validate, [{str(text_module)!r}, "--profile", "text-feature-vector", "--run"])
+assert isinstance(result.exception, ConfigError), result
+assert "tensorflow cannot be imported" in result.exception.message
+""",
+    )
+
+
 def test_warnings_alone_exit_with_0(tmp_path: Path) -> None:
     builder = text_builder()
     builder.signature(outputs={"hidden": builder.constant(1.0)})
@@ -140,8 +155,6 @@ def test_a_successor_exits_with_0_and_a_breaking_one_with_1(text_module: Path, u
 def test_a_module_that_does_not_keep_what_its_place_demands_is_reported(
     unsafe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hubplug.hub import Hub
-
     config = tmp_path / "hubplug.yaml"
     config.write_text(f"version: 1\nvalidate: {{'file://{unsafe.parent}/': [safe]}}\n", encoding="utf-8")
     with Hub(str(config)).activate():

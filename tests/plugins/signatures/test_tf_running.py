@@ -77,6 +77,11 @@ def test_what_a_module_does_wrong_is_found(tf: Any, run: Any, spoil: Any, rule: 
     assert (f"text-feature-vector/{rule}" in found) if rule else found == set()
 
 
+def test_values_that_are_not_finite_are_no_sign_of_rows_that_depend_on_each_other(tf: Any, run: Any) -> None:
+    spec = text_spec(tf, lambda texts: lengths(tf, texts) * float("nan"))
+    assert {finding.rule for finding in run(spec, "text-feature-vector")} == {"text-feature-vector/run-finite"}
+
+
 def test_a_module_that_fails_on_an_empty_batch_is_found(tf: Any, run: Any) -> None:
     def compute(texts: Any) -> Any:
         with tf.control_dependencies([tf.debugging.Assert(tf.size(texts) > 0, ["no texts"])]):
