@@ -11,10 +11,10 @@ import click
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The archive: model.tar.gz")
+@click.option("-o", "--output", required=True, type=click.Path(), help="The archive: model.tar.gz")
 @click.option("--force", is_flag=True, help="Replace the archive if it exists.")
 @click.option("--compress", is_flag=True, help="Make it smaller; its bytes then depend on this Python's zlib.")
-def pack(directory: Path, output: Path, force: bool, compress: bool) -> None:
+def pack(directory: Path, output: str, force: bool, compress: bool) -> None:
     """Make the archive of a module, as a server would send it.
 
     The same module gives the same bytes on every machine, so that its digest can be published and pinned.

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import ExportError, FormatError
+from hubplug.urls import redact, scheme_of
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, check_complete, names_in
 from hubplug_hosting._archive_bytes import gzip_deflated, gzip_stored, tar_bytes
 from hubplug_hosting._members import ListedMember, list_members, opened_directory, read_member
+
+_OTHER_FORMATS = frozenset({".zip", ".bz2", ".xz", ".zst", ".7z"})
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,22 @@ def pack_module(
 
     Raises:
         FormatError: The directory is no complete module.
-        ExportError: ``out`` exists or cannot be written; the module holds a link or another odd file, or changes.
+        ExportError: ``out`` exists, has the suffix of another format, or cannot be written; the module holds a link or another odd file, or changes.
     """
+    if scheme_of(os.fspath(out)):
+        raise ExportError(f"{redact(os.fspath(out))} is no local path", hint="pack to a local file and copy it there")
     source, target = Path(directory), Path(out)
-    if not force and os.path.lexists(target):
-        raise ExportError(f"{target} exists already", hint="choose another name, or replace it with --force")
+    if target.suffix.lower() in _OTHER_FORMATS:
+        raise ExportError(
+            f"{target} would be a gzipped tar archive under the name of something else",
+            hint=f"name it {target.stem.removesuffix('.tar')}.tar.gz",
+        )
     if target.is_dir():
         raise ExportError(f"{target} is a directory", hint=f"name a file in it: {target / 'model.tar.gz'}")
+    if not force and os.path.lexists(target):
+        raise ExportError(f"{target} exists already", hint="choose another name, or replace it with --force")
+    if not target.parent.is_dir():
+        raise ExportError(f"There is no directory {target.parent} to write {target.name} into", hint="make it first")
     check_module(source)
     if source.resolve() in target.resolve().parents:
         raise ExportError(f"{target} lies inside the module {source}", hint="choose a place outside")

@@ -166,6 +166,25 @@ def test_an_existing_archive_is_replaced_only_with_force(module, tmp_path):
     assert unpacked(out, tmp_path / "dest") == content(module)
 
 
+@pytest.mark.parametrize(
+    ("out", "message", "hint"),
+    [
+        ("gs://user:canary@bucket/m.tar.gz", "gs://bucket/m.tar.gz is no local path", "copy it there"),
+        ("nowhere/m.tar.gz", "There is no directory nowhere to write m.tar.gz into", "make it first"),
+        ("m.zip", "m.zip would be a gzipped tar archive under the name of something else", "name it m.tar.gz"),
+        ("m.tar.bz2", "m.tar.bz2 would be a gzipped tar archive", "name it m.tar.gz"),
+        ("module", "module is a directory", "name a file in it: module/model.tar.gz"),
+    ],
+)
+def test_a_place_that_cannot_be_meant_is_named(out, message, hint, module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(pack, [str(module), "-o", out])
+    assert isinstance(done.exception, ExportError)
+    assert done.exception.message.startswith(message)
+    assert hint in done.exception.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["module"]
+
+
 @pytest.mark.parametrize("odd", ["link", "broken link", "directory link", "fifo", "backslash", "newline"])
 def test_odd_files_are_refused_and_nothing_is_left(odd, module, tmp_path):
     path = module / "assets" / "odd"
