@@ -79,12 +79,27 @@ _HOMES = {
 }
 
 # `except hubplug.errors.MissingError` works without an import of its own.
-_SUBMODULES = ("errors", "types")
+_SUBMODULES = ("errors", "module", "types")
 
 __all__ = sorted(_HOMES)
 
-# What old programs reach through the package without its being a public name.
-_UNLISTED = {"registry": "hubplug_compat"}
+# Submodules of tensorflow_hub that old programs reach through the package.
+_UNLISTED = dict.fromkeys(
+    [
+        "estimator",
+        "feature_column",
+        "image_module_info_pb2",
+        "image_util",
+        "module_spec",
+        "module_v2",
+        "native_module",
+        "registry",
+        "resolver",
+        "saved_model_module",
+        "tf_v1",
+    ],
+    "hubplug_compat",
+)
 
 
 def __getattr__(name: str) -> Any:

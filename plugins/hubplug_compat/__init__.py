@@ -15,8 +15,11 @@ def __getattr__(name: str) -> Any:
         from hubplug_compat._standing_in import install_as_tensorflow_hub
 
         return install_as_tensorflow_hub
-    if name == "registry":
+    if not name.startswith("_"):
         from hubplug_compat._standing_in import stand_in_for
 
-        return stand_in_for("registry")
+        try:
+            return stand_in_for(name)
+        except KeyError:
+            pass
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import hubplug
 from hubplug.errors import HubplugError
+from hubplug_compat import _resolving
 
 NAME = "tensorflow_hub"
 # Programs compare tensorflow_hub.__version__ with the release that brought what they need.
@@ -35,6 +36,7 @@ _SUBMODULES: Mapping[str, Sequence[str]] = {
     "module_v2": ("load", "resolve"),
     "native_module": ("add_signature", "attach_message", "create_module_spec"),
     "registry": ("resolver",),
+    "resolver": ("Resolver", "tfhub_cache_dir"),
     "saved_model_module": ("create_module_spec_from_saved_model",),
     "tf_v1": (),
 }
@@ -77,7 +79,7 @@ class StandIn(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name in self.__all__:
-            return resolvers() if name == "resolver" else getattr(hubplug, name)
+            return _resolving.Resolvers() if name == "resolver" else getattr(_home_of(name), name)
         if self.__name__ == f"{NAME}.tf_v1":
             import tensorflow as tf
 
@@ -90,8 +92,16 @@ class StandIn(ModuleType):
         )
 
 
+def _home_of(name: str) -> ModuleType:
+    return _resolving if name in ("Resolver", "tfhub_cache_dir") else hubplug
+
+
 def stand_in_for(submodule: str) -> StandIn:
-    """The stand-in for a submodule of tensorflow_hub."""
+    """The stand-in for a submodule of tensorflow_hub.
+
+    Raises:
+        KeyError: There is none.
+    """
     return StandIn(f"{NAME}.{submodule}", _SUBMODULES[submodule])
 
 
@@ -122,21 +132,3 @@ class _Finder(MetaPathFinder, Loader):
             module.__version__ = API_LEVEL  # type: ignore[attr-defined]
             for submodule in _SUBMODULES:
                 import_module(f"{NAME}.{submodule}")
-
-
-class _Resolvers:
-    """``tensorflow_hub.registry.resolver``: takes resolvers as programs registered them."""
-
-    def add_implementation(self, implementation: Any) -> None:
-        """Puts a resolver before all others: the last added is asked first."""
-        from hubplug.hub import put_first_in_default_hub
-
-        put_first_in_default_hub(hubplug.OldResolver(implementation))
-
-    def __call__(self, handle: str) -> str:
-        return hubplug.resolve(handle)
-
-
-def resolvers() -> _Resolvers:
-    """The stand-in for ``tensorflow_hub.registry.resolver``."""
-    return _Resolvers()

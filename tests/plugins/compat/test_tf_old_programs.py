@@ -86,6 +86,7 @@ def test_tf_layers_work_where_tf_keras_is_installed(tmp_path: Path) -> None:
         "from tensorflow_hub import tf_v1; tf_v1.placeholder",
         "import tensorflow_hub.feature_column as f; f.text_embedding_column",
         "import tensorflow_hub as hub; hub.registry.resolver.add_implementation",
+        "from tensorflow_hub.resolver import Resolver, tfhub_cache_dir",
         "from tensorflow_hub import *; Module, create_module_spec",
         "import tensorflow_hub as hub; assert hub.__version__ == '0.15.0'",
     ],
@@ -93,6 +94,28 @@ def test_tf_layers_work_where_tf_keras_is_installed(tmp_path: Path) -> None:
 def test_names_that_programs_import_are_there(tmp_path: Path, statement: str) -> None:
     done = run(tmp_path, statement)
     assert done.returncode == 0, done.stderr
+
+
+def test_submodules_of_tensorflow_hub_are_attributes_of_hubplug_too() -> None:
+    program = """
+        import hubplug as hub
+        from hubplug import feature_column, native_module, tf_v1
+        assert hub.module.Module is hub.Module
+        assert hub.module_spec.ModuleSpec is hub.ModuleSpec
+        assert native_module.create_module_spec is hub.create_module_spec
+        assert hub.saved_model_module.create_module_spec_from_saved_model is hub.create_module_spec_from_saved_model
+        assert hub.image_util.get_expected_image_size is hub.get_expected_image_size
+        assert hub.image_module_info_pb2.ImageModuleInfo is hub.ImageModuleInfo
+        assert feature_column.text_embedding_column is hub.text_embedding_column
+        assert hub.estimator.LatestModuleExporter is hub.LatestModuleExporter
+        assert hub.module_v2.load is hub.load and hub.module_v2.resolve is hub.resolve
+        assert tf_v1.placeholder
+        print("fine")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert "fine" in done.stdout, done.stderr
 
 
 def test_an_unknown_submodule_is_a_clear_import_error(tmp_path: Path) -> None:
