@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -68,15 +68,10 @@ def find_scope_error(graph: Any, scope: str) -> tuple[str, str] | None:
     )
 
 
-def find_taken_name(graph: Any, prefix: str, names: Iterable[str]) -> str | None:
-    """The first op that a graph has already, of those that are to be added to it under a prefix."""
-    for name in names:
-        try:
-            graph.get_operation_by_name(prefix + name)
-        except KeyError:
-            continue
-        return prefix + name
-    return None
+def find_taken_name(graph: Any, prefix: str, names: Collection[str]) -> str | None:
+    """An op that a graph has already, of those that are to be added to it under a prefix."""
+    there = (op.name for op in graph.get_operations())
+    return next((name for name in there if name.startswith(prefix) and name[len(prefix) :] in names), None)
 
 
 def find_foreign_input_error(graph: Any, fed: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,9 @@ from hubplug.errors import InputError
 from hubplug_tf1 import _checks, _feeding
 from hubplug_tf1._apply_graph import ApplyTemplate, Replacements, import_application
 from hubplug_tf1._autograph import not_converted
+from hubplug_tf1._collector import collector_paused
 from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError, NameTakenError
+from hubplug_tf1._scopes import ApplicationScopes
 from hubplug_tf1._state_graph import StateTemplate, import_state
 from hubplug_tf1._subgraph import op_name
 from hubplug_tf1._variables import find_variable_map_error, make_variable_map
@@ -24,6 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @not_converted
+@collector_paused()
 def instantiate(
     spec: ModuleSpec,
     variant: Variant,
@@ -102,7 +105,7 @@ def _add_state(template: StateTemplate, graph: tf.Graph, name: str) -> tuple[str
         scope = variable_scope.name
     if error := _checks.find_scope_error(graph, scope):
         raise GraphError(error[0], hint=error[1])
-    if op := _checks.find_taken_name(graph, f"{scope}/", (node.name for node in template.meta_graph.graph_def.node)):
+    if op := _checks.find_taken_name(graph, f"{scope}/", {node.name for node in template.meta_graph.graph_def.node}):
         raise NameTakenError(
             f"The op {op!r} is in the graph already, and the module has one of that name for its variable scope {scope}/.",
             hint="give the Module another name=",
@@ -134,6 +137,8 @@ class Instance:
         self._variable_map = variable_map
         self._whole = import_whole_graph
         self._applied: set[ApplyTemplate] = set()
+        self._state: dict[str, tf.Tensor] = {}
+        self._scopes = ApplicationScopes(scope.rpartition("/")[2])
 
     @property
     def variable_map(self) -> dict[str, Any]:
@@ -141,6 +146,7 @@ class Instance:
         return self._variable_map
 
     @not_converted
+    @collector_paused()
     def apply(self, inputs: Any, signature: str | None, as_dict: bool | None) -> Any:
         """Adds one application of a signature to the current graph; see ``hubplug.Module.__call__``."""
         graph = tf.compat.v1.get_default_graph()
@@ -151,17 +157,13 @@ class Instance:
             )
         asked = self._variant.signature(signature or DEFAULT_SIGNATURE)
         fed = _feeding.tensors_to_feed(asked.name, asked.inputs, inputs)
-        if not as_dict and (error := _feeding.find_default_output_error(asked.name, asked.outputs)):
-            raise InputError(error, hint="pass as_dict=True")
         if error := _checks.find_foreign_input_error(graph, fed):
             raise InputValueError(error, hint="make the inputs in the graph of the module")
         template = self._variant.apply_template(asked.name, updates=self._trainable, whole=self._whole)
-        module_name = self._scope.rpartition("/")[2]
-        prefix = None
-        # An imported graph has ops in name scopes that its importer left unmarked.
-        while prefix is None or _checks.find_taken_name(graph, prefix, template.imported):
-            with tf.compat.v1.name_scope(f"{module_name}_apply_{asked.name.replace(':', '_')}") as prefix:
-                pass
+        prefix = self._scopes.reserve(asked.name)
+        # Only now: in the names of later calls this one counts, as it did in tensorflow_hub.
+        if not as_dict and (error := _feeding.find_default_output_error(asked.name, asked.outputs)):
+            raise InputError(error, hint="pass as_dict=True")
         tensors = import_application(
             template,
             prefix,
@@ -184,4 +186,6 @@ class Instance:
     def _state_tensor(self, name: str) -> tf.Tensor | None:
         if op_name(name) not in self._variant.state_ops:
             return None
-        return self._graph.get_tensor_by_name(f"{self._scope}/{name}")
+        if name not in self._state:
+            self._state[name] = self._graph.get_tensor_by_name(f"{self._scope}/{name}")
+        return self._state[name]

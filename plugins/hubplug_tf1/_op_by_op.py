@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug_tf1._colocation import ATTRIBUTE, PREFIX
-from hubplug_tf1._private_tensorflow import create_op, is_plain, place_with, registered_op_def
+from hubplug_tf1._private_tensorflow import is_plain, making_ops, place_with, registered_op_def
 from hubplug_tf1._subgraph import op_name, tensor_name
 
 _OUTPUT_SHAPES = "_output_shapes"
@@ -26,19 +26,15 @@ class OpRecipe:
 
     Attributes:
         name: Its name in the module.
-        kind: Its type.
-        device: As the module has it.
-        attributes: Those that are not at their defaults.
-        data: Its data inputs (``x:0``), in order.
+        node: Its NodeDef, without inputs and without attributes that are at their defaults.
+        data: Its data inputs, in order: full name, and which op and output that is.
         controls: The ops that it has control edges from.
         shapes: By output, the static shapes that shape inference does not find by itself.
     """
 
     name: str
-    kind: str
-    device: str
-    attributes: Mapping[str, Any]
-    data: tuple[str, ...]
+    node: Any
+    data: tuple[tuple[str, str, int], ...]
     controls: tuple[str, ...]
     shapes: tuple[tuple[int, tf.TensorShape], ...]
 
@@ -71,10 +67,8 @@ def make_recipe(graph_def: Any, outside: Iterable[Any], fed: Mapping[str, tf.Ten
     ops = tuple(
         OpRecipe(
             name=node.name,
-            kind=node.op,
-            device=node.device,
-            attributes=_attributes_to_give(node),
-            data=tuple(tensor_name(element) for element in node.input if element[0] != "^"),
+            node=_without_inputs(node),
+            data=tuple(_split(tensor_name(element)) for element in node.input if element[0] != "^"),
             controls=tuple(element[1:] for element in node.input if element[0] == "^"),
             shapes=lost.get(node.name, ()),
         )
@@ -108,31 +102,23 @@ def follow_recipe(
     graph = tf.compat.v1.get_default_graph()
     made: dict[str, tf.Operation] = {}
 
-    def tensor(name: str) -> tf.Tensor:
+    def tensor(name: str, op: str, position: int) -> tf.Tensor:
         replaced = replacement(name)
-        if replaced is not None:
-            return replaced
-        op, _, position = name.partition(":")
-        return made[op].outputs[int(position)]
+        return made[op].outputs[position] if replaced is None else replaced
 
-    with tf.compat.v1.name_scope(None):
+    def operation(name: str) -> tf.Operation:
+        return made[name] if name in made else tensor(f"{name}:0", name, 0).op
+
+    with tf.compat.v1.name_scope(None), making_ops(graph) as make:
         for op in recipe.ops:
-            attributes: Mapping[str, Any] = op.attributes
+            node = tf.compat.v1.NodeDef()
+            node.CopyFrom(op.node)
+            node.name = prefix + op.name
             if classes.get(op.name):
-                attributes = {**attributes, ATTRIBUTE: tf.compat.v1.AttrValue()}
-                attributes[ATTRIBUTE].list.s.extend(classes[op.name])
-            operation = create_op(
-                graph,
-                op.kind,
-                [tensor(name) for name in op.data],
-                name=prefix + op.name,
-                attributes=attributes,
-                controls=[made[name] if name in made else tensor(f"{name}:0").op for name in op.controls],
-                device=op.device,
-            )
+                node.attr[ATTRIBUTE].list.s.extend(classes[op.name])
+            made[op.name] = make(node, [tensor(*place) for place in op.data], [operation(name) for name in op.controls])
             for position, shape in op.shapes:
-                operation.outputs[position].set_shape(shape)
-            made[op.name] = operation
+                made[op.name].outputs[position].set_shape(shape)
     for name, values in classes.items():
         own = (prefix + name).encode()
         groups = [value[len(PREFIX) :] for value in values if value.startswith(PREFIX)]
@@ -163,19 +149,23 @@ def _sorted(nodes: Iterable[Any]) -> list[Any] | None:
     return order
 
 
-def _attributes_to_give(node: Any) -> dict[str, Any]:
+def _without_inputs(node: Any) -> Any:
     definition = registered_op_def(node.op)
     defaults = (
         {each.name: each.default_value for each in definition.attr if each.HasField("default_value")}
         if definition
         else {}
     )
-    given: dict[str, Any] = {}
+    kept = tf.compat.v1.NodeDef(name=node.name, op=node.op, device=node.device)
     for name, value in node.attr.items():
         if name not in (_OUTPUT_SHAPES, ATTRIBUTE) and not (name in defaults and defaults[name] == value):
-            given[name] = tf.compat.v1.AttrValue()
-            given[name].CopyFrom(value)
-    return given
+            kept.attr[name].CopyFrom(value)
+    return kept
+
+
+def _split(tensor: str) -> tuple[str, str, int]:
+    op, _, position = tensor.partition(":")
+    return tensor, op, int(position)
 
 
 def _shapes_not_inferred(

@@ -7,9 +7,11 @@ TensorFlow writes to disk (``tensorflow.core``) are stable as formats; most have
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import tensorflow as tf
 from tensorflow.core.framework.op_def_pb2 import OpDef, OpList  # noqa: F401
 from tensorflow.core.framework.variable_pb2 import VariableDef  # noqa: F401
 from tensorflow.core.protobuf.control_flow_pb2 import CondContextDef, WhileContextDef  # noqa: F401
@@ -95,6 +97,15 @@ def dense_feature_column() -> type[Any]:
     return types.new_class("DenseFeatureColumn", tuple(bases))
 
 
+def operations_of(graph: Any) -> Sequence[Any]:
+    """The ops of a graph in the order in which they were made; not to be changed.
+
+    The public ``get_operations`` copies the list, which takes the longer the larger the graph is.
+    """
+    operations: Sequence[Any] = graph.operations
+    return operations
+
+
 def is_plain(graph: Any) -> bool:
     """Whether ops that are made in a graph get exactly what they are made with, a device aside.
 
@@ -113,30 +124,34 @@ def is_plain(graph: Any) -> bool:
     )
 
 
-def create_op(
-    graph: Any,
-    kind: str,
-    inputs: list[Any],
-    *,
-    name: str,
-    attributes: Mapping[str, Any],
-    controls: list[Any],
-    device: str,
-) -> Any:
-    """Makes an op under an absolute name.
+@contextmanager
+def making_ops(graph: Any) -> Iterator[Callable[[Any, list[Any], list[Any]], Any]]:
+    """Yields a function that makes an op of a NodeDef in a graph that ``is_plain``.
 
-    The public ``tf.Graph.create_op`` does no more, and takes twice as long, since it inspects its own signature at each
-    call to warn about an argument.
+    It takes a NodeDef with its absolute name and all but its inputs, the input tensors, and the ops of its control
+    inputs. The public ``tf.Graph.create_op`` gives the same ops and takes three times as long: it takes the NodeDef
+    apart and makes it anew, and asks each time what ``is_plain`` has answered for all of them.
+
+    No session runs in the graph meanwhile, as with an import.
     """
-    if controls:
-        with graph.control_dependencies(controls):
-            return create_op(graph, kind, inputs, name=name, attributes=attributes, controls=[], device=device)
-    if device:
-        with graph.device(device):
-            return create_op(graph, kind, inputs, name=name, attributes=attributes, controls=[], device="")
-    graph.unique_name(name)
-    # A name that ends in a slash is taken as it is.
-    return graph._create_op_internal(kind, inputs, name=name + "/", attrs=attributes)
+    has_device_functions = bool(graph._device_function_stack.peek_objs())
+    gradient_functions = graph._gradient_function_map
+
+    def make(node: Any, inputs: list[Any], controls: list[Any]) -> Any:
+        graph.unique_name(node.name)
+        operation = tf.Operation.from_node_def(node, graph, inputs=inputs, control_inputs=controls)
+        operation._gradient_function = gradient_functions.get(node.op)
+        if node.device:
+            operation._set_device("")
+            with graph.device(node.device):
+                graph._apply_device_functions(operation)
+        elif has_device_functions:
+            graph._apply_device_functions(operation)
+        return operation
+
+    graph._check_not_finalized()
+    with graph._mutation_lock():
+        yield make
 
 
 def place_with(graph: Any, operation: Any, others: Sequence[str]) -> None:
@@ -147,5 +162,11 @@ def place_with(graph: Any, operation: Any, others: Sequence[str]) -> None:
     """
     if not others:
         return
-    operations = [graph._nodes_by_name[name] for name in others if name in graph._nodes_by_name]
-    operation._set_device(next((other.device for other in operations if other.device), ""))
+    operation._set_device(next((device for name in others if (device := _device_of(graph, name))), ""))
+
+
+def _device_of(graph: Any, name: str) -> str:
+    try:
+        return str(graph.get_operation_by_name(name).device)
+    except KeyError:
+        return ""

@@ -163,6 +163,18 @@ def test_no_default_output_is_a_type_error_that_lists_the_outputs(module: Any) -
         module({"x": [[1.0, 2.0]], "i": [4]}, signature="two")
 
 
+def test_names_count_a_call_without_a_default_output_and_no_other_refused_one(module: Any) -> None:
+    inputs = {"x": [[1.0, 2.0]], "i": [4]}
+    for refused, arguments in [
+        ({"x": [[1.0, 2.0]]}, {"as_dict": True}),
+        ({"x": [[1.0]], "i": [4]}, {"as_dict": True}),
+        (inputs, {}),
+    ]:
+        with pytest.raises(TypeError):
+            module(refused, signature="two", **arguments)
+    assert module(inputs, signature="two", as_dict=True)["a"].name.startswith("module_apply_two_1/")
+
+
 @pytest.mark.parametrize("error", [KeyError, ValueError, HubplugError])
 def test_an_unknown_signature_lists_those_there_are(module: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"Signature 'zz' is missing from meta graph.*'default', 'none'"):
