@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from hubplug.errors import HubplugError
 from hubplug.module import Module
+from hubplug.spec import ModuleSpec
 from hubplug_tf1._export_directories import delete_old_exports, publish_export
 
 _LOG = logging.getLogger(__name__)
@@ -39,14 +40,14 @@ def register_module_for_export(module: Module, export_name: str) -> None:
     """Has a Module of the current graph exported by ``LatestModuleExporter``; to be called in the ``model_fn``.
 
     Args:
-        module: The Module.
+        module: The Module, or another object with its ``export(path, session)``.
         export_name: The directory below that of the export; may have slashes.
 
     Raises:
         ValueError: A module is registered under that name, or it leads out of the export's directory.
-        TypeError: ``module`` is no Module.
+        TypeError: ``module`` cannot be exported.
     """
-    if not isinstance(module, Module):
+    if isinstance(module, ModuleSpec) or not callable(getattr(module, "export", None)):
         raise TypeError(f"register_module_for_export takes a Module, got {type(module).__name__}")
     if error := _find_name_error(export_name):
         raise RegistrationError(error, hint="give a name like 'text_embedding'")

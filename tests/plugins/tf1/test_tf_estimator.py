@@ -233,6 +233,26 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str, new_graph: tf.Graph) 
 def test_only_modules_are_registered(new_graph: tf.Graph) -> None:
     with pytest.raises(TypeError, match="takes a Module, got GraphSpec"):
         hubplug.register_module_for_export(hubplug.create_module_spec(scaling), "a")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="takes a Module, got int"):
+        hubplug.register_module_for_export(3, "a")  # type: ignore[arg-type]
+
+
+def test_what_exports_as_a_module_does_is_registered(tmp_path: Path, checkpoint: str) -> None:
+    class Wrapped:
+        def __init__(self, module: hubplug.Module) -> None:
+            self._module = module
+
+        def export(self, path: str, session: Any) -> None:
+            self._module.export(path, session)
+
+    def wrapping_model_fn(features: Any) -> None:
+        module = hubplug.Module(hubplug.create_module_spec(scaling), trainable=True)
+        hubplug.register_module_for_export(Wrapped(module), "wrapped")  # type: ignore[arg-type]
+
+    exporter = hubplug.LatestModuleExporter("modules", serving_input_fn)
+    path = exporter.export(Trainer(wrapping_model_fn, checkpoint), str(tmp_path / "export"))
+    assert path is not None
+    assert weight_of(Path(os.fsdecode(path)) / "wrapped") == 5.0
 
 
 @pytest.mark.skipif(not HAS_ESTIMATOR, reason="TensorFlow has no Estimator since 2.16")
