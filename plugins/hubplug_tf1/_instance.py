@@ -162,7 +162,6 @@ class Instance:
         template = self._variant.apply_template(asked.name, updates=self._trainable, whole=self._whole)
         prefix = self._scopes.reserve(asked.name)
         # Only now: in the names of later calls this one counts, as it did in tensorflow_hub.
-        # Only now: in the names of later calls this one counts, as it did in tensorflow_hub.
         if not as_dict and (error := _feeding.find_default_output_error(asked.name, asked.outputs)):
             raise InputError(error, hint="pass as_dict=True")
         tensors = import_application(
