@@ -241,9 +241,13 @@ def describe_in_words(description: Mapping[str, Any]) -> list[str]:
 
 def _plain_words(value: Any) -> str:
     if isinstance(value, Mapping):
+        if value.get("problem"):  # it says why numbers are missing
+            value = {key: item for key, item in value.items() if item is not None}
         return ", ".join(f"{key} {_plain_words(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return "; ".join(_plain_words(item) for item in value)
+    if value is None:
+        return "unknown"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

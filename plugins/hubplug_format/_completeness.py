@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hubplug.errors import FormatError
@@ -43,7 +43,7 @@ def check_complete(directory: str | os.PathLike[str]) -> list[str]:
             problems.append(error.message)
     try:
         variants = tuple(SavedModelFile.read(directory).variants.values())
-        problems += _find_variable_errors(directory, variants)
+        problems += find_variable_errors(directory, variants)
         problems += _find_asset_errors(directory, variants)
     except FormatError as error:
         problems.append(error.message)
@@ -66,7 +66,12 @@ def find_asset_file_error(directory: str | os.PathLike[str], filename: str) -> s
     return None if stat.S_ISREG(mode) else f"{path} is no regular file, and the module needs it as an asset"
 
 
-def _find_variable_errors(directory: Path, variants: tuple[GraphVariant, ...]) -> Iterator[str]:
+def find_variable_errors(directory: Path, variants: Sequence[GraphVariant]) -> Iterator[str]:
+    """Says which files of the variables are missing or damaged.
+
+    Raises:
+        FormatError: A definition of a variable is damaged.
+    """
     prefix = directory / VARIABLES_PREFIX
     index = Path(f"{prefix}.index")
     if os.path.lexists(index):

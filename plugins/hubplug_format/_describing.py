@@ -9,7 +9,7 @@ from typing import Any
 from hubplug.errors import FormatError
 from hubplug_format._assets import ASSETS_DIRECTORY
 from hubplug_format._checkpoint import CheckpointIndex
-from hubplug_format._completeness import VARIABLES_PREFIX, find_asset_file_error
+from hubplug_format._completeness import VARIABLES_PREFIX, find_asset_file_error, find_variable_errors
 from hubplug_format._graph_variant import GraphVariant
 from hubplug_format._op_registry import OpRegistry
 from hubplug_format._saved_model import SavedModelFile
@@ -24,8 +24,9 @@ def describe_directory(directory: str | os.PathLike[str]) -> dict[str, Any]:
     Returns:
         ``directory``; ``tensorflow_version`` that wrote it; ``attachments``: key -> bytes, of all graph variants;
         ``image_size``: ``[height, width]`` of the attached ImageModuleInfo, or None; ``variables``: ``count``, ``bytes``
-        and ``data_files``; ``assets``: ``file`` and ``bytes`` (None when it is missing); ``ops_of_other_packages``: op
-        type -> package on PyPI, or None where that is not known.
+        and ``data_files``, each None without a readable index where there should be one; ``assets``: ``file`` and
+        ``bytes`` (None when it is missing); ``ops_of_other_packages``: op type -> package on PyPI, or None where that is
+        not known. Variables and assets whose files are missing or damaged have a ``problem`` that says so.
 
     Raises:
         FormatError: The definition is damaged.
@@ -42,7 +43,7 @@ def describe_directory(directory: str | os.PathLike[str]) -> dict[str, Any]:
         "tensorflow_version": next((v.tensorflow_version for v in variants if v.tensorflow_version), None),
         "attachments": attachments,
         "image_size": next((size for variant in variants if (size := image_size(variant))), None),
-        "variables": _variables(directory),
+        "variables": _variables(directory, variants),
         "assets": _assets(directory, variants),
         "ops_of_other_packages": {op: registry.package_of(op) for op in ops},
     }
@@ -61,24 +62,26 @@ def image_size(variant: GraphVariant) -> list[int] | None:
     return [size.height, size.width] if size.height > 0 and size.width > 0 else None
 
 
-def _variables(directory: Path) -> dict[str, int]:
+def _variables(directory: Path, variants: list[GraphVariant]) -> dict[str, Any]:
+    problem = next(find_variable_errors(directory, variants), None)
     try:
         index = CheckpointIndex.read(directory / VARIABLES_PREFIX, check_shards=False)
     except FormatError:
-        return {"count": 0, "bytes": 0, "data_files": 0}
-    entries = [entry for entry in index.entries.values() if not entry.name.startswith("_CHECKPOINTABLE")]
-    total = sum(index.bytes_of(entry.name) for entry in entries)
-    return {"count": len(entries), "bytes": total, "data_files": len(index.shards)}
+        unknown = None if problem else 0
+        counts: dict[str, Any] = {"count": unknown, "bytes": unknown, "data_files": unknown}
+    else:
+        entries = [entry for entry in index.entries.values() if not entry.name.startswith("_CHECKPOINTABLE")]
+        total = sum(index.bytes_of(entry.name) for entry in entries)
+        counts = {"count": len(entries), "bytes": total, "data_files": len(index.shards)}
+    return {**counts, "problem": problem} if problem else counts
 
 
 def _assets(directory: Path, variants: list[GraphVariant]) -> list[dict[str, Any]]:
     names = dict.fromkeys(asset.filename for variant in variants for asset in variant.assets)
-    return [
-        {
-            "file": name,
-            "bytes": None
-            if find_asset_file_error(directory, name)
-            else (directory / ASSETS_DIRECTORY / name).stat().st_size,
-        }
-        for name in names
-    ]
+    return [_asset(directory, name) for name in names]
+
+
+def _asset(directory: Path, name: str) -> dict[str, Any]:
+    if problem := find_asset_file_error(directory, name):
+        return {"file": name, "bytes": None, "problem": problem}
+    return {"file": name, "bytes": (directory / ASSETS_DIRECTORY / name).stat().st_size}
