@@ -32,11 +32,13 @@ class SavedModelFile:
         path: The file it was read from.
         schema_version: 1 in all that TensorFlow writes, 0 in modules.
         variants: Tags -> graph variant, in the order of the file.
+        rest: The encoding of all else: the schema version, and fields that only newer TensorFlows know.
     """
 
     path: Path
     schema_version: int
     variants: Mapping[frozenset[str], GraphVariant]
+    rest: bytes = b""
 
     @classmethod
     def read(cls, directory: str | os.PathLike[str], max_bytes: int = PROTO_BYTES) -> SavedModelFile:
@@ -88,11 +90,14 @@ class SavedModelFile:
         """
         view = memoryview(data)
         schema_version = 0
+        rest = bytearray()
         variants: dict[frozenset[str], GraphVariant] = {}
         for field in wire_fields(view, str(path)):
-            if (field.number, field.wire_type) == (_SCHEMA_VERSION, VARINT):
-                schema_version = get_varint(view, field.content)[0]
-            elif (field.number, field.wire_type) == (_META_GRAPHS, BYTES):
+            if (field.number, field.wire_type) != (_META_GRAPHS, BYTES):
+                rest += view[field.start : field.end]
+                if (field.number, field.wire_type) == (_SCHEMA_VERSION, VARINT):
+                    schema_version = get_varint(view, field.content)[0]
+            else:
                 variant = GraphVariant(view[field.content : field.end], f"meta graph {len(variants)} of {path}")
                 if variant.tags in variants:
                     raise FormatError(
@@ -105,7 +110,7 @@ class SavedModelFile:
                 f"{path} is damaged: it holds no meta graph in its {len(data)} bytes",
                 hint="fetch or export the module again",
             )
-        return cls(Path(path), schema_version, variants)
+        return cls(Path(path), schema_version, variants, bytes(rest))
 
     def variant(self, tags: Collection[str] | None = None) -> GraphVariant:
         """The graph variant with exactly these tags; None stands for none.

@@ -65,7 +65,7 @@ def _write(spec: GraphSpec, request: ExportRequest, dest: Path) -> None:
         inference = meta_graphs[spec.get_tags().index(frozenset())]
         variables = _variables_of(inference)
         save_from_checkpoint(dest, variables, os.fspath(request.checkpoint_path), request.name_transform_fn)
-    write_saved_model(dest, meta_graphs)
+    write_saved_model(dest, meta_graphs, spec.rest)
     (dest / MODULE_DEF_FILE).write_bytes(MODULE_DEF_BYTES)
 
 

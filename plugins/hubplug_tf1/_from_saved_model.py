@@ -41,7 +41,8 @@ def create_module_spec_from_saved_model(
     """
     path = os.fsdecode(saved_model_path)
     dropped = _DROPPED.union(drop_collections or ())
-    variants = [_without(variant, dropped) for variant in _read(path).variants.values()]
+    saved_model = _read(path)
+    variants = [_without(variant, dropped) for variant in saved_model.variants.values()]
     for variant in variants:
         if error := find_collections_error(name for name, about in variant.collections.items() if about.size):
             raise FormatError(
@@ -53,7 +54,7 @@ def create_module_spec_from_saved_model(
                 f"{path} is a TF2 SavedModel: its variables belong to objects, which a module in TF1 Hub format lacks",
                 hint="use hubplug.load(path)",
             )
-    return GraphSpec(variants, path)
+    return GraphSpec(variants, path, rest=saved_model.rest)
 
 
 def _read(path: str) -> SavedModelFile:

@@ -30,13 +30,19 @@ def variant_of(meta_graph: MetaGraphDef, where: str) -> GraphVariant:
     return GraphVariant(meta_graph.SerializeToString(deterministic=True), where)
 
 
-def write_saved_model(directory: Path, meta_graphs: Iterable[MetaGraphDef]) -> None:
+def write_saved_model(directory: Path, meta_graphs: Iterable[MetaGraphDef], rest: bytes = b"") -> None:
     """Writes ``saved_model.pb``.
+
+    Args:
+        directory: Where to.
+        meta_graphs: The graph variants.
+        rest: The encoding of what else the message holds; nothing in modules that were made in this process.
 
     Raises:
         ExportError: The graphs are larger than a protocol buffer can be.
     """
-    saved_model = SavedModel(meta_graphs=meta_graphs)
+    saved_model = SavedModel.FromString(rest)
+    saved_model.meta_graphs.extend(meta_graphs)
     size = saved_model.ByteSize()
     if size > _MOST_BYTES:
         raise ExportError(

@@ -38,10 +38,15 @@ class GraphSpec(ModuleSpec):
     Attributes:
         root: Path or URL of the directory that has ``variables/`` and ``assets/``, as it was given: a relative one stays
             relative; None for a module that was made in this process.
+        rest: The encoding of what its ``saved_model.pb`` holds besides graph variants, for a re-export.
     """
 
     def __init__(
-        self, variants: Iterable[GraphVariant], root: str | None = None, import_whole_graph: bool = False
+        self,
+        variants: Iterable[GraphVariant],
+        root: str | None = None,
+        import_whole_graph: bool = False,
+        rest: bytes = b"",
     ) -> None:
         """Checks the graph variants.
 
@@ -49,6 +54,7 @@ class GraphSpec(ModuleSpec):
             FormatError: A variant has a collection that no module may have, or an asset file outside ``assets/``.
         """
         self.root = root
+        self.rest = rest
         self._import_whole_graph = import_whole_graph
         self._variants = {variant.tags: variant for variant in variants}
         for variant in self._variants.values():
@@ -70,11 +76,11 @@ class GraphSpec(ModuleSpec):
             FormatError: It is damaged, or of a format that hubplug does not know.
         """
         read_module_def(directory)
-        variants = SavedModelFile.read_file(directory / "saved_model.pb").variants.values()
-        return cls(variants, os.fspath(directory), import_whole_graph)
+        saved_model = SavedModelFile.read_file(directory / "saved_model.pb")
+        return cls(saved_model.variants.values(), os.fspath(directory), import_whole_graph, saved_model.rest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (list(self._variants.values()), self.root, self._import_whole_graph)
+        return type(self), (list(self._variants.values()), self.root, self._import_whole_graph, self.rest)
 
     @property
     def directory(self) -> Path | None:

@@ -140,3 +140,13 @@ def test_a_tf2_saved_model_with_variables_is_refused(tmp_path: Path) -> None:
 def test_a_saved_model_over_a_url_is_read(saved_model: Path) -> None:
     spec = hubplug.create_module_spec_from_saved_model(f"file://{saved_model}")
     assert scores_of(spec) == [10.0, -10.0]
+
+
+def test_what_is_no_graph_variant_is_kept_too(
+    saved_model: Path, tmp_path: Path, export_module: Any, read_saved_model: Any
+) -> None:
+    with (saved_model / "saved_model.pb").open("ab") as file:
+        file.write(b"\xba\x3e\x05newer")
+    path = export_module(hubplug.create_module_spec_from_saved_model(saved_model), tmp_path / "m", tags={"serve"})
+    assert read_saved_model(path).saved_model_schema_version == read_saved_model(saved_model).saved_model_schema_version
+    assert b"\xba\x3e\x05newer" in (path / "saved_model.pb").read_bytes()

@@ -190,9 +190,11 @@ def test_unknown_fields_are_ignored_and_survive_a_re_export(
     saved_model = read_saved_model(path)
     meta_graph = saved_model.meta_graphs[0]
     meta_graph.MergeFromString(b"\xba\x3e\x03new")
-    (path / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    (path / "saved_model.pb").write_bytes(saved_model.SerializeToString() + b"\xba\x3e\x05newer")
     again = export_module(str(path), tmp_path / "again")
-    assert b"\xba\x3e\x03new" in (again / "saved_model.pb").read_bytes()
+    written = (again / "saved_model.pb").read_bytes()
+    assert b"\xba\x3e\x03new" in written
+    assert b"\xba\x3e\x05newer" in written
     assert (again / "tfhub_module.pb").read_bytes() == b"\x08\x03"
 
 
