@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -76,7 +77,7 @@ class GraphSpec(ModuleSpec):
             FormatError: It is damaged, or of a format that hubplug does not know.
         """
         read_module_def(directory)
-        saved_model = SavedModelFile.read_file(directory / "saved_model.pb")
+        saved_model = _read(directory / "saved_model.pb")
         return cls(saved_model.variants.values(), os.fspath(directory), import_whole_graph, saved_model.rest)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -165,3 +166,19 @@ class GraphSpec(ModuleSpec):
                     put_paths(meta_graph, found.assets, self.root)
                 self._prepared[found.tags] = Variant(meta_graph)
             return self._prepared[found.tags]
+
+
+class DamagedSavedModelError(FormatError, OSError):
+    """``saved_model.pb`` of a module cannot be read; tensorflow_hub raised an OSError."""
+
+
+def _read(path: Path) -> SavedModelFile:
+    try:
+        return SavedModelFile.read_file(path)
+    except FormatError as error:
+        # Where TensorFlow is not imported, nobody can wait for its errors.
+        if not os.path.lexists(path) and "tensorflow" in sys.modules:
+            from hubplug_tf1._errors import MissingSavedModelError
+
+            raise MissingSavedModelError(error.message, hint=error.hint) from None
+        raise DamagedSavedModelError(error.message, hint=error.hint) from error

@@ -211,14 +211,23 @@ def test_unsupported_collections_are_refused_on_loading_too(
         load(path)
 
 
-def test_a_damaged_saved_model_is_a_format_error(tmp_path: Path, export_module: Any) -> None:
+@pytest.mark.parametrize("error", [FormatError, ValueError, OSError])
+def test_a_damaged_saved_model_is_an_os_error_and_a_value_error(
+    tmp_path: Path, export_module: Any, error: type[Exception]
+) -> None:
     path = export_module(hubplug.create_module_spec(module_fn), tmp_path / "m")
     (path / "saved_model.pb").write_bytes((path / "saved_model.pb").read_bytes()[:-5])
-    with pytest.raises(FormatError, match=r"saved_model\.pb"):
+    with pytest.raises(error, match=r"saved_model\.pb is damaged"):
         load(path)
+
+
+@pytest.mark.parametrize("error", [FormatError, ValueError, tf.errors.NotFoundError])
+def test_a_missing_saved_model_is_a_not_found_error(tmp_path: Path, export_module: Any, error: type[Exception]) -> None:
+    path = export_module(hubplug.create_module_spec(module_fn), tmp_path / "m")
     (path / "saved_model.pb").unlink()
-    with pytest.raises(FormatError, match=r"saved_model\.pb"):
+    with pytest.raises(error, match=r"saved_model\.pb is missing") as caught:
         load(path)
+    assert caught.value.hint  # type: ignore[attr-defined]
 
 
 def test_names_in_hubplug_are_those_of_the_plugin() -> None:
