@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -34,6 +34,7 @@ _ANSWERS: Mapping[str, tuple[type, ...] | None] = {
     "hubplug_unpack": (Plan,),
     "hubplug_load_format": (ModuleSpec,),
     "hubplug_export": (Plan,),
+    "hubplug_publish": (Plan, Handle),
 }
 
 _MARK = f"{hookspecs.PROJECT_NAME}_impl"
@@ -67,19 +68,24 @@ class Answer:
         member: Who answered; None when nobody did.
         value: The answer; None when nobody did.
         declined: Names and reasons of those who declined before.
+        error: The error that the first of them wants to be raised when nobody answers; None: it is the core's to choose.
     """
 
     hook: str
     member: Member | None
     value: Any
     declined: tuple[tuple[str, str], ...] = ()
+    error: type[HubplugError] | None = None
 
-    def run(self, *arguments: Any, expect: tuple[type, ...] | None = None) -> Any:
+    def run(
+        self, *arguments: Any, expect: tuple[type, ...] | None = None, not_its_own: Collection[BaseException] = ()
+    ) -> Any:
         """Carries out the plan that was answered.
 
         Args:
             arguments: What the hook's documentation says.
             expect: The types that its result may have; None: any.
+            not_its_own: Errors that come from somewhere else, through a callback: they are let out as they are.
 
         Raises:
             HubplugError: As the plugin says; a PluginError when it let out anything else, or gave another type.
@@ -89,6 +95,8 @@ class Answer:
         try:
             result = plan.run(*arguments)
         except Exception as error:
+            if any(error is one for one in not_its_own):
+                raise
             raise _blamed(error, self.member, f"plan of {self.hook}: {redact_all(plan.what)}") from error
         if expect is not None and not isinstance(result, expect):
             raise PluginError(
@@ -139,16 +147,18 @@ class Chain:
             HubplugError: A plugin said "mine, and it failed".
         """
         declined: list[tuple[str, str]] = []
+        error: type[HubplugError] | None = None
         allowed = _ANSWERS[hook]
         for member, value in self._values(hook, arguments):
             if isinstance(value, Declined):
                 declined.append((member.name, value.reason))
+                error = error or _error_of(member, hook, value)
             elif value is not None:
                 if not (callable(value) if allowed is None else isinstance(value, allowed)):
                     expected = "a callable" if allowed is None else _type_names(allowed)
                     raise _wrong_type(member, hook, value, f"{expected}, Declined or None")
                 return Answer(hook, member, value, tuple(declined))
-        return Answer(hook, None, None, tuple(declined))
+        return Answer(hook, None, None, tuple(declined), error)
 
     def ask_or_raise(self, hook: str, what: str, *arguments: Any) -> Answer:
         """The first answer to a hook that somebody has to answer.
@@ -166,7 +176,7 @@ class Chain:
         if answer.member is None:
             asked = ", ".join(member.name for member, _ in self._implementations[hook]) or "nobody"
             reasons = "".join(f"; {name}: {reason}" for name, reason in answer.declined)
-            raise NobodyAnswered(
+            raise (answer.error or NobodyAnswered)(
                 f"No plugin takes {what} (asked {hook} of: {asked}{reasons})",
                 hint="`hubplug plugins` shows who is in the chain, `hubplug config show` where it comes from",
             )
@@ -265,6 +275,13 @@ def _find_method_problem(name: str, method: Any) -> tuple[str, str] | None:
     if code is not None and (method.__defaults__ or method.__kwdefaults__ or code.co_kwonlyargcount):
         return f"gives an argument of {name} a default or a keyword: it would never be passed", _SEE_HOOKS
     return None
+
+
+def _error_of(member: Member, hook: str, declined: Declined) -> type[HubplugError] | None:
+    kind = declined.error
+    if kind is not None and not (isinstance(kind, type) and issubclass(kind, HubplugError)):
+        raise _wrong_type(member, hook, kind, "a subclass of HubplugError as Declined.error")
+    return kind
 
 
 def _wrong_type(member: Member, hook: str, value: object, expected: str) -> PluginError:

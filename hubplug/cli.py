@@ -89,10 +89,13 @@ def resolve(handle: str) -> None:
 
 @hubplug.command()
 @click.argument("handle")
+@click.option(
+    "--export", "exported", is_flag=True, help="Show who would put a module there that is exported to HANDLE."
+)
 @FORMAT
-def explain(handle: str, form: str) -> None:
+def explain(handle: str, exported: bool, form: str) -> None:
     """Show the way of a handle through the chain, without fetching anything."""
-    answers = current_hub().explain(handle)
+    answers = current_hub().explain_export(handle) if exported else current_hub().explain(handle)
     rows: list[dict[str, Any]] = [
         {
             "hook": answer.hook,
@@ -105,6 +108,8 @@ def explain(handle: str, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(rows, indent=2))
         return
+    if not rows:
+        click.echo("a local path: hubplug itself puts the module there, with one rename")
     for row in rows:
         click.echo(f"{row['hook'].removeprefix('hubplug_'):8} {row['plugin'] or '-'}: {row['plan']}")
         for other in row["declined"]:
@@ -277,9 +282,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _in_words(hook: str, value: Any) -> str:
     if value is None:
         return "unsigned requests" if hook == "hubplug_auth" else "nobody answers"
+    if isinstance(value, Handle):
+        return f"{'export to' if hook == 'hubplug_publish' else 'ask for'} {value} instead"
     if hook == "hubplug_resolve":
-        if isinstance(value, Handle):
-            return f"ask for {value} instead"
         return f"it is used in place: {value}" if value.in_place else f"it lives at {value}"
     if hook == "hubplug_cache":
         return f"{'hit' if value.hit else 'miss'}: {value.what}"

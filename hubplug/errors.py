@@ -20,6 +20,7 @@
     ├── UnknownSignatureError (ValueError, KeyError)
     ├── InputError (TypeError)                what was fed to a signature does not fit it
     ├── ExportError (RuntimeError)            the module could not be written
+    │   └── OccupiedError                     something is there already, and stays as it is
     └── ValidationError (ValueError)          a module does not keep a profile that is demanded of it
 
 Each member also inherits the builtin type that tensorflow_hub 0.15 raised in that place, so that an old ``except
@@ -126,6 +127,10 @@ class InputError(HubplugError, TypeError):
 
 class ExportError(HubplugError, RuntimeError):
     """The module could not be written."""
+
+
+class OccupiedError(ExportError):
+    """Something is at the place that is to hold the module. Nothing there was touched."""
 
 
 class ValidationError(HubplugError, ValueError):

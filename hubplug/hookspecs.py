@@ -3,7 +3,7 @@
 Rules that hold for all of them:
 
 - A plugin answers None for "not mine", or ``Declined(reason)``: the reason is listed when nobody answers. ``[]`` and
-  ``False`` are answers, and wrong ones.
+  ``False`` are answers, and wrong ones. ``Declined(reason, error=...)`` refines the error that is raised then.
 - An exception means "mine, and it failed". It stops the chain: nobody else is asked, because falling from a private
   server that is down through to a public one would be dependency confusion.
 - Hooks decide, plans act: a hook does no I/O beyond a local ``stat``. What it would do goes into ``Plan.run``.
@@ -58,8 +58,7 @@ def hubplug_resolve(handle: Handle) -> Source | Handle | Declined | None:
         A Source; or another Handle, made with ``handle.instead(...)``.
 
     Order:
-        The first hook of every way: asked once for each handle, and again for each handle that is to be asked for
-        instead, ten times at most. A loop is an error that names it.
+        The first hook of every way, asked again for each handle that is named instead: ten times at most, and no loop.
 
     Guarantees:
         A pin (``#sha256=``) and the original handle stay with whatever is answered. A handle that a server named has
@@ -160,7 +159,6 @@ def hubplug_fetch(source: Source) -> Plan[ArchiveStream | Handle | None] | Decli
         import hubplug
 
         class Shelf:
-            # Archives that this program has in memory already.
             def __init__(self, archives):
                 self.archives = archives
 
@@ -188,8 +186,7 @@ def hubplug_fetch(source: Source) -> Plan[ArchiveStream | Handle | None] | Decli
     Returns:
         A plan whose ``run(tree, auth_for)`` returns an ArchiveStream that the core unpacks and closes; or None after it
         has written the whole module through ``tree`` (a TreeWriter); or another Handle, which goes through the chain
-        again but not through the cache. ``auth_for(url, redirected_from=None)`` asks ``hubplug_auth``. A plan that opens
-        a socket says ``network=True``.
+        again but not the cache. ``auth_for(url, redirected_from=None)`` asks ``hubplug_auth``. Sockets: ``network=True``.
 
     Order:
         While the plan of ``hubplug_cache`` runs, inside of ``produce``.
@@ -256,7 +253,6 @@ def hubplug_load_format(module: LocalModule) -> ModuleSpec | Declined | None:
         import hubplug
 
         class TableSpec(hubplug.ModuleSpec):
-            # A lookup table in a JSON file.
             def __init__(self, path):
                 self.table = json.loads(path.read_text())
 
@@ -283,8 +279,7 @@ def hubplug_load_format(module: LocalModule) -> ModuleSpec | Declined | None:
         A ModuleSpec.
 
     Order:
-        The last arrow before a graph is touched: for what was just brought, before it is published, and for what is
-        loaded.
+        Before a graph is touched: for what was just brought, before it is published, and for what is loaded.
 
     Guarantees:
         The directory is whole: it is the user's own, or was published with one rename.
@@ -353,7 +348,7 @@ def hubplug_export(request: ExportRequest) -> Plan[None] | Declined | None:
 
     Returns:
         A plan whose ``run(dest)`` writes into the empty staging directory ``dest`` (a Path); the core publishes it with
-        one rename.
+        one rename, or asks ``hubplug_publish``.
 
     Order:
         For ``Module.export`` and ``ModuleSpec.export``, once.
@@ -361,4 +356,45 @@ def hubplug_export(request: ExportRequest) -> Plan[None] | Declined | None:
     Guarantees:
         Nothing that exists is written over; the directory appears whole, synced to the disk, or not at all. What the
         plan raises reaches the caller as it is.
+    """
+
+
+@hookspec(firstresult=True)
+def hubplug_publish(handle: Handle) -> Plan[None] | Handle | Declined | None:
+    """Puts an exported module into a place that is no local directory.
+
+    ::
+
+        import tempfile
+        from pathlib import Path
+
+        import hubplug
+
+        class Depot:
+            modules = {}
+
+            @hubplug.hookimpl
+            def hubplug_publish(self, handle):
+                def run(produce):
+                    if handle.text in self.modules:
+                        raise hubplug.errors.OccupiedError(f"{handle} exists already")
+                    with tempfile.TemporaryDirectory() as folder:
+                        produce(Path(folder))
+                        self.modules[handle.text] = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+                return hubplug.Plan(f"keep {handle} in memory", run) if handle.scheme == "depot" else None
+
+    Args:
+        handle: The URL to export to. ``handle.text`` may hold a secret; ``str(handle)`` does not.
+
+    Returns:
+        A plan, ``network=True`` where it opens a socket; or another Handle (``handle.instead(...)``), a URL or a path.
+        ``run(produce)`` raises OccupiedError when something is there; calls ``produce(dest)``, which fills the empty local
+        directory ``dest``; brings the files, ``tfhub_module.pb`` last; or deletes them, and its ExportError says what stays.
+
+    Order:
+        For exports to URLs, after ``hubplug_export`` and before the plan of that. A local path is the core's own.
+
+    Guarantees:
+        What ``produce`` raises reaches the caller as it is. Offline, a plan with ``network=True`` is not run.
     """

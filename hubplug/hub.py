@@ -12,11 +12,7 @@ from urllib.parse import quote
 
 from hubplug.chain import Answer, Chain
 from hubplug.config import Config, environment_fingerprint, load_config
-from hubplug.errors import (
-    ConfigError,
-    ExportError,
-    ValidationError,
-)
+from hubplug.errors import ConfigError, ValidationError
 from hubplug.manager import build_chain
 from hubplug.options import find_option_error
 from hubplug.pins import Pins
@@ -166,18 +162,17 @@ class Hub:
         return found
 
     def export(self, request: ExportRequest) -> None:
-        """Writes a module: into a staging directory beside its place, then there with one rename.
+        """Writes a module to a local directory or, where a plugin publishes there, to a URL; whole or not at all.
 
         Raises:
-            ExportError: The place is taken or cannot be written.
-            NobodyAnswered: No plugin writes modules of this kind.
+            OccupiedError: Something is there already.
+            ExportError: The place cannot be written.
+            NobodyAnswered: No plugin writes modules of this kind, or none publishes there.
+            OfflineError: The network would be needed, and it is switched off.
         """
-        from hubplug import staging
+        from hubplug.exporting import export
 
-        answer = self._chain.ask_or_raise("hubplug_export", f"a {type(request.spec).__name__} for export", request)
-        with staging.publish(os.fsdecode(request.path), ExportError) as dest:
-            # Not Answer.run: what the session raises (an uninitialized variable, ...) is the caller's to see as it is.
-            answer.value.run(dest)
+        export(self._chain, request, offline=self.config.offline)
 
     def pin(self, handles: Iterable[str]) -> Pins:
         """Fetches modules, and adds what they are now to the pins of the lock file; whatever it said of them before.
@@ -216,6 +211,17 @@ class Hub:
         answers.append(self._chain.ask("hubplug_fetch", source))
         answers.append(self._chain.ask("hubplug_auth", AuthRequest(source.location, source.handle)))
         return answers
+
+    def explain_export(self, path: str) -> list[Answer]:
+        """Who would put a module into a place; nobody for a local path, where the core does it. Nothing is written.
+
+        Raises:
+            NobodyAnswered: No plugin publishes there.
+            HubplugError: No module can be there.
+        """
+        from hubplug.exporting import find_place
+
+        return list(find_place(self._chain, path)[1])
 
     def _bring(self, handle: str | Handle, pins: Pins) -> tuple[LocalModule, Source]:
         parsed = pins.apply(handle if isinstance(handle, Handle) else Handle.parse(handle))

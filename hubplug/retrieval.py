@@ -17,6 +17,7 @@ from hubplug.config import Config
 from hubplug.errors import ArchiveError, FormatError, HubplugError, OfflineError, PluginError, SourceChanged
 from hubplug.pins import Pins
 from hubplug.spec import ModuleSpec
+from hubplug.trail import on_the_trail, refuse_loop
 from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
 from hubplug.urls import redact
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from hubplug.tree import TreeWriter
 
 _LOG = logging.getLogger("hubplug")
-_MOST_INSTEADS = 10
 _MOST_RESTARTS = 2
 
 
@@ -46,9 +46,9 @@ class Retrieval:
                 answers.append(answer)
             if isinstance(answer.value, Source):
                 source = answer.value
-                return replace(source, handle=_on_the_trail(source.handle, handle))
-            handle = _on_the_trail(answer.value, handle)
-            _refuse_loop(trail, handle.text)
+                return replace(source, handle=on_the_trail(source.handle, handle))
+            handle = on_the_trail(answer.value, handle)
+            refuse_loop(trail, handle.text)
 
     def module(self, source: Source, pins: Pins) -> LocalModule:
         """The directory that holds a source: its own, a cache's, or one that lives as long as the process."""
@@ -73,7 +73,7 @@ class Retrieval:
         answer = self._chain.ask("hubplug_load_format", module)
         if answer.member is None:
             reasons = "; ".join(reason for _, reason in answer.declined)
-            raise FormatError(
+            raise (answer.error or FormatError)(
                 f"{module.handle.original} is no module that this chain can read" + (f": {reasons}" if reasons else ""),
                 hint="a TF1 Hub module is a directory with tfhub_module.pb, saved_model.pb and variables/",
             )
@@ -122,8 +122,8 @@ class Retrieval:
                 return redact(source.location)
             if isinstance(got, ArchiveStream):
                 return got
-            source = self._source_named_by_fetch(_on_the_trail(got, source.handle))
-            _refuse_loop(trail, source.location)
+            source = self._source_named_by_fetch(on_the_trail(got, source.handle))
+            refuse_loop(trail, source.location)
 
     def _unpack(self, archive: ArchiveStream, tree: TreeWriter) -> None:
         answer = self._chain.ask("hubplug_unpack", archive)
@@ -207,25 +207,3 @@ def _empty(directory: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def _on_the_trail(answered: Handle, asked: Handle) -> Handle:
-    """The handle that a plugin answered, with the trail and the pin of the one that it was asked for.
-
-    A plugin that makes a handle of its own, without ``instead``, must not shake off a pin or a prefix by that.
-    """
-    if answered.original is asked.original and answered.sha256 == asked.sha256:
-        return answered
-    if answered == asked:
-        return asked
-    return replace(answered, asked_before=asked, sha256=asked.sha256 or answered.sha256)
-
-
-def _refuse_loop(trail: list[str], text: str) -> None:
-    """Appends to the trail of texts that were named one after the other; a loop, or too many, is an error."""
-    shown = " -> ".join(redact(step) for step in [*trail, text])
-    if text in trail:
-        raise PluginError(f"The handles name each other in a loop: {shown}", hint="mend the rule that closes the loop")
-    if len(trail) > _MOST_INSTEADS:
-        raise PluginError(f"More than {_MOST_INSTEADS} handles were named one after the other: {shown}")
-    trail.append(text)

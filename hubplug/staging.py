@@ -26,25 +26,28 @@ _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLL
 
 
 @contextmanager
-def publish(path: str, kind: type[HubplugError]) -> Iterator[Path]:
+def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | None = None) -> Iterator[Path]:
     """Yields an empty staging directory, and makes it ``path`` when the body succeeds.
 
     Args:
         path: A local path. Parents are made; an empty directory there is replaced.
         kind: The error to raise.
+        occupied: The one to raise when ``path`` holds something; None: that kind as well.
 
     Raises:
-        HubplugError: Of that kind: ``path`` holds something, is no local path, or cannot be written; what else the body
-            raises goes through.
+        HubplugError: Of those kinds: ``path`` holds something, is no local path, or cannot be written; what else the
+            body raises goes through.
     """
     if scheme_of(path):
         raise kind(
             f"{redact(path)} is no local path, and a module is put in its place with one rename",
-            hint="export to a local directory and copy it there, tfhub_module.pb last",
+            hint="give a local path",
         )
     target = Path(path)
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise kind(f"{target} exists already; nothing was written", hint="choose another directory, or remove that one")
+        raise (occupied or kind)(
+            f"{target} exists already; nothing was written", hint="choose another directory, or remove that one"
+        )
     target = target.absolute()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from hubplug.errors import HandleError
 from hubplug.urls import find_url_error, redact, scheme_of
 
 if TYPE_CHECKING:
+    from hubplug.errors import HubplugError
     from hubplug.spec import ModuleSpec
 
 T_co = TypeVar("T_co", covariant=True)
@@ -129,9 +130,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Declined:
-    """A plugin's answer "not mine", with the reason that is listed when nobody answers."""
+    """A plugin's answer "not mine", with the reason that is listed when nobody answers.
+
+    Attributes:
+        reason: One clause, without secrets.
+        error: What is then to be raised: a subclass of the error that the hook documents for that, which is a type of
+            the plugin's surroundings as well; None: that error.
+    """
 
     reason: str
+    error: type[HubplugError] | None = None
 
 
 @dataclass(frozen=True, eq=False)

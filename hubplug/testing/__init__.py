@@ -29,6 +29,7 @@ from hubplug.testing._fixtures import isolated_environment, make_hub, server, ti
 from hubplug.testing._formats import ExportContract, LoadFormatContract, ValidateContract
 from hubplug.testing._modules import archive_of, write_tiny_module
 from hubplug.testing._processes import run_without
+from hubplug.testing._publish import PublishContract
 from hubplug.testing._resolve import ResolveContract
 from hubplug.testing._server import Reply, Request, ScriptedServer, redirect
 from hubplug.testing._unpack import UnpackContract
@@ -41,6 +42,7 @@ __all__ = [
     "ExportContract",
     "FetchContract",
     "LoadFormatContract",
+    "PublishContract",
     "Reply",
     "Request",
     "ResolveContract",

@@ -172,6 +172,7 @@ def test_a_plan_that_raises_is_named_with_hook_and_error(make_hub: MakeHub) -> N
         ("hubplug_validate", False, "bool, expected a list of Finding or None"),
         ("hubplug_auth", ("user", "pw"), "tuple, expected a callable, Declined or None"),
         ("hubplug_export", 0, "int, expected Plan, Declined or None"),
+        ("hubplug_publish", "gs://b/m", "str, expected Plan or Handle, Declined or None"),
     ],
 )
 def test_an_answer_of_the_wrong_type_is_refused(make_hub: MakeHub, hook: str, value: object, expected: str) -> None:
@@ -184,7 +185,31 @@ def test_an_answer_of_the_wrong_type_is_refused(make_hub: MakeHub, hook: str, va
     with pytest.raises(PluginError, match=f"'Wrong\\[0\\]' of this program answered {hook} with {expected} \\(in "):
         hub.load_spec("toyball://a")
         hub.validate("toyball://a", ["house"])
-        hub.export(hubplug.ExportRequest(hub.load_spec("toyball://a"), "/nowhere"))
+        hub.export(hubplug.ExportRequest(hub.load_spec("toyball://a"), "toy://nowhere"))
+
+
+def test_a_decliner_may_refine_the_error_that_is_raised_when_nobody_answers(make_hub: MakeHub) -> None:
+    class Lost(hubplug.errors.NobodyAnswered, KeyError):
+        """What an old program catches."""
+
+    class Other(hubplug.errors.NobodyAnswered):
+        """What comes second."""
+
+    def declining(kind: Any) -> object:
+        class Declines:
+            @hubplug.hookimpl
+            def hubplug_resolve(self, handle: Handle) -> hubplug.Declined:
+                return hubplug.Declined("not mine", error=kind)
+
+        return Declines()
+
+    with pytest.raises(KeyError, match="No plugin takes the handle 'nope://a'") as raised:
+        make_hub(declining(None), declining(Lost), declining(Other)).resolve("nope://a")
+    assert type(raised.value) is Lost
+    make_hub(declining(Lost)).resolve("toy://a")
+    for wrong in (KeyError, "Lost"):
+        with pytest.raises(PluginError, match=r"expected a subclass of HubplugError as Declined\.error"):
+            make_hub(declining(wrong)).resolve("nope://a")
 
 
 @pytest.mark.parametrize("value", ["/models", None, 3])
@@ -474,4 +499,5 @@ def test_every_hook_has_one_answer_type_and_a_place_in_the_chain() -> None:
         "hubplug_load_format",
         "hubplug_validate",
         "hubplug_export",
+        "hubplug_publish",
     )

@@ -104,6 +104,22 @@ def test_show_describes_a_module_for_people_and_for_machines() -> None:
     }
 
 
+def test_explain_shows_who_would_take_an_export(make_hub: MakeHub) -> None:
+    class Harbour:
+        @hubplug.hookimpl
+        def hubplug_publish(self, handle: hubplug.Handle) -> Any:
+            if handle.scheme == "corp":
+                return handle.instead("harbour://m")
+            return hubplug.Plan(f"ship it to {handle}", lambda produce: None)
+
+    with make_hub(Harbour()).activate():
+        assert run("explain", "--export", "corp://u:canary@m").output.splitlines() == [
+            "publish  Harbour[0]: export to harbour://m instead",
+            "publish  Harbour[0]: ship it to harbour://m",
+        ]
+        assert run("explain", "--export", "/models/m").output.startswith("a local path")
+
+
 def test_explain_shows_who_answers_and_who_declines(make_hub: MakeHub, tmp_path: Path) -> None:
     class Mirror:
         @hubplug.hookimpl

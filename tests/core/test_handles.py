@@ -154,6 +154,7 @@ def test_an_error_shows_its_hint_and_survives_pickling() -> None:
         ("UnknownSignatureError", ValueError),
         ("InputError", TypeError),
         ("ExportError", RuntimeError),
+        ("OccupiedError", RuntimeError),
         ("ValidationError", ValueError),
     ],
 )

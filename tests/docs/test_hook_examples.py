@@ -138,5 +138,17 @@ def test_export(tmp_path: Path) -> None:
         hub.export(ExportRequest(TextSpec("x"), str(tmp_path / "other")))
 
 
+def test_publish() -> None:
+    depot, notes = example("hubplug_publish")["Depot"](), example("hubplug_export")
+    hub = hub_of(depot, notes["Notes"]())
+    hub.export(ExportRequest(notes["NoteSpec"]("remember"), "depot://notes/1"))
+    assert depot.modules == {"depot://notes/1": {"note.txt": b"remember"}}
+    with pytest.raises(hubplug.errors.OccupiedError, match="depot://notes/1 exists already"):
+        hub.export(ExportRequest(notes["NoteSpec"]("forget"), "depot://notes/1"))
+    assert depot.modules["depot://notes/1"] == {"note.txt": b"remember"}
+    with pytest.raises(hubplug.errors.NobodyAnswered):
+        hub.export(ExportRequest(notes["NoteSpec"]("remember"), "elsewhere://notes/1"))
+
+
 def test_the_tiny_module_of_the_kit_is_packed_the_same_every_time(tiny_module: Path) -> None:
     assert archive_of(tiny_module, "") == archive_of(tiny_module, "")

@@ -1,0 +1,92 @@
+"""How a module comes to the place that it is exported to.
+
+A local directory is put there by the core, with one rename. For any other place the chain is asked who publishes there;
+the answer is there before anything is written, so that what nobody can publish costs nobody an hour.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hubplug import staging
+from hubplug.chain import Answer, Chain
+from hubplug.errors import ExportError, HubplugError, OccupiedError, OfflineError
+from hubplug.trail import on_the_trail, refuse_loop
+from hubplug.types import ExportRequest, Handle, Plan
+from hubplug.urls import scheme_of
+
+
+def export(chain: Chain, request: ExportRequest, *, offline: bool) -> None:
+    """Writes a module and puts it in its place; see ``Hub.export``."""
+    writer = chain.ask_or_raise("hubplug_export", f"a {type(request.spec).__name__} for export", request)
+    place, answers = find_place(chain, os.fsdecode(request.path))
+    if not scheme_of(place):
+        with staging.publish(place, ExportError, OccupiedError) as dest:
+            # Not Answer.run: what the session raises (an uninitialized variable, ...) is the caller's to see as it is.
+            writer.value.run(dest)
+        return
+    publisher = answers[-1]
+    handle = Handle.parse(place)
+    if publisher.value.network and offline:
+        raise OfflineError(
+            f"Nothing can be exported to {handle}, since hubplug is offline: it would have to {publisher.value.what}",
+            hint="export to a local directory, and copy it there later, tfhub_module.pb last",
+        )
+    failures: list[BaseException] = []
+
+    def produce(dest: Path) -> None:
+        try:
+            writer.value.run(dest)
+        except BaseException as error:
+            failures.append(_as_export_error(error, handle))
+            if failures[-1] is error:
+                raise
+            raise failures[-1] from error
+
+    publisher.run(produce, not_its_own=failures)
+
+
+def find_place(chain: Chain, path: str) -> tuple[str, Sequence[Answer]]:
+    """Asks ``hubplug_publish`` until somebody has a plan, or a local path is named.
+
+    Args:
+        chain: Whom to ask.
+        path: Where a module is to be exported to; a local path is taken as it is, and nobody is asked.
+
+    Returns:
+        The local path or the URL in the end, and the answers; the last one of a URL is a plan.
+
+    Raises:
+        NobodyAnswered: No plugin publishes there.
+        ExportError: The URL has a fragment.
+        HandleError: It can be no URL.
+    """
+    answers: list[Answer] = []
+    if not scheme_of(path):
+        return path, answers
+    handle = Handle.parse(path)
+    if "#" in path:
+        raise ExportError(
+            f"{handle} is no place for a module: it was given with a fragment (#), which only pins what is fetched",
+            hint="give the URL without it",
+        )
+    trail = [handle.text]
+    while scheme_of(handle.text):
+        answer = chain.ask_or_raise("hubplug_publish", f"{str(handle)!r} as a place to export to", handle)
+        answers.append(answer)
+        if isinstance(answer.value, Plan):
+            break
+        handle = on_the_trail(answer.value, handle)
+        refuse_loop(trail, handle.text)
+    return handle.text, answers
+
+
+def _as_export_error(error: BaseException, handle: Handle) -> BaseException:
+    if isinstance(error, OSError) and not isinstance(error, HubplugError):
+        return ExportError(
+            f"The module for {handle} cannot be written to a temporary directory: {error.strerror or error}",
+            hint="make room there, or set TMPDIR to a directory that has it",
+        )
+    return error
