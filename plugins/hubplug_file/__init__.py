@@ -1,4 +1,4 @@
-"""Takes modules from the local file system: directories as they are, archives through the cache.
+"""Takes modules from the local file system, directories as they are, archives through the cache; and exports to it.
 
 The plugin decides what a handle without a scheme means (a path), and that a ``file://`` URL counts only when the user
 wrote it: a server that answers with one would read this machine's files.
@@ -55,3 +55,14 @@ class LocalFiles:
         if scheme_of(source.location):
             return None
         return Plan(f"read {source.location}", lambda tree, auth_for: open_archive(source))
+
+    @hookimpl
+    def hubplug_publish(self, handle: Handle) -> Handle | None:
+        """Exports to ``file://`` URLs go to their paths.
+
+        Raises:
+            HandleError: The URL names another machine.
+        """
+        from hubplug_file._paths import path_as_written
+
+        return handle.instead(path_as_written(handle.text)) if handle.scheme == "file" else None

@@ -33,14 +33,24 @@ def path_of_url(url: str) -> str:
     Raises:
         HandleError: It names another machine.
     """
+    path = path_as_written(url)
+    return path if os.path.exists(path) else unquote(path)
+
+
+def path_as_written(url: str) -> str:
+    """The path of a ``file://`` URL, not decoded, as TensorFlow reads and writes it.
+
+    Raises:
+        HandleError: It names another machine.
+    """
     rest = url.partition("://")[2]
     host, slash, path = rest.partition("/")
     if host not in ("", "localhost") or not slash:
         raise HandleError(
-            f"{redact(url)} names the machine {urlsplit(url).hostname or ''!r}; only this one's files can be read",
+            f"{redact(url)} names the machine {urlsplit(url).hostname or ''!r}; only this one's files can be used",
             hint="a file:// URL has three slashes before an absolute path: file:///models/m",
         )
-    return f"/{path}" if os.path.exists(f"/{path}") else unquote(f"/{path}")
+    return f"/{path}"
 
 
 def is_directory(path: str) -> bool:

@@ -1,12 +1,13 @@
 """Modules on object stores and distributed file systems: ``gs://``, ``s3://``, ``hdfs://`` and others, through fsspec.
 
-Decides which schemes are taken (an allow-list; which of them a server may name, the core says) and hands the bringing
-to private modules, the only ones that import fsspec.
+Decides which schemes are taken (an allow-list; which of them a server may name, the core says) and hands the bringing and
+the publishing to private modules, the only ones that import fsspec.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from hubplug.errors import ConfigError, HandleError
@@ -24,9 +25,9 @@ _IN_THIS_PROCESS = "memory"
 
 
 class Fsspec:
-    """Takes handles of object stores and distributed file systems, archives as well as directory trees.
+    """Takes handles of object stores and distributed file systems, archives as well as directory trees, and exports there.
 
-    The package of the protocol (gcsfs, s3fs, adlfs, ...) is imported when something is brought.
+    The package of the protocol (gcsfs, s3fs, adlfs, ...) is imported when something is brought or published.
     """
 
     environment: ClassVar[Mapping[str, str]] = {"progress": "TFHUB_DOWNLOAD_PROGRESS"}
@@ -47,7 +48,7 @@ class Fsspec:
             schemes: Those that are taken.
             storage_options: By scheme, what fsspec's file system of that scheme is made with (``token``,
                 ``endpoint_url``, ``anon``, ...). Never shown in a message.
-            parallel: Files of a directory tree that are copied at the same time.
+            parallel: Files of a directory tree that are copied or uploaded at the same time.
             progress: Whether a progress bar is drawn even where nobody seems to watch; any text but the
                 empty one means yes.
 
@@ -76,10 +77,7 @@ class Fsspec:
         scheme = handle.scheme.lower()
         if declined := self._find_refusal(scheme):
             return declined
-        location = f"{scheme}{handle.text[len(scheme) :]}"
-        if not location[len(scheme) + 3 :].strip("/"):
-            raise HandleError(f"{str(handle)!r} names nothing but a scheme", hint=f"write {scheme}://bucket/path")
-        return Source(handle, location, cacheable=scheme != _IN_THIS_PROCESS)
+        return Source(handle, _location_of(handle), cacheable=scheme != _IN_THIS_PROCESS)
 
     @hookimpl
     def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream | Handle | None] | Declined | None:
@@ -94,9 +92,36 @@ class Fsspec:
 
         return Plan(f"copy {source} with fsspec", run, network=scheme != _IN_THIS_PROCESS)
 
+    @hookimpl
+    def hubplug_publish(self, handle: Handle) -> Plan[None] | Declined | None:
+        scheme = handle.scheme.lower()
+        if declined := self._find_refusal(scheme):
+            return declined
+        location = _location_of(handle)
+
+        def run(produce: Callable[[Path], None]) -> None:
+            from hubplug_fsspec._publishing import publish
+
+            publish(location, self._storage_options.get(scheme, {}), produce, self._parallel, self._progress)
+
+        return Plan(f"upload the module to {handle} with fsspec", run, network=scheme != _IN_THIS_PROCESS)
+
     def _find_refusal(self, scheme: str) -> Declined | None:
         if not scheme or scheme in _NEVER:
             return Declined("takes object stores and distributed file systems only")
         if scheme not in self._schemes:
             return Declined(f"{scheme}:// is not among its schemes {', '.join(self._schemes)}")
         return None
+
+
+def _location_of(handle: Handle) -> str:
+    """The text of a handle, with its scheme in lower case.
+
+    Raises:
+        HandleError: Nothing comes after the scheme.
+    """
+    scheme = handle.scheme.lower()
+    location = f"{scheme}{handle.text[len(scheme) :]}"
+    if not location[len(scheme) + 3 :].strip("/"):
+        raise HandleError(f"{str(handle)!r} names nothing but a scheme", hint=f"write {scheme}://bucket/path")
+    return location

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hubplug.errors import AccessError, FetchError, HubplugError, MissingError
+from hubplug.errors import AccessError, ExportError, FetchError, HubplugError, MissingError
 from hubplug.urls import redact
 
 _REFUSED = {401, 403, 407}
@@ -25,10 +25,11 @@ _NAMED_SECRET = re.compile(
     r"(['\"]?\s*[=:]\s*['\"]?)(?:bearer\s+|basic\s+)?[^\s'\",;&)}]+"
 )
 _LONGEST_TEXT = 200
+_HOW_TO_SIGN = "set storage_options of the plugin fsspec in hubplug.yaml, or the credentials that the store's client finds by itself"
 
 
 def as_fetch_error(error: Exception, shown: str, storage_options: Mapping[str, Any]) -> HubplugError:
-    """The error to raise in the place of a foreign one.
+    """The error to raise in the place of a foreign one, when something is read.
 
     Args:
         error: What was raised; a HubplugError comes back as it is.
@@ -37,32 +38,71 @@ def as_fetch_error(error: Exception, shown: str, storage_options: Mapping[str, A
     """
     if isinstance(error, HubplugError):
         return error
-    status = _status(error)
-    said = _said(error, storage_options)
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)) or status == 404:
+    if _is_missing(error):
         return MissingError(f"{shown} does not exist", hint="check the handle for a misspelling")
-    if isinstance(error, PermissionError) or status in _REFUSED or _is_about_credentials(error):
-        return AccessError(
-            f"{shown}: access was refused{f' ({status})' if status else ''}: {said}",
-            hint="set storage_options of the plugin fsspec in hubplug.yaml, or the credentials that the store's client "
-            "finds by itself",
+    problem, hint = _in_words(error, storage_options)
+    if _is_refusal(error):
+        return AccessError(f"{shown}: {problem}", hint=hint)
+    return FetchError(f"{shown}: {problem}" if hint else f"{shown} cannot be read{problem}", hint=hint)
+
+
+def as_export_error(error: Exception, shown: str, storage_options: Mapping[str, Any]) -> HubplugError:
+    """The error to raise in the place of a foreign one, when something is written; as ``as_fetch_error``."""
+    if isinstance(error, ExportError):
+        return error
+    if isinstance(error, HubplugError):
+        return ExportError(error.message, hint=error.hint)
+    if _is_missing(error):
+        return ExportError(
+            f"{shown} cannot be written: its bucket or parent directory does not exist",
+            hint="make it, or check its name",
         )
-    if isinstance(error, (ConnectionError, TimeoutError)) or _UNREACHABLE.search(type(error).__name__):
-        return FetchError(f"{shown}: the server cannot be reached: {said}", hint="check the network and the endpoint")
-    return FetchError(f"{shown} cannot be read{f' (status {status})' if status else ''}: {said}")
+    problem, hint = _in_words(error, storage_options)
+    return ExportError(f"{shown}: {problem}" if hint else f"{shown} cannot be written{problem}", hint=hint)
+
+
+def is_there_already(error: Exception) -> bool:
+    """Whether a store refused to write over something that has come to be there."""
+    return isinstance(error, FileExistsError) or any(_status(one) == 412 for one in _causes(error))
+
+
+def knows_no_conditions(error: Exception) -> bool:
+    """Whether a store cannot write on condition that nothing is there."""
+    return any(isinstance(one, NotImplementedError) or _status(one) == 501 for one in _causes(error))
 
 
 def shows_a_secret(error: BaseException, storage_options: Mapping[str, Any]) -> bool:
     """Whether the text of an error, or of one that led to it, would have to be cleaned before it may be shown."""
+    return any(_clean(str(one), storage_options) != str(one) for one in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what led to it, and so on."""
     seen: set[int] = set()
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
         seen.add(id(at))
-        text = str(at)
-        if _clean(text, storage_options) != text:
-            return True
+        yield at
         at = at.__cause__ or at.__context__
-    return False
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, (FileNotFoundError, NotADirectoryError)) or _status(error) == 404
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, PermissionError) or _status(error) in _REFUSED or _is_about_credentials(error)
+
+
+def _in_words(error: Exception, storage_options: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What went wrong, and a hint; without one, the words are the end of a sentence."""
+    status = _status(error)
+    said = _said(error, storage_options)
+    if _is_refusal(error):
+        return f"access was refused{f' ({status})' if status else ''}: {said}", _HOW_TO_SIGN
+    if isinstance(error, (ConnectionError, TimeoutError)) or _UNREACHABLE.search(type(error).__name__):
+        return f"the server cannot be reached: {said}", "check the network and the endpoint"
+    return f"{f' (status {status})' if status else ''}: {said}", None
 
 
 def _said(error: Exception, storage_options: Mapping[str, Any]) -> str:

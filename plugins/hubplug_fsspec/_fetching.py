@@ -7,18 +7,18 @@ for complete before its size is right and the store says that nothing was replac
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
-from hubplug.errors import FetchError, IncompleteDownload, MissingError, UnsafeArchiveError
-from hubplug.names import MANIFEST_NAME
+from hubplug.errors import FetchError, IncompleteDownload, MissingError
 from hubplug.progress import progress
 from hubplug.tree import TreeWriter
 from hubplug.types import ArchiveStream, Source
-from hubplug_fsspec._errors import as_fetch_error, shows_a_secret
-from hubplug_fsspec._filesystem import StoredObject, open_filesystem
+from hubplug_fsspec._errors import as_fetch_error
+from hubplug_fsspec._filesystem import StoredObject
+from hubplug_fsspec._place import Place
 
 _CHUNK = 1 << 20
 _ARCHIVE_BLOCK = 8 << 20
@@ -26,74 +26,10 @@ _FILE_BLOCK = 2 << 20  # for each of several files at once
 _TRY_AGAIN = "try again when nobody writes there; a published module should never change"
 
 
-class _Place:
-    """A location with the file system that serves it; errors that leave it are hubplug's."""
-
-    def __init__(self, source: Source, storage_options: Mapping[str, Any]) -> None:
-        self.shown = str(source)
-        self._storage_options = storage_options
-        with self.errors():
-            self.filesystem, self.path = open_filesystem(source.location, storage_options)
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            raised = as_fetch_error(error, self.shown, self._storage_options)
-            if raised is error:
-                raise
-            raise raised from None if shows_a_secret(error, self._storage_options) else error
-
-    def stat(self) -> Mapping[str, Any]:
-        with self.errors():
-            self.filesystem.invalidate_cache()
-            info: Mapping[str, Any] = self.filesystem.info(self.path)
-            return info
-
-    def list(self, most: int) -> dict[str, StoredObject]:
-        """Every file below, by its name relative to the place.
-
-        Raises:
-            UnsafeArchiveError: There are more than ``most`` files and directories.
-        """
-        with self.errors():
-            self.filesystem.invalidate_cache()
-            return self._list(most)
-
-    def _list(self, most: int) -> dict[str, StoredObject]:
-        root = self.path.rstrip("/")
-        found: dict[str, StoredObject] = {}
-        todo = [root]
-        members = 0
-        while todo:
-            directory = todo.pop()
-            for info in self.filesystem.ls(directory, detail=True):
-                name = str(info["name"])
-                if name.rstrip("/") == directory or (name.endswith("/") and not info.get("size")):
-                    continue  # an empty object that stands for the directory itself
-                if not name.startswith(f"{root}/"):
-                    raise FetchError(f"{self.shown}: the listing names {name!r}, which is not below it")
-                members += 1
-                if members > most:
-                    raise UnsafeArchiveError(
-                        f"{self.shown} has more than {most:,} files and directories",
-                        hint="give the directory of one module",
-                    )
-                relative = name[len(root) + 1 :]
-                if info["type"] == "directory":
-                    todo.append(name)
-                elif info["type"] != "file":
-                    raise UnsafeArchiveError(f"{self.shown}: {relative!r} is a {info['type']}, not a regular file")
-                elif relative != MANIFEST_NAME:
-                    found[relative] = StoredObject.from_info(info)
-        return found
-
-
 class _ObjectReader:
     """The bytes of one object from first to last; short or changed ones are an error at the end, not an end."""
 
-    def __init__(self, place: _Place, info: Mapping[str, Any], force_bar: bool) -> None:
+    def __init__(self, place: Place, info: Mapping[str, Any], force_bar: bool) -> None:
         self._place = place
         self._object = StoredObject.from_info(info)
         self._count = 0
@@ -132,7 +68,7 @@ def fetch(
         AccessError: The store refused, or wants credentials.
         FetchError: Anything else that the store or its client complains of.
     """
-    place = _Place(source, storage_options)
+    place = Place(source.location, storage_options, as_fetch_error)
     info = place.stat()
     if info["type"] == "directory":
         _copy_tree(place, tree, parallel, force_bar)
@@ -147,7 +83,7 @@ def fetch(
     )
 
 
-def _copy_tree(place: _Place, tree: TreeWriter, parallel: int, force_bar: bool) -> None:
+def _copy_tree(place: Place, tree: TreeWriter, parallel: int, force_bar: bool) -> None:
     objects = place.list(tree.limits.max_members)
     if not objects:
         raise MissingError(f"{place.shown} is an empty directory", hint="check the handle for a misspelling")
@@ -176,7 +112,7 @@ def _copy_tree(place: _Place, tree: TreeWriter, parallel: int, force_bar: bool) 
 
 
 def _copy_file(
-    place: _Place,
+    place: Place,
     name: str,
     stored: StoredObject,
     tree: TreeWriter,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fsspec
-from fsspec.registry import known_implementations
+from fsspec.registry import known_implementations, registry
 
 from hubplug.errors import FetchError, HandleError
 from hubplug.urls import redact, scheme_of
@@ -57,7 +57,7 @@ def open_filesystem(location: str, storage_options: Mapping[str, Any]) -> tuple[
             hint="give the location of the module itself",
         )
     scheme = scheme_of(location)
-    if scheme not in known_implementations and scheme not in fsspec.available_protocols():
+    if not any(scheme in known for known in (registry, known_implementations, fsspec.available_protocols())):
         raise FetchError(f"fsspec {fsspec.__version__} knows no protocol {scheme!r}, which {redact(location)} needs")
     try:
         filesystem, path = fsspec.core.url_to_fs(location, **storage_options)

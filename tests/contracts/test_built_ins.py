@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hubplug.testing import (
     CacheContract,
     FetchContract,
     LoadFormatContract,
+    PublishContract,
     Reply,
     ResolveContract,
     ScriptedServer,
@@ -142,6 +144,29 @@ class TestFsspecFetchesTrees(TestFsspecFetchesArchives):
     @pytest.fixture
     def missing_source(self) -> Source:
         return source("memory://contract/no-tree")
+
+
+class TestFsspecPublishes(PublishContract):
+    @pytest.fixture
+    def plugin(self) -> Fsspec:
+        return Fsspec()
+
+    @pytest.fixture
+    def handle(self) -> str:
+        return f"memory://contract/{uuid.uuid4().hex}/m"
+
+    @pytest.fixture
+    def content(self) -> Callable[[str], Mapping[str, bytes]]:
+        def read(handle: str) -> Mapping[str, bytes]:
+            memory, root = fsspec.filesystem("memory"), "/" + handle.removeprefix("memory://")
+            paths = memory.find(root) if memory.exists(root) else []
+            return {path.removeprefix(f"{root}/"): memory.cat_file(path) for path in paths}
+
+        return read
+
+    @pytest.fixture
+    def foreign_handles(self) -> Sequence[str]:
+        return ["unheard-of://m", "https://example.com/m", "file:///m"]
 
 
 class TestCache(CacheContract):

@@ -17,6 +17,7 @@ from hubplug.testing import (
     ExportContract,
     FetchContract,
     LoadFormatContract,
+    PublishContract,
     ResolveContract,
     UnpackContract,
     ValidateContract,
@@ -264,3 +265,54 @@ def test_export(tmp_path: Path) -> None:
         contract.test_it_declines_a_module_of_another_kind(writer, tmp_path)
     with caught:
         contract.test_it_writes_into_the_staging_directory_and_nowhere_else(writer, target, tmp_path)
+
+
+def test_publish(tmp_path: Path) -> None:
+    contract, handle = PublishContract(), "corp://m"
+    places: dict[str, dict[str, bytes]] = {}
+
+    def planned(run: Callable[..., Any], what: str = "put it there") -> object:
+        return plugin("hubplug_publish", lambda handle: Plan(what, run))
+
+    def content(place: str) -> dict[str, bytes]:
+        return places.get(place, {})
+
+    def careless(produce: Any) -> None:
+        dest = tmp_path / str(len(list(tmp_path.iterdir())))
+        dest.mkdir()
+        try:
+            produce(dest)
+        finally:
+            found = {str(path.relative_to(dest)): path.read_bytes() for path in dest.rglob("*") if path.is_file()}
+            places[handle] = found
+            for path in dest.rglob("*"):
+                if path.is_file():
+                    path.unlink()
+
+    def forgets_directories(produce: Any) -> None:
+        dest = tmp_path / "flat"
+        dest.mkdir()
+        produce(dest)
+        places[handle] = {path.name: path.read_bytes() for path in dest.iterdir() if path.is_file()}
+
+    def connects(produce: Any) -> Any:
+        import socket
+
+        with socket.socket() as one:
+            one.connect_ex(("127.0.0.1", 9))
+
+    with caught:
+        contract.test_it_declines_what_it_does_not_know(planned(careless), ["unheard-of://m"])
+    with caught:
+        contract.test_it_publishes_every_file(planned(forgets_directories), handle, content)
+    with caught:
+        contract.test_it_publishes_every_file(planned(lambda produce: None), handle, content)
+    with caught:
+        contract.test_it_writes_over_nothing_and_looks_before_anything_is_produced(planned(careless), handle, content)
+    with caught:
+        contract.test_a_module_that_cannot_be_produced_leaves_nothing(planned(careless), handle, content, ValueError)
+    with pytest.raises(AssertionError, match="network=True"):
+        contract.test_a_plan_that_opens_sockets_says_so(planned(connects), handle)
+    tells = plugin("hubplug_publish", lambda handle: Plan(f"put it to {handle.text}", careless))
+    with caught:
+        contract.test_it_shows_no_secret(tells, handle)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from hubplug.errors import FetchError, FormatError, HandleError, MissingError
+from hubplug.errors import FetchError, FormatError, HandleError, MissingError, OccupiedError
+from hubplug.hookspecs import hookimpl
 from hubplug.hub import Hub
-from hubplug.types import Declined, Handle, Plan, Source
+from hubplug.types import Declined, ExportRequest, Handle, Plan, Source
 from hubplug_file import LocalFiles
 from hubplug_format import ModuleBuilder, Type, write_module
 
@@ -223,3 +225,31 @@ def test_a_local_archive_is_resolved_by_the_whole_chain(archive, module):
     resolved = Hub(CHAIN, plugins=[]).resolve(str(archive))
     assert (resolved.path / "saved_model.pb").read_bytes() == (module / "saved_model.pb").read_bytes()
     assert resolved.provenance.files
+
+
+def test_an_export_to_a_file_url_goes_to_its_path_as_it_is_written(tmp_path: Path) -> None:
+    def publish(text: str) -> Handle | None:
+        return LocalFiles().hubplug_publish(Handle.parse(text))
+
+    for name in ("m", "with%20percent", "m/"):
+        named = publish(f"file://{tmp_path}/{name}")
+        assert named is not None
+        assert named.text == f"{tmp_path}/{name}"
+    assert publish("gs://b/m") is None
+    with pytest.raises(HandleError, match="names the machine 'elsewhere'"):
+        publish("file://elsewhere/m")
+
+
+def test_the_hub_exports_to_a_file_url(module: Path, tmp_path: Path) -> None:
+    class Copies:
+        @hookimpl
+        def hubplug_export(self, request: ExportRequest) -> Plan[None]:
+            return Plan("copy it", lambda dest: shutil.copytree(module, dest, dirs_exist_ok=True) and None)
+
+    hub = Hub({"chain": ["file", "tf1"]}, plugins=[Copies()])
+    url = f"file://{tmp_path}/exported%20m"
+    hub.export(ExportRequest(hub.load_spec(str(module)), url))
+    assert (tmp_path / "exported%20m" / "tfhub_module.pb").is_file()
+    assert Path(hub.resolve(url).path) == tmp_path / "exported%20m"
+    with pytest.raises(OccupiedError):
+        hub.export(ExportRequest(hub.load_spec(url), url))

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hubplug.errors import DigestMismatch, HubplugError, NobodyAnswered, OfflineError
+from hubplug.errors import DigestMismatch, HubplugError, NobodyAnswered, OccupiedError, OfflineError
+from hubplug.hookspecs import hookimpl
 from hubplug.hub import Hub
+from hubplug.spec import ModuleSpec
+from hubplug.types import ExportRequest, Plan
 
 from .conftest import Store
 
@@ -110,3 +113,39 @@ def test_a_tree_that_is_no_module_leaves_nothing_in_the_cache(gs_store: Store, c
 def test_a_scheme_that_is_not_allowed_says_which_are(memory_store: Store, cache: Path) -> None:
     with pytest.raises(NobodyAnswered, match=r"sftp:// is not among its schemes gs, gcs, s3"):
         hub_with(memory_store, cache).resolve("sftp://host/model")
+
+
+class Stored(ModuleSpec):
+    """A module that is written as ``MODULE`` says."""
+
+
+class Writes:
+    @hookimpl
+    def hubplug_export(self, request: ExportRequest) -> Plan[None] | None:
+        if not isinstance(request.spec, Stored):
+            return None
+
+        def run(dest: Path) -> None:
+            for name, content in MODULE.items():
+                (dest / name).write_bytes(content)
+
+        return Plan("write it", run)
+
+
+def test_what_is_exported_to_a_store_can_be_resolved_from_there(store: Store, cache: Path) -> None:
+    hub = Hub(hub_with(store, cache).config, plugins=[Writes()])
+    hub.export(ExportRequest(Stored(), store.url("team/model/1")))
+    assert files_of(hub.resolve(store.url("team/model/1")).path) == MODULE
+    with pytest.raises(OccupiedError):
+        hub.export(ExportRequest(Stored(), store.url("team/model/1")))
+
+
+def test_offline_nothing_is_exported_but_to_memory(s3_store: Store, memory_store: Store, cache: Path) -> None:
+    def offline(store: Store) -> Hub:
+        return Hub(hub_with(store, cache, offline=True).config, plugins=[Writes()])
+
+    with pytest.raises(OfflineError, match="it would have to upload the module to s3://"):
+        offline(s3_store).export(ExportRequest(Stored(), s3_store.url("m")))
+    assert not s3_store.filesystem.exists(f"{s3_store.bucket}/m")
+    offline(memory_store).export(ExportRequest(Stored(), memory_store.url("m")))
+    assert memory_store.filesystem.exists(f"{memory_store.bucket}/m/tfhub_module.pb")
