@@ -136,16 +136,30 @@ def _batches(tensors: Iterable[Tensor], limit: int) -> Iterator[list[Tensor]]:
 
 
 def _save_batch(prefix: Path, batch: Sequence[Tensor], values: Sequence[Any]) -> None:
-    arrays = [np.asarray(value) for value in values]
+    # As objects: NumPy's own strings lose zero bytes at their end.
+    arrays = [np.asarray(value, dtype=object if isinstance(value, (bytes, str)) else None) for value in values]
+    alike: dict[tuple[tf.DType, tuple[int, ...]], list[int]] = {}
+    for position, array in enumerate(arrays):
+        alike.setdefault((_dtype_of(array), array.shape), []).append(position)
+    saved: dict[int, tf.Tensor] = {}
+    fed: dict[tf.Tensor, Any] = {}
     with _scratch() as session:
-        fed = [tf.compat.v1.placeholder(_dtype_of(array), array.shape) for array in arrays]
+        # An op for each of a thousand small variables, and feeding it, would take longer than all the rest.
+        for (dtype, shape), positions in alike.items():
+            if len(positions) == 1:
+                placeholder = saved[positions[0]] = tf.compat.v1.placeholder(dtype, shape)
+                fed[placeholder] = arrays[positions[0]]
+            else:
+                placeholder = tf.compat.v1.placeholder(dtype, [len(positions), *shape])
+                fed[placeholder] = np.stack([arrays[position] for position in positions])
+                saved.update(zip(positions, tf.unstack(placeholder), strict=True))
         save = tf.raw_ops.SaveV2(
             prefix=str(prefix),
             tensor_names=[tensor.name for tensor in batch],
             shape_and_slices=[tensor.slice_spec for tensor in batch],
-            tensors=fed,
+            tensors=[saved[position] for position in range(len(batch))],
         )
-        session.run(save, dict(zip(fed, arrays, strict=True)))
+        session.run(save, fed)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from hubplug.urls import scheme_of
 from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE
 from hubplug_tf1._assets import AssetFiles, put_paths
 from hubplug_tf1._checkpoint import save_from_checkpoint, save_from_session
+from hubplug_tf1._collector import collector_paused
 from hubplug_tf1._errors import ExportExistsError, SessionError
 from hubplug_tf1._private_tensorflow import VariableDef
 from hubplug_tf1._saved_model import meta_graph_of, write_saved_model
@@ -51,6 +52,7 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
     return Plan(f"write {path} in TF1 Hub format", lambda dest: _write(spec, request, dest))
 
 
+@collector_paused()
 def _write(spec: GraphSpec, request: ExportRequest, dest: Path) -> None:
     files = AssetFiles()
     meta_graphs = [meta_graph_of(variant) for variant in spec.variants()]

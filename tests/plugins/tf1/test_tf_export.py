@@ -123,9 +123,12 @@ def test_variables_beyond_one_batch_are_merged_into_one_checkpoint(
 def test_variables_of_many_dtypes_are_stored(tmp_path: Path, export_module: Any) -> None:
     values = {
         "string": np.array([b"a", b"bc"], dtype=object),
+        "string_of_equal_shape": np.array([b"abc\0", b""], dtype=object),
+        "string_scalar": np.array(b"ends in\0\0", dtype=object),
         "bool": np.array([True, False]),
         "int8": np.array([-1, 2], np.int8),
         "float64": np.array([1.5]),
+        "float64_of_equal_shape": np.array([2.5]),
         "complex64": np.array([1 + 2j], np.complex64),
         "bfloat16": np.array([1.5, 2.5]).astype(tf.bfloat16.as_numpy_dtype),
         "empty": np.zeros([0, 3], np.float32),
@@ -134,7 +137,7 @@ def test_variables_of_many_dtypes_are_stored(tmp_path: Path, export_module: Any)
     def module_fn() -> None:
         outputs = {}
         for name, value in values.items():
-            dtype = tf.string if name == "string" else tf.as_dtype(value.dtype)
+            dtype = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
             variable = v1.get_variable(name, initializer=tf.constant(value, dtype))
             outputs[name] = tf.identity(variable)
         hubplug.add_signature(outputs=outputs)
