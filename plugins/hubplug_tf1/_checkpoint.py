@@ -94,7 +94,7 @@ def save_from_checkpoint(
             )
 
     def read(batch: Sequence[StoredVariable]) -> list[Any]:
-        whole = {key: reader.get_tensor(names[key]) for key in dict.fromkeys(variable.key for variable in batch)}
+        whole = {key: _as_array(reader.get_tensor(names[key])) for key in dict.fromkeys(variable.key for variable in batch)}
         return [whole[variable.key][_extent(variable)] for variable in batch]
 
     _save(directory, [Tensor(v.key, v.slice_spec, v.size, v) for v in variables], read)
@@ -136,8 +136,7 @@ def _batches(tensors: Iterable[Tensor], limit: int) -> Iterator[list[Tensor]]:
 
 
 def _save_batch(prefix: Path, batch: Sequence[Tensor], values: Sequence[Any]) -> None:
-    # As objects: NumPy's own strings lose zero bytes at their end.
-    arrays = [np.asarray(value, dtype=object if isinstance(value, (bytes, str)) else None) for value in values]
+    arrays = [_as_array(value) for value in values]
     alike: dict[tuple[tf.DType, tuple[int, ...]], list[int]] = {}
     for position, array in enumerate(arrays):
         alike.setdefault((_dtype_of(array), array.shape), []).append(position)
@@ -168,6 +167,11 @@ def _scratch() -> Iterator[Any]:
     config = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
     with tf.Graph().as_default(), tf.device("/device:CPU:0"), tf.compat.v1.Session(config=config) as session:
         yield session
+
+
+def _as_array(value: Any) -> Any:
+    # A string as an object: NumPy's own strings lose zero bytes at their end.
+    return np.asarray(value, dtype=object if isinstance(value, (bytes, str)) else None)
 
 
 def _dtype_of(array: Any) -> tf.DType:

@@ -142,10 +142,14 @@ def test_variables_of_many_dtypes_are_stored(tmp_path: Path, export_module: Any)
             outputs[name] = tf.identity(variable)
         hubplug.add_signature(outputs=outputs)
 
-    path = export_module(hubplug.create_module_spec(module_fn), tmp_path / "m")
-    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    spec = hubplug.create_module_spec(module_fn)
+    path = export_module(spec, tmp_path / "from a session")
+    stored = str(path / "variables" / "variables")
+    spec.export(str(tmp_path / "from a checkpoint"), checkpoint_path=stored)
+    assert files_of(tmp_path / "from a checkpoint") == files_of(path)
+    reader = tf.train.load_checkpoint(stored)
     for name, value in values.items():
-        np.testing.assert_array_equal(reader.get_tensor(name), value, err_msg=name)
+        np.testing.assert_array_equal(np.asarray(reader.get_tensor(name), value.dtype), value, err_msg=name)
 
 
 def test_equal_modules_give_equal_bytes(tmp_path: Path, export_module: Any) -> None:
