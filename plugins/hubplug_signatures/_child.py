@@ -16,7 +16,7 @@ def main() -> None:
     job = json.load(sys.stdin)
     _limit(job["memory_bytes"], job["cpu_seconds"])
     try:
-        findings = _check(Path(job["directory"]), job["profile"], frozenset(job["allow_ops"]))
+        findings = _check(Path(job["directory"]), job["profile"], frozenset(job["allow_ops"]), job.get("running_ops"))
     except MemoryError:
         findings = [
             Finding(
@@ -28,11 +28,15 @@ def main() -> None:
     json.dump([_row(finding) for finding in findings], sys.stdout)
 
 
-def _check(directory: Path, profile: str, allow_ops: frozenset[str]) -> list[Finding]:
+def _check(
+    directory: Path, profile: str, allow_ops: frozenset[str], running_ops: dict[str, Any] | None
+) -> list[Finding]:
     if profile == "complete":
         from hubplug_signatures._complete import check_directory
+        from hubplug_signatures._running_ops import RunningOps
 
-        return check_directory(directory)
+        running = RunningOps(running_ops["release"], frozenset(running_ops["names"])) if running_ops else None
+        return check_directory(directory, running)
     from hubplug_signatures._scan import scan_directory
 
     return scan_directory(directory, allow_ops)

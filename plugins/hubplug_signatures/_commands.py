@@ -52,6 +52,8 @@ def validate(
             f"--run has nothing to run: of the profiles {', '.join(asked)}, none says what a signature takes",
             hint=f"add --profile with one of {', '.join(PROFILES)}",
         )
+    if run:
+        _import_tensorflow()
     scan_here = bool(allow_ops) and "safe" in asked
     # By handle, since a spec that does not keep what the configuration demands of its prefix cannot be had.
     findings = hub.validate(handle, [profile for profile in asked if not (scan_here and profile == "safe")])
@@ -109,15 +111,20 @@ def _run(spec: ModuleSpec, profiles: Sequence[str], findings: Sequence[Finding])
     wanted = [PROFILES[name] for name in profiles if name in PROFILES and name not in broken]
     if not wanted or "safe" in broken:
         return []
+    from hubplug_signatures._running import run_profile
+
+    return [finding for profile in wanted for finding in run_profile(spec, profile)]
+
+
+def _import_tensorflow() -> None:
+    """Before anything is checked, so that ``complete`` compares with the ops of the TensorFlow that is to run them."""
     try:
-        from hubplug_signatures._running import run_profile
+        import tensorflow  # noqa: F401
     except ImportError as error:
         raise ConfigError(
             f"--run applies signatures, and {error.name or 'TensorFlow'} cannot be imported: {error}",
             hint="pip install tensorflow, or leave --run out",
         ) from error
-
-    return [finding for profile in wanted for finding in run_profile(spec, profile)]
 
 
 def _status(findings: Sequence[Finding]) -> int:

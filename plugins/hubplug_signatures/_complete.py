@@ -19,14 +19,20 @@ from hubplug_format import (
     dtype_name,
     image_size,
 )
+from hubplug_signatures._running_ops import RunningOps
 
 _VARIABLE_OPS = {"VarHandleOp", "Variable", "VariableV2"}
 # A GraphDef beyond this is close to the limit of the encoding, and cannot be sent over RPC.
 _LARGE_GRAPH = 1 << 30
 
 
-def check_directory(directory: Path) -> list[Finding]:
-    """Every way in which the files of a module contradict each other."""
+def check_directory(directory: Path, running: RunningOps | None = None) -> list[Finding]:
+    """Every way in which the files of a module contradict each other, or the TensorFlow that is to load them.
+
+    Args:
+        directory: The module's.
+        running: The ops of that TensorFlow; None: those of the releases that hubplug knows.
+    """
     found = [Finding("complete/files", "error", problem) for problem in check_complete(directory)]
     try:
         variants = list(SavedModelFile.read(directory).variants.values())
@@ -36,7 +42,7 @@ def check_directory(directory: Path) -> list[Finding]:
     index = _index(directory)
     for variant in variants:
         try:
-            found.extend(_check_variant(variant, index))
+            found.extend(_check_variant(variant, index, running))
         except FormatError as error:
             found.append(Finding("complete/files", "error", error.message, variant.tags))
     try:
@@ -54,10 +60,12 @@ def _index(directory: Path) -> CheckpointIndex | None:
         return None
 
 
-def _check_variant(variant: GraphVariant, index: CheckpointIndex | None) -> Iterator[Finding]:
+def _check_variant(
+    variant: GraphVariant, index: CheckpointIndex | None, running: RunningOps | None
+) -> Iterator[Finding]:
     tags = variant.tags
     nodes = {node.name: node for node in variant.graph.nodes}
-    yield from _check_ops(variant)
+    yield from _check_ops(variant, running)
     if index is not None:
         for variable in variant.variables:
             if "variables" in variable.collections and (error := _find_variable_error(variable, nodes, index)):
@@ -79,18 +87,27 @@ def _check_variant(variant: GraphVariant, index: CheckpointIndex | None) -> Iter
         yield Finding("complete/graph-size", "warning", said, tags)
 
 
-def _check_ops(variant: GraphVariant) -> Iterator[Finding]:
+def _check_ops(variant: GraphVariant, running: RunningOps | None) -> Iterator[Finding]:
     registry = OpRegistry.bundled()
+    known = registry.names if running is None else running.names
     functions = {function.signature.name for function in variant.graph.functions}
     used = {node.op for node in variant.graph.nodes}
     used |= {node.op for function in variant.graph.functions for node in function.node_def}
-    for op in sorted((used | set(variant.stripped_ops)) - functions - registry.names):
+    for op in sorted((used | set(variant.stripped_ops)) - functions - set(known)):
         package = registry.package_of(op)
-        if package:
+        if running is not None and op in registry:
+            said = (
+                f"op {op} is one of TensorFlow's, and TensorFlow {running.release}, which runs here, does not have it"
+            )
+            yield Finding("complete/op-of-another-release", "error", said, variant.tags, where=op)
+        elif package:
             said = f"op {op} needs the package {package}: pip install {package}, and import it before loading"
             yield Finding("complete/custom-op", "warning", said, variant.tags, where=op)
         else:
-            said = f"op {op} is not one of TensorFlow's, and no package is known to have it"
+            others = (
+                "" if running is None else f", nor of anything that is loaded into TensorFlow {running.release} here"
+            )
+            said = f"op {op} is not one of TensorFlow's{others}, and no package is known to have it"
             yield Finding("complete/unknown-op", "error", said, variant.tags, where=op)
 
 

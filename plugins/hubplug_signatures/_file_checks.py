@@ -17,6 +17,7 @@ from typing import Any
 
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding
+from hubplug_signatures._running_ops import find_running_ops
 
 _PROGRAM = "from hubplug_signatures._child import main; main()"
 _SHOWN = 300
@@ -45,6 +46,8 @@ def check_files(
         "memory_bytes": memory_mib << 20,
         "cpu_seconds": int(timeout) + 1,
     }
+    if profile == "complete" and (running := find_running_ops()) is not None:
+        job["running_ops"] = {"release": running.release, "names": sorted(running.names)}
     problem, findings = _run_child(job, timeout)
     if problem:
         findings = [Finding(f"{profile}/not-checked", "error", f"{directory} could not be checked: {problem}")]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from hubplug.types import Finding, TensorInfo
 from hubplug_format import ModuleBuilder, Values, write_checkpoint, write_module
 from hubplug_signatures._complete import check_directory
+from hubplug_signatures._running_ops import RunningOps
 from tests.plugins.signatures.conftest import attach_size, image_builder, text_builder
 
 
@@ -65,6 +68,31 @@ def test_ops_of_other_packages_and_unknown_ones_are_named(tmp_path: Path) -> Non
         ("complete/custom-op", "warning", "SentencepieceOp"),
     ]
     assert "pip install tensorflow-text" in found[1].message
+
+
+def test_ops_are_compared_with_the_tensorflow_that_runs(tmp_path: Path) -> None:
+    builder = text_builder()
+    builder.node("SentencepieceOp")
+    builder.node("MysteryOp")
+    builder.node("LostOp")
+    builder.node("Abs")
+    builder.node("DecodeWebP")
+    write_module(tmp_path / "m", builder)
+    has = {node.op for node in builder.meta_graph.graph_def.node} - {"LostOp", "DecodeWebP"}
+    found = check_directory(tmp_path / "m", RunningOps("2.15.1", has))
+    assert [(f.rule, f.level, f.where) for f in found] == [
+        ("complete/op-of-another-release", "error", "DecodeWebP"),
+        ("complete/unknown-op", "error", "LostOp"),
+    ]
+    assert "TensorFlow 2.15.1" in found[0].message
+    assert "TensorFlow 2.15.1" in found[1].message
+
+
+def test_tensorflow_is_not_imported_to_know_its_ops(tmp_path: Path) -> None:
+    write_module(tmp_path / "m", text_builder())
+    program = f"import hubplug, sys; assert hubplug.validate({str(tmp_path / 'm')!r}, ['complete']) == []"
+    program += "; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_signatures_name_tensors_of_the_graph(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,3 +122,41 @@ def test_what_moved_between_two_training_runs_is_measured(tf: Any, text_module: 
     found = diff(spec, hubplug.load_module_spec(str(tmp_path / "trained")))
     assert [finding.where for finding in found if finding.rule == "diff/value"] == ["embeddings"]
     assert not [finding for finding in found if finding.level == "error"]
+
+
+def test_ops_are_compared_with_those_of_the_tensorflow_that_is_imported(tf: Any, tmp_path: Path) -> None:
+    from hubplug_format import ModuleBuilder, OpRegistry, write_module
+    from hubplug_signatures._running_ops import find_running_ops
+
+    running = find_running_ops()
+    assert running is not None
+    assert running.release == tf.__version__
+    assert {"Abs", "VarHandleOp"} <= set(running.names)
+    gone = min(OpRegistry.bundled().names - set(running.names))
+    builder = ModuleBuilder()
+    builder.node("Abs")
+    builder.node(gone)
+    write_module(tmp_path / "m", builder)
+    (finding,) = hubplug.validate(str(tmp_path / "m"), ["complete"])
+    assert (finding.rule, finding.where) == ("complete/op-of-another-release", gone)
+    assert tf.__version__ in finding.message
+
+
+def test_run_imports_tensorflow_before_ops_are_compared(text_module: Path) -> None:
+    program = f"""
+import sys
+from click.testing import CliRunner
+from hubplug_format import ModuleBuilder, OpRegistry, write_module
+from hubplug_signatures._commands import validate
+builder = ModuleBuilder()
+builder.node("DecodeWebP")
+builder.node("TRTEngineOp")
+write_module({str(text_module.parent / "gone")!r}, builder)
+arguments = [{str(text_module.parent / "gone")!r}, "--profile", "complete", "--profile", "text-feature-vector"]
+without = CliRunner().invoke(validate, arguments)
+assert "tensorflow" not in sys.modules
+assert "op-of-another-release" not in without.output, without.output
+result = CliRunner().invoke(validate, [*arguments, "--run"])
+assert "op-of-another-release" in result.output, result.output
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
