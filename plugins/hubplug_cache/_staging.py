@@ -24,6 +24,7 @@ _NAME = re.compile(
     rf"\.(?P<machine>[0-9a-f]{{8}})\.(?P<began>[0-9]+)\.[0-9a-f]{{8}}\.{FILLING}"
 )
 _QUIET_SECONDS = 600.0
+_PF_EXITING = 0x4  # of the kernel's sched.h
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -93,9 +94,7 @@ def process_start(pid: int) -> int | None:
     """When a process of this system started, in ticks; 0 if it runs and nobody can say; None if there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The second field is the program's name, in parentheses, and may hold anything.
-            fields = file.read().rpartition(b")")[2].split()
-        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+            return start_in(file.read())
     except (OSError, IndexError, ValueError):
         pass
     if os.name == "nt":  # there, signal 0 is Ctrl-C
@@ -107,6 +106,21 @@ def process_start(pid: int) -> int | None:
     except OSError:
         pass
     return 0
+
+
+def start_in(stat: bytes) -> int | None:
+    """When a process started, in ticks, from its ``/proc/PID/stat``; None if it has ended or begun to.
+
+    A process that ends lets go of its locks while it still counts as running: whoever waited for them finds it so.
+
+    Raises:
+        IndexError, ValueError: It is not in the format of Linux (``man 5 proc_pid_stat``).
+    """
+    # The second field is the program's name, in parentheses, and may hold anything.
+    fields = stat.rpartition(b")")[2].split()
+    if fields[0] in (b"Z", b"X") or int(fields[6]) & _PF_EXITING:
+        return None
+    return int(fields[19])
 
 
 @cache
