@@ -141,23 +141,27 @@ def main() -> int:
     parser.add_argument("--counter", type=Path)
     parser.add_argument("--size", type=int, default=1000)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds before each file")
-    parser.add_argument("--lock-timeout", type=float, default=60.0)
-    parser.add_argument("--start", type=float, default=0.0, help="seconds since the epoch at which to begin")
+    parser.add_argument("--hold-at", type=int, help="wait for the end of standard input before this file; -1: at once")
     arguments = parser.parse_args()
-    cache = CacheDirectory(str(arguments.root), lock_timeout=arguments.lock_timeout)
-    origin = Origin(arguments.counter, arguments.size, lambda step: time.sleep(arguments.pause))
+
+    def hold(step: int) -> None:
+        if step == arguments.hold_at:
+            sys.stdin.read()
+        time.sleep(arguments.pause)
+
+    cache = CacheDirectory(str(arguments.root))
+    origin = Origin(arguments.counter, arguments.size, hold)
     import filelock  # noqa: F401  the imports are not what is to be compared
 
     print("ready", flush=True)
-    if arguments.start:
-        time.sleep(max(arguments.start - time.time(), 0))
+    hold(-1)
     try:
         module = origin.resolve(cache, arguments.handle)
     except HubplugError as error:
-        print(json.dumps({"error": type(error).__name__, "message": str(error), "ended": time.time()}))
+        print(json.dumps({"error": type(error).__name__, "message": str(error)}))
         return 2
     wrong = find_wrong(module.path, arguments.handle, arguments.size)
-    print(json.dumps({"path": str(module.path), "wrong": wrong, "calls": origin.calls, "ended": time.time()}))
+    print(json.dumps({"path": str(module.path), "wrong": wrong, "calls": origin.calls}))
     return 1 if wrong else 0
 
 

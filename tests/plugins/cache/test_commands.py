@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tarfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -247,18 +247,33 @@ def test_remove_of_a_link_leaves_its_target(run: Callable[..., Result], root: Pa
     assert find_wrong(outside, TWO) is None
 
 
-def test_a_reader_keeps_what_it_has_open_for_the_grace_period(run: Callable[..., Result], root: Path) -> None:
+def test_a_reader_keeps_what_it_has_open_for_the_grace_period(root: Path) -> None:
     directory = os.open(entry_of(root, TWO), os.O_RDONLY)
-    remover = threading.Thread(target=copy_context().run, args=(run, "remove", TWO, "--grace", "1"))
-    remover.start()
+    program = "import sys; from hubplug.cli import main; sys.exit(main(sys.argv[1:]))"
+    remover = subprocess.Popen(
+        [sys.executable, "-c", program, "cache", "remove", TWO, "--grace", "3600"],
+        cwd=root.parent,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "TFHUB_CACHE_DIR": str(root), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
     while entry_of(root, TWO).exists():
+        assert remover.poll() is None
         time.sleep(0.005)
     file = os.open("saved_model.pb", os.O_RDONLY, dir_fd=directory)
-    remover.join()
     assert len(os.read(file, 2000)) == 1000
+    os.close(file)
+    os.close(directory)
+    remover.kill()
+    remover.wait()
+
+
+def test_what_was_removed_is_deleted_after_the_grace_period(run: Callable[..., Result], root: Path) -> None:
+    directory = os.open(entry_of(root, TWO), os.O_RDONLY)
+    began = time.monotonic()
+    run("remove", TWO, "--grace", "0.3")
+    assert time.monotonic() - began >= 0.3
     with pytest.raises(FileNotFoundError):
         os.open("saved_model.pb", os.O_RDONLY, dir_fd=directory)
-    os.close(file)
     os.close(directory)
     assert leftovers(root) == []
 
