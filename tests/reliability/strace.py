@@ -89,7 +89,6 @@ def _run(command: Sequence[str], log: Path, options: Sequence[str]) -> subproces
         text=True,
         check=False,
         env=environment,
-        timeout=60,
     )
 
 
