@@ -139,7 +139,7 @@ class CacheContract(PluginContract):
             for process in processes:
                 process.start()
         for process in processes:
-            process.join(60)
+            process.join(600)
         assert [process.exitcode for process in processes] == [0, 0]
         assert produce.count() == 1
 

@@ -20,7 +20,7 @@ sys.meta_path.insert(0, _Blocker())
 """
 
 
-def run_without(*packages: str, code: str, cwd: str | os.PathLike[str] | None = None, timeout: float = 120) -> str:
+def run_without(*packages: str, code: str, cwd: str | os.PathLike[str] | None = None, timeout: float = 600) -> str:
     """Runs code where packages cannot be imported: ``run_without("tensorflow", code="import my_plugin")``.
 
     Args:

@@ -234,7 +234,7 @@ class ScriptedServer:
 
     def _tunnel(self, connection: socket.socket, target: str) -> None:
         host, _, port = target.rpartition(":")
-        with socket.create_connection((host, int(port)), 5) as there:
+        with socket.create_connection((host, int(port)), 60) as there:
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             ends = {connection: there, there: connection}
             while not self._closing.is_set():

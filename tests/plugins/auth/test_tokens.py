@@ -70,11 +70,11 @@ def test_a_token_that_is_refused_is_renewed_once(server: ScriptedServer) -> None
     server.on("/m", lambda request: Reply(200 if request.header("Authorization") == "Bearer second" else 401))
     rule = oauth_rule(server) | {"prefix": server.url("/")}
     plugin = Credentials(rules=[rule])
-    assert requests.get(server.url("/m"), auth=signer(plugin, server.url("/m")), timeout=10).status_code == 200
+    assert requests.get(server.url("/m"), auth=signer(plugin, server.url("/m")), timeout=200).status_code == 200
     server.on("/m", Reply(401))
     server.on("/token", token_reply("third"))
     before = len(server.requests)
-    assert requests.get(server.url("/m"), auth=signer(plugin, server.url("/m")), timeout=10).status_code == 401
+    assert requests.get(server.url("/m"), auth=signer(plugin, server.url("/m")), timeout=200).status_code == 401
     assert [one.path for one in server.requests[before:]] == ["/m", "/token", "/m"]
 
 

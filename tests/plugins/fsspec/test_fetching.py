@@ -189,7 +189,7 @@ def test_a_tree_that_is_changed_while_it_is_copied_is_noticed(memory_store: Stor
 def test_the_files_of_a_tree_are_copied_in_parallel(memory_store: Store, tmp_path: Path) -> None:
     memory_store.put({f"m/{number}": b"x" for number in range(4)})
     # Passes only when four files are open at the same time.
-    tree = _TreeThatCallsBack(tmp_path, threading.Barrier(4, timeout=10).wait)
+    tree = _TreeThatCallsBack(tmp_path, threading.Barrier(4, timeout=200).wait)
     _fetch(memory_store.plugin, memory_store.url("m"), tree)
     assert len(tree.finish()) == 4
 

@@ -96,9 +96,9 @@ def test_a_proxy_whose_name_is_unknown() -> None:
 
 
 def test_a_proxy_that_drips_its_answer_to_connect_is_given_up_on(proxy: ScriptedServer) -> None:
-    proxy.always(Reply(200, drip_head=(1, 0.1)))
+    proxy.always(Reply(200, drip_head=(1, 0.5)))
     with pytest.raises(FetchError, match="did not finish its answer's headers"):
-        bring("https://models.example.com/m", proxy=proxy.url(""), read_timeout=0.5, retries=0)
+        bring("https://models.example.com/m", proxy=proxy.url(""), read_timeout=3, retries=0)
 
 
 def test_netrc_is_not_read_unless_asked_for(
