@@ -381,7 +381,6 @@ def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
     )
 
 

@@ -80,7 +80,6 @@ def run(page: Path, folder: Path, **environment: str) -> None:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=240,
         check=False,
     )
     assert done.returncode == 0, f"{page.name}:\n{done.stderr}\n{program}"

@@ -21,7 +21,6 @@ def test_the_graph_side_benchmark_prints_a_table_and_writes_every_figure(tmp_pat
         [sys.executable, str(RUN), *SMALL, "--only-hubplug", "--json", str(tmp_path / "figures.json")],
         capture_output=True,
         text=True,
-        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "figures.json").read_text())
@@ -42,7 +41,7 @@ def test_both_libraries_compute_the_same_with_the_reference_module(tmp_path: Pat
     hashes = set()
     for measurement, library in (("author", "hubplug"), ("apply", "hubplug"), ("apply", "tensorflow_hub")):
         command = [sys.executable, str(program), measurement, "--library", library, "--module", str(tmp_path / "m")]
-        done = subprocess.run([*command, "--layers", "2", "--calls", "1"], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*command, "--layers", "2", "--calls", "1"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         hashes.add(json.loads(done.stdout.splitlines()[-1]).get("output_sha256"))
     assert len(hashes - {None}) == 1

@@ -23,7 +23,6 @@ def output_of(example: str, tmp_path: Path) -> tuple[str, str]:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=250,
         env=environment,
     )
     assert done.returncode == 0, done.stderr

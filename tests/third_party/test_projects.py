@@ -32,7 +32,7 @@ def run(*command: str, cwd: Path, path: Path | None = None, fine: Sequence[int] 
     env = {**os.environ, **environment}
     if path is not None:
         env["PYTHONPATH"] = os.pathsep.join([str(path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run([sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, *command], cwd=cwd, env=env, capture_output=True, text=True)
     assert done.returncode in fine, f"{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr

