@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         signatures_of,
     )
     from hubplug_format._module_def import FORMAT_V3, MODULE_DEF_BYTES, MODULE_DEF_FILE, ModuleDef, read_module_def
+    from hubplug_format._object_variables import ObjectVariable, read_object_variables
     from hubplug_format._op_registry import OpRegistry
     from hubplug_format._saved_model import (
         SAVED_MODEL_CHUNKED_FILE,
@@ -57,6 +58,7 @@ _HOME = {
     "MODULE_DEF_FILE": "_module_def",
     "ModuleBuilder": "_builder",
     "ModuleDef": "_module_def",
+    "ObjectVariable": "_object_variables",
     "OpRegistry": "_op_registry",
     "SAVED_MODEL_CHUNKED_FILE": "_saved_model",
     "SAVED_MODEL_FILE": "_saved_model",
@@ -80,6 +82,7 @@ _HOME = {
     "message_class": "_schema",
     "names_in": "_files",
     "read_module_def": "_module_def",
+    "read_object_variables": "_object_variables",
     "signatures_of": "_graph_variant",
     "write_checkpoint": "_writing",
     "write_module": "_writing",
@@ -101,6 +104,7 @@ __all__ = [
     "MODULE_DEF_FILE",
     "ModuleBuilder",
     "ModuleDef",
+    "ObjectVariable",
     "OpRegistry",
     "SAVED_MODEL_CHUNKED_FILE",
     "SAVED_MODEL_FILE",
@@ -124,6 +128,7 @@ __all__ = [
     "message_class",
     "names_in",
     "read_module_def",
+    "read_object_variables",
     "signatures_of",
     "write_checkpoint",
     "write_module",

@@ -135,6 +135,21 @@ class CheckpointIndex:
             raise FormatError(f"{name!r} in {self.prefix} is partitioned", hint="read it with array()")
         return self._verified(entry)
 
+    def strings(self, name: str) -> list[bytes]:
+        """The values of a string tensor in row-major order, checksum verified.
+
+        Raises:
+            KeyError: The checkpoint has no such tensor.
+            FormatError: The bytes are damaged or missing, or it holds no strings.
+        """
+        from hubplug_format._tensor_bytes import split_strings
+
+        entry = self.entries[name]
+        found = split_strings(self.raw(name), prod(entry.shape)) if entry.dtype == "string" else None
+        if found is None:
+            raise FormatError(f"{name!r} in {self.prefix} is {entry.dtype}, expected string", hint=_AGAIN)
+        return found
+
     def array(self, name: str) -> np.ndarray[Any, Any]:
         """The value of a tensor, checksum verified; needs numpy.
 

@@ -65,8 +65,13 @@ MESSAGES: dict[str, str] = {
         map SavedConcreteFunction concrete_functions 2""",
     "SavedObject": """
         one SavedAsset asset 5 kind
+        one SavedVariable variable 7 kind
         one SavedConstant constant 9 kind""",
     "SavedAsset": "one int32 asset_file_def_index 1",
+    "SavedVariable": """
+        one DataType dtype 1
+        one TensorShapeProto shape 2
+        one string name 6""",
     "SavedConstant": "one string operation 1",
     "SavedConcreteFunction": "many int32 bound_inputs 2",
     "CollectionDef": """
@@ -301,6 +306,12 @@ MESSAGES: dict[str, str] = {
         one StructuredValue type_state 2
         one string type_spec_class_name 3
         one int32 num_flat_components 4""",
+    "TrackableObjectGraph": "many TrackableObject nodes 1",
+    "TrackableObject": "many SerializedTensor attributes 2",
+    "SerializedTensor": """
+        one string name 1
+        one string full_name 2
+        one string checkpoint_key 3""",
     "BundleHeaderProto": """
         one int32 num_shards 1
         one int32 endianness 2

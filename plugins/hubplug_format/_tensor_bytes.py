@@ -64,7 +64,7 @@ def encode_strings(values: Sequence[bytes]) -> tuple[bytes, int]:
 def find_checksum_error(data: bytes, entry: CheckpointEntry) -> str | None:
     """Says in which way the bytes of an entry are not those that were written; None for good ones."""
     if entry.dtype == "string":
-        strings = _split_strings(data, prod(entry.shape))
+        strings = split_strings(data, prod(entry.shape))
         if strings is None:
             return f"the bytes of {entry.name!r} are not {prod(entry.shape)} strings"
         written, checksum = encode_strings(strings)
@@ -83,7 +83,7 @@ def decode_tensor(data: bytes, entry: CheckpointEntry, big_endian: bool, prefix:
 
     if entry.dtype == "string":
         strings = np.empty(prod(entry.shape), object)
-        strings[:] = _split_strings(data, prod(entry.shape)) or []
+        strings[:] = split_strings(data, prod(entry.shape)) or []
         return strings.reshape(entry.shape)
     order: Literal["<", ">"] = ">" if big_endian else "<"
     if entry.dtype == "bfloat16":
@@ -102,7 +102,8 @@ def decode_tensor(data: bytes, entry: CheckpointEntry, big_endian: bool, prefix:
     return values.reshape(entry.shape)
 
 
-def _split_strings(data: bytes, count: int) -> list[bytes] | None:
+def split_strings(data: bytes, count: int) -> list[bytes] | None:
+    """The strings in the bytes of a string tensor; None where they are not that many."""
     lengths, position = [], 0
     if count > len(data):
         return None

@@ -12,12 +12,14 @@ from hubplug_format import (
     VARIABLES_PREFIX,
     CheckpointIndex,
     GraphVariant,
+    ObjectVariable,
     OpRegistry,
     SavedModelFile,
     VariableInfo,
     check_complete,
     dtype_name,
     image_size,
+    read_object_variables,
 )
 from hubplug_signatures._running_ops import RunningOps
 
@@ -70,6 +72,9 @@ def _check_variant(
         for variable in variant.variables:
             if "variables" in variable.collections and (error := _find_variable_error(variable, nodes, index)):
                 yield Finding("complete/variable", "error", error, tags, where=variable.name)
+        for described in read_object_variables(variant, index):
+            if error := _find_object_variable_error(described, index):
+                yield Finding("complete/variable", "error", error, tags, where=described.name)
     for name, signature in variant.signatures.items():
         for side, infos in (("input", signature.inputs), ("output", signature.outputs)):
             for key, info in infos.items():
@@ -132,6 +137,23 @@ def _find_variable_error(variable: VariableInfo, nodes: dict[str, Any], index: C
     stored = list(part.shape if part is not None else entry.shape)
     if declared is not None and not _compatible(declared, stored):
         return f"variable {variable.name!r} has the shape {declared} in the graph and {stored} in the checkpoint"
+    return None
+
+
+def _find_object_variable_error(variable: ObjectVariable, index: CheckpointIndex) -> str | None:
+    entry = index.entries.get(variable.key)
+    if entry is None:
+        return f"variable {variable.name!r} is {variable.key!r} in the checkpoint, which does not have it"
+    if variable.dtype != entry.dtype:
+        return f"variable {variable.key!r} is {variable.dtype} in the object graph and {entry.dtype} in the checkpoint"
+    if variable.shape is None or entry.slices:  # the parts of a sharded variable are variables of their own
+        return None
+    declared = [-1 if size is None else size for size in variable.shape]
+    if not _compatible(declared, list(entry.shape)):
+        return (
+            f"variable {variable.key!r} has the shape {declared} in the object graph "
+            f"and {list(entry.shape)} in the checkpoint"
+        )
     return None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.types import Finding, TensorInfo
-from hubplug_format import ModuleBuilder, Values, write_checkpoint, write_module
+from hubplug_format import ModuleBuilder, Values, dtype_number, message_class, write_checkpoint, write_module
 from hubplug_signatures._complete import check_directory
 from hubplug_signatures._running_ops import RunningOps
 from tests.plugins.signatures.conftest import attach_size, image_builder, text_builder
@@ -103,6 +103,59 @@ def test_signatures_name_tensors_of_the_graph(tmp_path: Path) -> None:
     assert "'nowhere:0'" in finding.message
 
 
+def write_tf2(
+    path: Path, stored: dict[str, object], full_name: str = "dense/kernel", shape: tuple[int, ...] = (-1, 3)
+) -> None:
+    """A TF2 SavedModel with one variable, float32 ``shape``, in its object graph; ``stored`` is what the checkpoint holds."""
+    builder = text_builder()
+    nodes = builder.meta_graph.object_graph_def.nodes
+    nodes.add().asset.asset_file_def_index = 0
+    variable = nodes.add().variable
+    variable.name, variable.dtype = "dense/kernel", dtype_number("float32")
+    for size in shape:
+        variable.shape.dim.add(size=size)
+    nodes.add().variable.name = "never stored"
+    write_module(path, builder)
+    graph = message_class("TrackableObjectGraph")()
+    graph.nodes.add()
+    graph.nodes.add().attributes.add(name="VARIABLE_VALUE", full_name=full_name, checkpoint_key="kernel/.VALUE")
+    tensors = {"embeddings": [[0.0] * 3] * 4, "_CHECKPOINTABLE_OBJECT_GRAPH": Values.of(graph.SerializeToString())}
+    write_checkpoint(path / "variables/variables", {**tensors, **stored})
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ({"kernel/.VALUE": [[1.0, 2.0, 3.0]]}, None),
+        ({"kernel/.VALUE": [[1.0, 2.0]]}, "has the shape [-1, 3] in the object graph and [1, 2] in the checkpoint"),
+        ({"kernel/.VALUE": [1.0, 2.0, 3.0]}, "has the shape [-1, 3] in the object graph and [3] in the checkpoint"),
+        ({"kernel/.VALUE": [[1, 2, 3]]}, "is float32 in the object graph and int32 in the checkpoint"),
+        ({}, "variable 'dense/kernel' is 'kernel/.VALUE' in the checkpoint, which does not have it"),
+    ],
+)
+def test_variables_of_a_tf2_saved_model_are_compared_with_the_checkpoint(
+    tmp_path: Path, stored: dict[str, object], said: str | None
+) -> None:
+    write_tf2(tmp_path / "m", stored)
+    found = check_directory(tmp_path / "m")
+    assert [(finding.rule, finding.where) for finding in found] == (
+        [("complete/variable", "dense/kernel")] if said else []
+    )
+    assert not said or said in found[0].message
+
+
+def test_a_variable_that_the_checkpoint_calls_by_another_name_is_not_compared(tmp_path: Path) -> None:
+    write_tf2(tmp_path / "m", {"kernel/.VALUE": [1]}, full_name="another")
+    assert check_directory(tmp_path / "m") == []
+
+
+def test_a_damaged_object_graph_of_a_checkpoint_is_a_finding(tmp_path: Path) -> None:
+    write_tf2(tmp_path / "m", {"_CHECKPOINTABLE_OBJECT_GRAPH": Values.of(b"\xff\xff")})
+    (finding,) = check_directory(tmp_path / "m")
+    assert finding.rule == "complete/files"
+    assert "the object graph of" in finding.message
+
+
 def test_missing_files_and_damaged_attachments_are_findings(tmp_path: Path) -> None:
     builder = text_builder()
     builder.asset("vocab.txt", b"")
@@ -116,8 +169,6 @@ def test_missing_files_and_damaged_attachments_are_findings(tmp_path: Path) -> N
 
 
 def test_a_partitioned_variable_is_compared_as_a_whole(tmp_path: Path) -> None:
-    from hubplug_format import message_class
-
     builder = ModuleBuilder()
     builder.variable("w/part_0", [[1.0, 2.0]])
     definition = message_class("VariableDef").FromString(builder.collection("variables").bytes_list.value[0])

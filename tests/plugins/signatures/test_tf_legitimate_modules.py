@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from hubplug.types import Finding
+from hubplug_format import CheckpointIndex, ObjectVariable, SavedModelFile, read_object_variables
 from hubplug_signatures._complete import check_directory
 from hubplug_signatures._scan import scan_directory
 
@@ -347,6 +349,55 @@ def test_keras_models_raise_no_alarm(tf: Any, tmp_path: Path) -> None:
     )
     tf.saved_model.save(model, str(tmp_path / "m"))
     assert alarms(tmp_path / "m") == []
+
+
+def compared(directory: Path) -> list[ObjectVariable]:
+    (variant,) = SavedModelFile.read(directory).variants.values()
+    return read_object_variables(variant, CheckpointIndex.read(directory / "variables/variables"))
+
+
+def test_every_variable_of_a_trained_keras_model_is_compared_and_agrees(tf: Any, tmp_path: Path) -> None:
+    keras = importlib.import_module("tf_keras")
+    layers = [keras.layers.LSTM(4, input_shape=(5, 3)), keras.layers.BatchNormalization(), keras.layers.Dense(2)]
+    model = keras.Sequential(layers)
+    model.compile("adam", "mse")
+    model.fit(tf.zeros([4, 5, 3]), tf.zeros([4, 2]), verbose=0)
+    tf.saved_model.save(model, str(tmp_path / "m"))
+    names = {variable.name for variable in compared(tmp_path / "m")}
+    assert {variable.name.partition(":")[0] for variable in model.variables} <= names
+    assert alarms(tmp_path / "m") == []
+
+
+def test_every_variable_of_a_keras_3_export_is_compared_and_agrees(tf: Any, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras", minversion="3")
+    model = keras.Sequential([keras.layers.Input((5, 3)), keras.layers.LSTM(4), keras.layers.Dropout(0.2)])
+    model.export(str(tmp_path / "m"), verbose=False)
+    assert len(compared(tmp_path / "m")) >= len(model.variables)
+    assert alarms(tmp_path / "m") == []
+
+
+def test_variables_of_unknown_shape_in_lists_and_saved_again_raise_no_alarm(tf: Any, tmp_path: Path) -> None:
+    root = tf.Module()
+    root.grows = tf.Variable([1.0], shape=[None])
+    root.items = [tf.Variable("text"), tf.Variable([1, 2], dtype=tf.int64, trainable=False)]
+    root.table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1)
+    tf.saved_model.save(root, str(tmp_path / "m"))
+    tf.saved_model.save(tf.saved_model.load(str(tmp_path / "m")), str(tmp_path / "again"))
+    for directory in (tmp_path / "m", tmp_path / "again"):
+        assert len(compared(directory)) == 3
+        assert alarms(directory) == []
+
+
+def test_a_tf2_saved_model_with_the_checkpoint_of_another_is_found(tf: Any, tmp_path: Path) -> None:
+    for name, size in (("m", 3), ("other", 4)):
+        root = tf.Module()
+        root.v = tf.Variable(tf.zeros([size]), name="v")
+        tf.saved_model.save(root, str(tmp_path / name))
+    shutil.rmtree(tmp_path / "m/variables")
+    shutil.copytree(tmp_path / "other/variables", tmp_path / "m/variables")
+    (finding,) = check_directory(tmp_path / "m")
+    assert (finding.rule, finding.where) == ("complete/variable", "v")
+    assert "has the shape [3] in the object graph and [4] in the checkpoint" in finding.message
 
 
 def test_a_module_made_from_a_saved_model_raises_no_alarm(tf: Any, tmp_path: Path) -> None:
