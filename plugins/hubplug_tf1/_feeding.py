@@ -35,7 +35,8 @@ def tensors_to_feed(signature: str, infos: Mapping[str, ParsedTensorInfo], input
         InputValueError: A value is of another dtype or cannot become a tensor; it is a TypeError and a ValueError.
     """
     fed: dict[str, tf.Tensor] = {}
-    for key, value in values_by_key(signature, infos, inputs).items():
+    # In the order of keys, as in tensorflow_hub: it numbers the ops that are made of the values.
+    for key, value in sorted(values_by_key(signature, infos, inputs).items()):
         converted = _converted(key, value, infos[key])
         components = tf.nest.flatten(converted, expand_composites=True)
         fed.update(zip(map(tensor_name, infos[key].tensor_names), components, strict=True))

@@ -189,6 +189,7 @@ def test_the_argument_between_is_not_a_signature(module: Any) -> None:
     assert module([[1.0, 2.0]], "two").name.startswith("module_apply_default/")
 
 
-def test_inputs_are_converted_in_the_order_given(module: Any) -> None:
-    outputs = module({"x": [[1.0, 2.0]], "i": [4]}, signature="two", as_dict=True)
-    assert outputs["i"].name == "Const_1:0"
+@pytest.mark.parametrize("inputs", [{"x": [[1.0, 2.0]], "i": [4]}, {"i": [4], "x": [[1.0, 2.0]]}])
+def test_inputs_are_converted_in_the_order_of_their_keys(module: Any, inputs: Any) -> None:
+    outputs = module(inputs, signature="two", as_dict=True)
+    assert outputs["i"].name == "Const:0"
