@@ -188,7 +188,7 @@ def test_a_stranger_among_the_files_is_noticed_before_the_marker_is_written(stor
 
 def test_of_many_at_once_one_at_most_is_there_and_whole(exclusive_store: Store) -> None:
     store = exclusive_store
-    start = threading.Barrier(4, timeout=30)
+    start = threading.Barrier(4, timeout=200)
     # Sizes differ, so that files of two would be noticed.
     modules = [{name: content + b"x" * number for name, content in MODULE.items()} for number in range(4)]
 
@@ -272,7 +272,7 @@ def test_the_files_that_make_it_a_module_come_last(obstinate: type[Obstinate]) -
 
 def test_the_files_are_uploaded_in_parallel(obstinate: type[Obstinate], monkeypatch: pytest.MonkeyPatch) -> None:
     # Passes only when four files are on their way at the same time.
-    barrier = threading.Barrier(4, timeout=10)
+    barrier = threading.Barrier(4, timeout=200)
     monkeypatch.setattr(
         Obstinate, "watch", staticmethod(lambda name: name.endswith(".pb") or barrier.wait()), raising=True
     )
