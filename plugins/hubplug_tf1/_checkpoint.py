@@ -1,14 +1,15 @@
 """Writes the values of a module's variables as a V2 checkpoint, from a session or from another checkpoint.
 
 The user's graph stays as it is: values are fetched in batches of some tens of MiB and each batch is saved by a graph of
-its own, so that a finalized graph can be exported and no second copy of all the variables is ever in memory. One batch
-gives one data file; several are merged, and stay a data file each.
+its own, so that a finalized graph can be exported and no second copy of all the variables is ever in memory: at most two
+batches are. One batch gives one data file; several are merged, and stay a data file each.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from hubplug_tf1._private_tensorflow import save_slice_spec
 from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, find_mismatch
 
 VARIABLES_DIRECTORY = "variables"
+
+# Up to here, copying a variable together with others is cheaper than an op of its own.
+_SMALL_BYTES = 1 << 16
 
 # Strings have no fixed size; one of them counts as this many bytes.
 _STRING_BYTES = 64
@@ -94,7 +98,9 @@ def save_from_checkpoint(
             )
 
     def read(batch: Sequence[StoredVariable]) -> list[Any]:
-        whole = {key: _as_array(reader.get_tensor(names[key])) for key in dict.fromkeys(variable.key for variable in batch)}
+        whole = {
+            key: _as_array(reader.get_tensor(names[key])) for key in dict.fromkeys(variable.key for variable in batch)
+        }
         return [whole[variable.key][_extent(variable)] for variable in batch]
 
     _save(directory, [Tensor(v.key, v.slice_spec, v.size, v) for v in variables], read)
@@ -111,9 +117,17 @@ def _save(directory: Path, tensors: Iterable[Tensor], read: Callable[[list[Any]]
         _save_batch(prefix, batches[0], read([tensor.source for tensor in batches[0]]))
         return
     parts = [target / f"part-{number:05d}" / VARIABLES_DIRECTORY for number in range(len(batches))]
-    for part, batch in zip(parts, batches, strict=True):
+    for part in parts:
         part.parent.mkdir()
-        _save_batch(part, batch, read([tensor.source for tensor in batch]))
+    # One batch is saved while the next one is read.
+    with ThreadPoolExecutor(1) as saver:
+        saving: list[Future[None]] = []
+        for part, batch in zip(parts, batches, strict=True):
+            values = read([tensor.source for tensor in batch])
+            while saving:
+                saving.pop().result()
+            saving.append(saver.submit(_save_batch, part, batch, values))
+        saving.pop().result()
     with _scratch() as session:
         session.run(
             tf.raw_ops.MergeV2Checkpoints(
@@ -137,21 +151,22 @@ def _batches(tensors: Iterable[Tensor], limit: int) -> Iterator[list[Tensor]]:
 
 def _save_batch(prefix: Path, batch: Sequence[Tensor], values: Sequence[Any]) -> None:
     arrays = [_as_array(value) for value in values]
-    alike: dict[tuple[tf.DType, tuple[int, ...]], list[int]] = {}
+    alike: dict[Any, list[int]] = {}
     for position, array in enumerate(arrays):
-        alike.setdefault((_dtype_of(array), array.shape), []).append(position)
+        group = (_dtype_of(array), array.shape) if array.nbytes <= _SMALL_BYTES else position
+        alike.setdefault(group, []).append(position)
     saved: dict[int, tf.Tensor] = {}
     fed: dict[tf.Tensor, Any] = {}
     with _scratch() as session:
         # An op for each of a thousand small variables, and feeding it, would take longer than all the rest.
-        for (dtype, shape), positions in alike.items():
-            if len(positions) == 1:
-                placeholder = saved[positions[0]] = tf.compat.v1.placeholder(dtype, shape)
-                fed[placeholder] = arrays[positions[0]]
-            else:
-                placeholder = tf.compat.v1.placeholder(dtype, [len(positions), *shape])
-                fed[placeholder] = np.stack([arrays[position] for position in positions])
-                saved.update(zip(positions, tf.unstack(placeholder), strict=True))
+        for positions in alike.values():
+            value = arrays[positions[0]]
+            if len(positions) > 1:
+                value = np.stack([arrays[position] for position in positions])
+            placeholder = tf.compat.v1.placeholder(_dtype_of(value), value.shape)
+            fed[placeholder] = value
+            parts = tf.unstack(placeholder) if len(positions) > 1 else [placeholder]
+            saved.update(zip(positions, parts, strict=True))
         save = tf.raw_ops.SaveV2(
             prefix=str(prefix),
             tensor_names=[tensor.name for tensor in batch],

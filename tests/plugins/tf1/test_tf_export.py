@@ -146,10 +146,10 @@ def test_variables_of_many_dtypes_are_stored(tmp_path: Path, export_module: Any)
     path = export_module(spec, tmp_path / "from a session")
     stored = str(path / "variables" / "variables")
     spec.export(str(tmp_path / "from a checkpoint"), checkpoint_path=stored)
-    assert files_of(tmp_path / "from a checkpoint") == files_of(path)
-    reader = tf.train.load_checkpoint(stored)
-    for name, value in values.items():
-        np.testing.assert_array_equal(np.asarray(reader.get_tensor(name), value.dtype), value, err_msg=name)
+    for checkpoint in (stored, str(tmp_path / "from a checkpoint" / "variables" / "variables")):
+        reader = tf.train.load_checkpoint(checkpoint)
+        for name, value in values.items():
+            np.testing.assert_array_equal(np.asarray(reader.get_tensor(name), value.dtype), value, err_msg=name)
 
 
 def test_equal_modules_give_equal_bytes(tmp_path: Path, export_module: Any) -> None:
