@@ -17,7 +17,7 @@ from hubplug.config import Config
 from hubplug.errors import ArchiveError, FormatError, HubplugError, OfflineError, PluginError, SourceChanged
 from hubplug.pins import Pins
 from hubplug.spec import ModuleSpec
-from hubplug.trail import on_the_trail, refuse_loop
+from hubplug.trail import on_the_trail, refuse_leak, refuse_loop
 from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
 from hubplug.urls import redact
 
@@ -33,6 +33,7 @@ class Retrieval:
 
     def __init__(self, chain: Chain, config: Config) -> None:
         self._chain = chain
+        self._config = config
         self._offline = config.offline
         self._limits = config.limits
         self._server_schemes = config.server_schemes
@@ -46,7 +47,9 @@ class Retrieval:
                 answers.append(answer)
             if isinstance(answer.value, Source):
                 source = answer.value
+                refuse_leak(handle.text, source.location, self._config)
                 return replace(source, handle=on_the_trail(source.handle, handle))
+            refuse_leak(handle.text, answer.value.text, self._config)
             handle = on_the_trail(answer.value, handle)
             refuse_loop(trail, handle.text)
 
@@ -117,7 +120,7 @@ class Retrieval:
         while True:
             answer = self._chain.ask_or_raise("hubplug_fetch", f"{source} for fetching", source)
             self._refuse_network(answer, source, looked)
-            got = answer.run(tree, self._auth_for(source.handle), expect=(ArchiveStream, Handle, type(None)))
+            got = answer.run(tree, self._auth_for(source), expect=(ArchiveStream, Handle, type(None)))
             if got is None:
                 return redact(source.location)
             if isinstance(got, ArchiveStream):
@@ -167,9 +170,11 @@ class Retrieval:
             raise PluginError(f"The fetch of {handle.original} leads to the local directory {source}")
         return source
 
-    def _auth_for(self, handle: Handle) -> Callable[..., Any]:
+    def _auth_for(self, source: Source) -> Callable[..., Any]:
         def auth_for(url: str, redirected_from: str | None = None) -> Any:
-            return self._chain.ask("hubplug_auth", AuthRequest(url, handle, redirected_from)).value
+            if redirected_from is None:  # a mirror; where else to ask, the server itself may say
+                refuse_leak(source.location, url, self._config)
+            return self._chain.ask("hubplug_auth", AuthRequest(url, source.handle, redirected_from)).value
 
         return auth_for
 
