@@ -24,16 +24,22 @@ def resolve(handle: str) -> str:
 
 
 def load_module_spec(path: str) -> ModuleSpec:
-    """Reads the definition of a module, without its variables.
+    """Reads the definition of a module, without its variables; of one that a Module can be made of.
+
+    ``Hub.load_spec`` also gives those that can only be shown and validated.
 
     Args:
         path: A handle: a URL, or the path of a directory or archive.
 
     Raises:
         TypeError: ``path`` is no string.
-        HubplugError: It could not be resolved, or holds no module that can be read.
+        FormatError: It holds no such module; with TensorFlow imported, of the type that tensorflow_hub raised as well:
+            ``tf.errors.NotFoundError`` for a directory without ``tfhub_module.pb``.
+        HubplugError: It could not be resolved.
     """
-    return current_hub().load_spec(path)
+    spec = current_hub().load_spec(path)
+    spec.check_instantiable()
+    return spec
 
 
 def validate(spec: ModuleSpec | str, profiles: Iterable[str]) -> list[Finding]:

@@ -117,6 +117,13 @@ class ModuleSpec:
         message.ParseFromString(data)
         return message
 
+    def check_instantiable(self) -> None:
+        """Says what else it is, when it can be shown and validated, but not be made a Module.
+
+        Raises:
+            FormatError: No Module can be made of it.
+        """
+
     def instantiate(self, name: str, trainable: bool, tags: frozenset[str]) -> ModuleImpl:
         """Adds the module's state to the current graph under an unused variable scope made from ``name``.
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from hubplug.errors import FormatError, UnknownTagsError
+from hubplug.errors import ArchiveError, FormatError, UnknownTagsError
 from hubplug.hub import current_hub
 from hubplug.spec import variants_in_words
+from hubplug.urls import scheme_of
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, SavedModelFile
 from hubplug_savedmodel._probing import what_is_there
 
 
 class LoadTagsError(UnknownTagsError, RuntimeError):
     """No graph variant has the tags that were given; also a RuntimeError, which TensorFlow raises for TF1 SavedModels."""
+
+
+class NotAModelError(ArchiveError, ValueError):
+    """The path is that of a file which is no archive; also a ValueError, which tensorflow_hub raises for any file."""
 
 
 def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) -> Any:
@@ -38,9 +44,17 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
     """
     if not isinstance(handle, str):
         raise ValueError(f"Expected a string as handle, got {type(handle).__name__}: {handle!r}")
-    path = str(current_hub().resolve_to_load(handle).path)
+    try:
+        path = str(current_hub().resolve_to_load(handle).path)
+    except ArchiveError as error:
+        if scheme_of(handle) or isinstance(error, ValueError):
+            raise
+        raise NotAModelError(error.message, hint=error.hint) from error.__cause__
     if not any((Path(path) / name).is_file() for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE)):
-        raise FormatError(
+        kind: type[FormatError] = FormatError
+        if "tensorflow" in sys.modules and (Path(path) / SAVED_MODEL_FILE).exists():
+            from hubplug_savedmodel._errors import NotAFileError as kind
+        raise kind(
             what_is_there(Path(path)), hint="give the directory that holds saved_model.pb, or resolve the handle again"
         )
     in_tf1_hub_format = (Path(path) / MODULE_DEF_FILE).exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -63,10 +64,14 @@ class SavedModelSpec(ModuleSpec):
     def instantiate(self, name: str, trainable: bool, tags: frozenset[str]) -> ModuleImpl:
         self._refuse()
 
+    def check_instantiable(self) -> NoReturn:
+        self._refuse()
+
     def _refuse(self) -> NoReturn:
         advice = f"load it with hubplug.load({str(self.directory)!r})"
         if self.kind == "TF1 SavedModel":
             advice += f", or make it a module with hubplug.create_module_spec_from_saved_model({str(self.directory)!r})"
-        raise FormatError(
-            f"{self.directory} is a {self.kind}, not in TF1 Hub format (it has no tfhub_module.pb)", hint=advice
-        )
+        kind: type[FormatError] = FormatError
+        if "tensorflow" in sys.modules:  # whoever catches a type of TensorFlow has it
+            from hubplug_savedmodel._errors import NotInHubFormatError as kind
+        raise kind(f"{self.directory} is a {self.kind}, not in TF1 Hub format (it has no tfhub_module.pb)", hint=advice)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubplug.hookspecs import hookimpl
 from hubplug.spec import ModuleSpec
-from hubplug.types import ExportRequest, LocalModule, Plan
+from hubplug.types import Declined, ExportRequest, LocalModule, Plan
 
 if TYPE_CHECKING:
     from hubplug_tf1._authoring import add_signature as add_signature
@@ -65,7 +65,7 @@ class Tf1Format:
         self._import_whole_graph = import_whole_graph
 
     @hookimpl
-    def hubplug_load_format(self, module: LocalModule) -> ModuleSpec | None:
+    def hubplug_load_format(self, module: LocalModule) -> ModuleSpec | Declined:
         """Reads a directory that has ``tfhub_module.pb``, but for the values of its variables.
 
         Raises:
@@ -76,7 +76,9 @@ class Tf1Format:
         except OSError:
             marked = False
         if not marked:
-            return None
+            from hubplug_tf1._refusals import decline
+
+            return decline(module.path)
         from hubplug_tf1._spec import GraphSpec
 
         return GraphSpec.load(module.path, import_whole_graph=self._import_whole_graph)

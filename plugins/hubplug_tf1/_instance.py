@@ -13,6 +13,7 @@ from hubplug_tf1._apply_graph import ApplyTemplate, Replacements, import_applica
 from hubplug_tf1._autograph import not_converted
 from hubplug_tf1._collector import collector_paused
 from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError, NameTakenError
+from hubplug_tf1._occupied import as_already_exists
 from hubplug_tf1._scopes import ApplicationScopes
 from hubplug_tf1._state_graph import StateTemplate, import_state
 from hubplug_tf1._subgraph import op_name
@@ -181,7 +182,8 @@ class Instance:
         from hubplug.types import ExportRequest
 
         request = ExportRequest(self._spec, path, session=session, variables=self._variable_map, tags=self._tags)
-        current_hub().export(request)
+        with as_already_exists():
+            current_hub().export(request)
 
     def _state_tensor(self, name: str) -> tf.Tensor | None:
         if op_name(name) not in self._variant.state_ops:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,17 @@ from hubplug.errors import FormatError, UnknownTagsError
 from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words
 from hubplug.types import SignatureInfo
 from hubplug.urls import scheme_of
-from hubplug_format import GraphVariant, SavedModelFile, describe_directory, read_module_def
+from hubplug_format import (
+    MODULE_DEF_FILE,
+    SAVED_MODEL_FILE,
+    GraphVariant,
+    SavedModelFile,
+    describe_directory,
+    read_module_def,
+)
 from hubplug_tf1._asset_names import check_filenames
 from hubplug_tf1._collections import find_collections_error
+from hubplug_tf1._refusals import reading
 
 if TYPE_CHECKING:
     from hubplug_tf1._variant import Variant
@@ -76,8 +83,10 @@ class GraphSpec(ModuleSpec):
         Raises:
             FormatError: It is damaged, or of a format that hubplug does not know.
         """
-        read_module_def(directory)
-        saved_model = _read(directory / "saved_model.pb")
+        with reading(directory / MODULE_DEF_FILE):
+            read_module_def(directory)
+        with reading(directory / SAVED_MODEL_FILE):
+            saved_model = SavedModelFile.read_file(directory / SAVED_MODEL_FILE)
         return cls(saved_model.variants.values(), os.fspath(directory), import_whole_graph, saved_model.rest)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -152,6 +161,18 @@ class GraphSpec(ModuleSpec):
             import_whole_graph=self._import_whole_graph or environment_switch("HUBPLUG_IMPORT_WHOLE_GRAPH"),
         )
 
+    def export(
+        self,
+        path: str,
+        _sentinel: Any = None,
+        checkpoint_path: str | None = None,
+        name_transform_fn: Callable[[str], str] | None = None,
+    ) -> None:
+        from hubplug_tf1._occupied import as_already_exists
+
+        with as_already_exists():
+            super().export(path, _sentinel, checkpoint_path, name_transform_fn)
+
     def _prepare(self, tags: Collection[str] | None) -> Variant:
         """The graph variant as the graph side uses it, parsed once."""
         found = self.variant(tags)
@@ -166,19 +187,3 @@ class GraphSpec(ModuleSpec):
                     put_paths(meta_graph, found.assets, self.root)
                 self._prepared[found.tags] = Variant(meta_graph)
             return self._prepared[found.tags]
-
-
-class DamagedSavedModelError(FormatError, OSError):
-    """``saved_model.pb`` of a module cannot be read; tensorflow_hub raised an OSError."""
-
-
-def _read(path: Path) -> SavedModelFile:
-    try:
-        return SavedModelFile.read_file(path)
-    except FormatError as error:
-        # Where TensorFlow is not imported, nobody can wait for its errors.
-        if not os.path.lexists(path) and "tensorflow" in sys.modules:
-            from hubplug_tf1._errors import MissingSavedModelError
-
-            raise MissingSavedModelError(error.message, hint=error.hint) from None
-        raise DamagedSavedModelError(error.message, hint=error.hint) from error

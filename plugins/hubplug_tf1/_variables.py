@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from hubplug_tf1._errors import CheckpointMismatch, MissingCheckpointError
+from hubplug_tf1._errors import CheckpointMismatch, DamagedCheckpointError, MissingCheckpointError
 from hubplug_tf1._private_tensorflow import VariableDef
 from hubplug_tf1._subgraph import op_name
 
@@ -120,6 +120,7 @@ def check_checkpoint(checkpoint: str, variables: Iterable[StoredVariable]) -> No
 
     Raises:
         MissingCheckpointError: There is no checkpoint.
+        DamagedCheckpointError: Its index cannot be read.
         CheckpointMismatch: It lacks a variable, or has it in another shape or dtype.
     """
     try:
@@ -128,6 +129,11 @@ def check_checkpoint(checkpoint: str, variables: Iterable[StoredVariable]) -> No
         raise MissingCheckpointError(
             f"The module's variables are missing: no checkpoint at {checkpoint!r}",
             hint="the module directory is incomplete; fetch or export it again",
+        ) from error
+    except tf.errors.OpError as error:
+        raise DamagedCheckpointError(
+            f"The module's variables cannot be read from {checkpoint!r}: {error.message}",
+            hint="fetch or export the module again",
         ) from error
     shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     for variable in variables:

@@ -9,6 +9,7 @@ import pytest
 
 import hubplug
 from hubplug.errors import FormatError, UnknownTagsError, ValidationError
+from hubplug.hub import current_hub
 from hubplug_format import ModuleBuilder, Type, write_module
 
 pytestmark = pytest.mark.tensorflow
@@ -98,10 +99,16 @@ def test_only_strings_are_handles(handle: Any) -> None:
         hubplug.load(handle)
 
 
-def test_a_tf2_saved_model_is_called_so(tf2_model: Path) -> None:
-    spec = hubplug.load_module_spec(str(tf2_model))
+def test_a_tf2_saved_model_is_called_so(tf: Any, tf2_model: Path) -> None:
+    spec = current_hub().load_spec(str(tf2_model))
     assert list(spec.signatures(["serve"])) == ["serving_default"]
-    with pytest.raises(FormatError, match="is a TF2 SavedModel, not in TF1 Hub format") as caught:
-        spec.instantiate("module", False, frozenset())
-    assert "hubplug.load" in str(caught.value.hint)
-    assert "create_module_spec" not in str(caught.value.hint)
+    for use in (
+        lambda: spec.instantiate("module", False, frozenset()),
+        lambda: hubplug.load_module_spec(str(tf2_model)),
+        lambda: hubplug.Module(str(tf2_model)),
+    ):
+        with pytest.raises(FormatError, match="is a TF2 SavedModel, not in TF1 Hub format") as caught:
+            use()
+        assert isinstance(caught.value, tf.errors.NotFoundError)
+        assert "hubplug.load" in str(caught.value.hint)
+        assert "create_module_spec" not in str(caught.value.hint)

@@ -17,8 +17,9 @@ from google.protobuf.wrappers_pb2 import Int32Value
 
 import hubplug
 from hubplug.errors import FormatError, UnknownSignatureError, UnknownTagsError
-from hubplug.types import Handle, LocalModule
+from hubplug.types import Declined, Handle, LocalModule
 from hubplug_tf1 import Tf1Format
+from hubplug_tf1._errors import MissingFileError, NotAFileError
 
 v1 = tf.compat.v1
 
@@ -156,10 +157,12 @@ def load(path: Path) -> Any:
 
 
 def test_a_directory_without_the_marker_is_not_ours(tmp_path: Path, export_module: Any) -> None:
-    assert load(tmp_path) is None
+    assert load(tmp_path) == Declined(f"{tmp_path} has no tfhub_module.pb", error=MissingFileError)
     path = export_module(hubplug.create_module_spec(module_fn), tmp_path / "m")
     (path / "tfhub_module.pb").unlink()
-    assert load(path) is None
+    assert load(path) == Declined(f"{path} has no tfhub_module.pb", error=MissingFileError)
+    (path / "tfhub_module.pb").mkdir()
+    assert load(path) == Declined(f"{path / 'tfhub_module.pb'} is not a regular file", error=NotAFileError)
 
 
 def test_a_spec_of_another_plugin_is_not_exported_here() -> None:
