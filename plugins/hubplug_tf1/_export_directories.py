@@ -1,6 +1,7 @@
 """Where exports of an Estimator go: ``<export_path>/<seconds since 1970>``, whole or not at all, the newest kept.
 
-Local and remote paths alike, through ``tf.io.gfile``; modules for a remote path are made locally and copied there.
+Local and remote paths alike, through ``tf.io.gfile``; modules for a remote path are made locally and copied there. Where
+TensorFlow does not know the file system, each module is exported to its place as any other is (``hubplug_publish``).
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 import tensorflow as tf
 
-from hubplug.errors import ExportError
+from hubplug.errors import ExportError, OccupiedError
 from hubplug.urls import redact, scheme_of
 from hubplug_format import MODULE_DEF_FILE
 
@@ -29,7 +30,7 @@ def publish_export(export_path: str, writers: Mapping[str, Callable[[str], None]
 
     Args:
         export_path: Its parent, local or remote.
-        writers: Name of a module -> function that writes it into a local directory that does not exist yet.
+        writers: Name of a module -> function that exports it to a place where nothing is yet.
 
     Returns:
         The new directory.
@@ -37,6 +38,8 @@ def publish_export(export_path: str, writers: Mapping[str, Callable[[str], None]
     Raises:
         ExportError: Every timestamp that was tried is taken.
     """
+    if not _is_known_to_tensorflow(export_path):
+        return _publish_each(export_path, writers)
     target = _free_directory(export_path)
     staging = os.path.join(export_path, "temp-" + os.path.basename(target))
     tf.io.gfile.makedirs(staging)
@@ -53,6 +56,12 @@ def publish_export(export_path: str, writers: Mapping[str, Callable[[str], None]
 
 def delete_old_exports(export_path: str, keep: int) -> None:
     """Deletes all but the newest exports; what is not named by a timestamp stays."""
+    if not _is_known_to_tensorflow(export_path):
+        _LOG.warning(
+            "All exports stay in %s: TensorFlow does not know its file system, and cannot list or delete there",
+            redact(export_path),
+        )
+        return
     names = sorted(name.rstrip("/") for name in tf.io.gfile.listdir(export_path))
     for name in [name for name in names if _TIMESTAMP.fullmatch(name)][:-keep]:
         path = os.path.join(export_path, name)
@@ -65,15 +74,55 @@ def delete_old_exports(export_path: str, keep: int) -> None:
             _LOG.warning("The old export %s cannot be deleted: %s", redact(path), error.message)
 
 
+def _is_known_to_tensorflow(path: str) -> bool:
+    if not scheme_of(path):
+        return True
+    try:
+        tf.io.gfile.exists(path)
+    except tf.errors.UnimplementedError:
+        return False
+    except tf.errors.OpError:  # it is known, and what is wrong will be said by who uses it
+        pass
+    return True
+
+
+def _publish_each(export_path: str, writers: Mapping[str, Callable[[str], None]]) -> str:
+    """Exports each module to its own place, whole or not at all; the first one finds a timestamp that is free."""
+    for target in _timestamped(export_path):
+        written: list[str] = []
+        try:
+            for name, write in writers.items():
+                write(f"{target}/{name}")
+                written.append(name)
+        except Exception as error:
+            if isinstance(error, OccupiedError) and not written:
+                _LOG.warning("The export directory %s exists already; trying another timestamp", redact(target))
+                continue
+            if written:
+                _LOG.warning("Of the export to %s, what was written stays: %s", redact(target), ", ".join(written))
+            raise
+        return target
+    raise _no_timestamp(export_path)
+
+
 def _free_directory(export_path: str) -> str:
-    for attempt in range(_TRIES):
-        if attempt:
-            time.sleep(1)
-        path = os.path.join(export_path, str(int(time.time())))
+    for path in _timestamped(export_path):
         if not tf.io.gfile.exists(path):
             return path
         _LOG.warning("The export directory %s exists already; trying another timestamp", redact(path))
-    raise ExportError(
+    raise _no_timestamp(export_path)
+
+
+def _timestamped(export_path: str) -> Iterator[str]:
+    """Directories for an export now, another one each second."""
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(1)
+        yield os.path.join(export_path, str(int(time.time())))
+
+
+def _no_timestamp(export_path: str) -> ExportError:
+    return ExportError(
         f"Found no free timestamp below {redact(export_path)} in {_TRIES} tries", hint="give another export path"
     )
 
