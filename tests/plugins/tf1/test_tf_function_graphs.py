@@ -128,3 +128,30 @@ def test_a_function_without_a_graph_around_is_refused(spec: Any) -> None:
         tf.function(lambda v: module(v), autograph=False)(tf.constant(2.0))
     with pytest.raises(RuntimeError, match="applied in the graph it was instantiated for"):
         module(2.0)
+
+
+def test_loops_and_conditions_of_v1_in_a_module_work_in_functions_with_gradients_taken_there(
+    new_graph: tf.Graph,
+) -> None:
+    def loops() -> None:
+        x = v1.placeholder(tf.float32, [])
+        w = v1.get_variable("w", [], initializer=v1.constant_initializer(2.0))
+        _, looped = v1.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, y * w), [0, x])
+        hubplug.add_signature(inputs=x, outputs=looped)
+        hubplug.add_signature("branch", inputs=x, outputs=v1.cond(x > 1.0, lambda: x * w, lambda: x - w))
+        hubplug.add_signature("each", inputs=x, outputs=tf.map_fn(lambda y: y * w, tf.stack([x, -x])))
+
+    enabled = v1.control_flow_v2_enabled()
+    v1.disable_control_flow_v2()
+    try:
+        module, x = hubplug.Module(hubplug.create_module_spec(loops)), tf.constant(1.5)
+    finally:
+        (v1.enable_control_flow_v2 if enabled else v1.disable_control_flow_v2)()
+
+    def value_and_gradient(v: tf.Tensor, signature: str) -> Any:
+        y = module(v, signature=signature)
+        return y, tf.gradients(y, v)[0]
+
+    assert run(tf.function(value_and_gradient)(x, "default")) == [(12.0, 8.0)]
+    assert run(tf.function(value_and_gradient)(x, "branch")) == [(3.0, 2.0)]
+    np.testing.assert_array_equal(run(tf.function(lambda v: module(v, signature="each"))(x)), [[3.0, -3.0]])
