@@ -90,11 +90,13 @@ class Module:
         """Writes the module with the values that ``session`` holds.
 
         Args:
-            path: The directory to be made; it must not hold a module already.
+            path: The directory to be made, or a URL that a plugin publishes to; nothing may be there already.
             session: A ``tf.compat.v1.Session`` over the graph of this module.
 
         Raises:
-            ExportError: The directory holds something already, or cannot be written.
+            OccupiedError: Something is there already; with TensorFlow's formats a ``tf.errors.AlreadyExistsError`` too.
+            ExportError: The place cannot be written; nothing was kept, or what remains is named.
+            NobodyAnswered: No plugin publishes to such a URL.
         """
         self._impl.export(path, session)
 

@@ -142,14 +142,16 @@ class ModuleSpec:
         """Writes the module with the values of a separately trained checkpoint.
 
         Args:
-            path: The directory to be made; it must not hold a module already.
+            path: The directory to be made, or a URL that a plugin publishes to; nothing may be there already.
             _sentinel: Not used; the arguments after it are given by name.
             checkpoint_path: A checkpoint, or a directory of checkpoints of which the latest is taken.
             name_transform_fn: Maps the name of a variable in the module to its name in the checkpoint; None: equal.
 
         Raises:
             ValueError: ``checkpoint_path`` is missing, or the module has no graph variant without tags.
-            ExportError: The directory holds something already, or cannot be written.
+            OccupiedError: Something is there already.
+            ExportError: The place cannot be written; nothing was kept, or what remains is named.
+            NobodyAnswered: No plugin publishes to such a URL.
         """
         from hubplug.hub import current_hub
         from hubplug.types import ExportRequest

@@ -354,7 +354,7 @@ class ExportRequest:
 
     Attributes:
         spec: The definition.
-        path: The directory that is to hold the module.
+        path: The directory that is to hold the module, or a URL.
         session: A ``tf.compat.v1.Session`` with the variables' values; None when they come from a checkpoint.
         variables: Name in the module -> Variable, or list of Variables, of the graph of ``session``.
         tags: The graph variant that ``variables`` belong to.
