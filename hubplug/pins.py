@@ -10,7 +10,6 @@ A handle that would show a secret is listed by its redacted text and told apart 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -160,12 +159,12 @@ class Pins:
         Raises:
             ConfigError: It cannot be written.
         """
-        staged = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        from hubplug.staging import replace_file
+
         try:
-            staged.write_text(self.to_json(), encoding="utf-8")
-            staged.replace(self.path)
+            with replace_file(self.path) as file:
+                file.write(self.to_json().encode())
         except OSError as error:
-            staged.unlink(missing_ok=True)
             raise ConfigError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""How a directory comes to be whole or not at all: it is filled beside its place and put there with one rename.
+"""How a directory or a file comes to be whole or not at all: it is filled beside its place and put there with one rename.
 
 Who fills one holds a flock on it, which dies with its process: what can be locked is left over, and the next one that is
 made for the same place deletes it.
@@ -9,20 +9,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from hubplug.errors import HubplugError
 from hubplug.urls import redact, scheme_of
 
 _SUFFIX = ".partial"
 _QUIET_SECONDS = 600.0
-_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_TO_HOLD = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @contextmanager
@@ -74,6 +77,31 @@ def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | 
             os.close(held)
 
 
+@contextmanager
+def replace_file(target: Path) -> Iterator[BinaryIO]:
+    """Yields a new file to be written, and makes it ``target`` when the body succeeds; a file that is there is replaced.
+
+    Raises:
+        OSError: The system could not write.
+    """
+    target = target.absolute()
+    _delete_abandoned(target)
+    partial, file = _make_partial(target)
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            if os.name == "nt":  # which renames no open file, and locks none either
+                file.close()
+            partial.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+    sync_directory(target.parent)
+
+
 def sync_tree(root: Path) -> None:
     """Makes every file and directory under ``root`` durable."""
     for directory, _, names in os.walk(root):
@@ -102,9 +130,26 @@ def _make_staging(target: Path) -> tuple[Path, int | None]:
     while True:
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.{_host()}.", suffix=_SUFFIX, dir=target.parent))
         held = _hold(staging, wait=True)
-        if held is None or (staging.exists() and os.path.samestat(os.fstat(held), staging.stat())):
+        if held is None or _is_there(staging, held):
             return staging, held
         os.close(held)  # somebody took it for abandoned before it was held
+
+
+def _make_partial(target: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside ``target``, held where that can be."""
+    while True:
+        partial = target.with_name(f".{target.name}.{_host()}.{secrets.token_hex(4)}{_SUFFIX}")
+        file = open(partial, "xb")  # noqa: SIM115 (the caller closes it)
+        if not _lock(file.fileno(), wait=True) or _is_there(partial, file.fileno()):
+            return partial, file
+        file.close()
+
+
+def _is_there(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _delete_abandoned(target: Path) -> None:
@@ -124,30 +169,45 @@ def _delete_abandoned(target: Path) -> None:
         try:
             # A network file system may keep locks to the machine that took them.
             if match[1] == _host() or time.time() - _last_change(path) > _QUIET_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+                _delete(path, held)
         finally:
             os.close(held)
 
 
+def _delete(path: Path, held: int) -> None:
+    mode = os.fstat(held).st_mode
+    if stat.S_ISDIR(mode):
+        shutil.rmtree(path, ignore_errors=True)
+    elif stat.S_ISREG(mode) and _is_there(path, held):  # and not renamed to its place a moment ago
+        with suppress(OSError):
+            path.unlink()
+
+
 def _hold(path: Path, wait: bool) -> int | None:
+    try:
+        descriptor = os.open(path, _TO_HOLD)
+    except OSError:
+        return None
+    if _lock(descriptor, wait):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _lock(descriptor: int, wait: bool) -> bool:
     try:
         import fcntl
 
-        descriptor = os.open(path, _DIRECTORY)
-    except (ImportError, OSError):
-        return None
-    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _last_change(root: Path) -> float:
-    """When something below a directory changed last, in seconds since the epoch."""
+    """When a file, or something below a directory, changed last, in seconds since the epoch."""
     paths = (os.path.join(directory, name) for directory, _, names in os.walk(root) for name in (".", *names))
-    return max((os.lstat(path).st_mtime for path in paths), default=0.0)
+    return max((os.lstat(path).st_mtime for path in paths), default=os.lstat(root).st_mtime)
 
 
 def _host() -> str:

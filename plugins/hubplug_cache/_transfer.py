@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from hubplug.errors import ArchiveError, CacheError, DigestMismatch, HubplugError
+from hubplug.staging import replace_file
 from hubplug.tree import TreeWriter
 from hubplug.types import FileRecord, Provenance
 from hubplug.urls import redact
@@ -26,7 +27,7 @@ from hubplug_cache._filling import publish
 from hubplug_cache._layout import entry_name, is_entry_name
 from hubplug_cache._locking import lock_or_result
 from hubplug_cache._manifest import MANIFEST_NAME, MAX_BYTES, Manifest, ManifestError, parse_manifest
-from hubplug_cache._sweeping import delete, sweep
+from hubplug_cache._sweeping import sweep
 from hubplug_cache._tar import Member, read_members
 from hubplug_cache._trouble import cache_error
 from hubplug_cache._verifying import file_sha256
@@ -50,20 +51,11 @@ def export_entries(entries: Sequence[Path], archive: Path) -> None:
     Raises:
         CacheError: An entry is damaged, its handle is unknown, or the archive cannot be written.
     """
-    partial = archive.with_name(f".{archive.name}.{os.getpid()}.partial")
     try:
-        try:
-            with open(partial, "xb") as file:
-                with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-                    _add(tar, INDEX, len(_INDEX_BYTES), io.BytesIO(_INDEX_BYTES))
-                    for entry in sorted(entries):
-                        _add_entry(tar, entry)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(archive)
-        except BaseException:
-            delete(partial)
-            raise
+        with replace_file(archive) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            _add(tar, INDEX, len(_INDEX_BYTES), io.BytesIO(_INDEX_BYTES))
+            for entry in sorted(entries):
+                _add_entry(tar, entry)
     except OSError as error:
         if isinstance(error, CacheError):
             raise

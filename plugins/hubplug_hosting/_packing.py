@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import ExportError, FormatError
+from hubplug.staging import replace_file
 from hubplug.urls import redact, scheme_of
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, check_complete, names_in
 from hubplug_hosting._archive_bytes import gzip_deflated, gzip_stored, tar_bytes
@@ -122,28 +121,10 @@ def write_archive(
     tar = tar_bytes(members, lambda member: read_member(descriptor, member, shown))
     digest = hashlib.sha256()
     size = 0
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
-    try:
-        with partial.open("xb") as file:
-            for piece in gzip_deflated(tar) if compress else gzip_stored(tar):
-                digest.update(piece)
-                size += len(piece)
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
-    _sync_directory(target.parent)
+    with replace_file(target) as file:
+        for piece in gzip_deflated(tar) if compress else gzip_stored(tar):
+            digest.update(piece)
+            size += len(piece)
+            file.write(piece)
     sizes = [member.size for member in members if member.size is not None]
     return PackedModule(target, size, digest.hexdigest(), len(sizes), sum(sizes))
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -209,3 +209,89 @@ def test_every_file_is_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch
     before = synced[: synced.index("RENAME")]
     assert {"inner", "outer", "d"} <= set(before)
     assert synced[-1] == tmp_path.name
+
+
+def test_a_file_is_in_its_place_at_the_end_and_not_before(tmp_path: Path) -> None:
+    target = tmp_path / "archive.tar"
+    target.write_bytes(b"old")
+    with staging.replace_file(target) as file:
+        file.write(b"new")
+        assert target.read_bytes() == b"old"
+    assert target.read_bytes() == b"new"
+    (tmp_path / "ordinary").touch()
+    assert stat.S_IMODE(target.stat().st_mode) == stat.S_IMODE((tmp_path / "ordinary").stat().st_mode)
+    assert names(tmp_path) == ["archive.tar", "ordinary"]
+
+
+def test_a_file_whose_body_raises_is_not_there_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), staging.replace_file(tmp_path / "archive.tar") as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+def test_a_file_is_on_the_disk_before_the_rename_and_its_name_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+    real_fsync, real_replace = os.fsync, os.replace
+
+    def fsync(descriptor: int) -> None:
+        did.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real_fsync(descriptor)
+
+    def replaced(*names: object) -> None:
+        did.append("RENAME")
+        real_replace(*names)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replaced)
+    with staging.replace_file(tmp_path / "a") as file:
+        file.write(b"x")
+        name = Path(file.name).name
+    assert did == [name, "RENAME", tmp_path.name]
+
+
+def test_what_a_killed_writer_left_is_deleted_by_the_next_one_and_a_live_one_is_left_alone(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom hubplug import staging\n"
+        "with staging.replace_file(Path(sys.argv[1])) as file:\n"
+        "    file.write(b'half')\n    file.flush()\n    print('half', flush=True)\n    time.sleep(60)\n"
+    )
+    target = tmp_path / "archive.tar"
+    with subprocess.Popen([sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half\n"
+        (theirs,) = names(tmp_path)
+        with staging.replace_file(target) as file:
+            file.write(b"mine")
+        assert names(tmp_path) == sorted([theirs, "archive.tar"])
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    (tmp_path / ".archive.tar.partial").write_bytes(b"somebody's own")
+    with staging.replace_file(target) as file:
+        file.write(b"whole")
+    assert names(tmp_path) == [".archive.tar.partial", "archive.tar"]
+    assert target.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize(("age", "left"), [(0, True), (3600, False)])
+def test_a_file_that_another_machine_writes_is_left_alone_until_it_is_quiet(
+    tmp_path: Path, age: int, left: bool
+) -> None:
+    theirs = tmp_path / ".a.00000000.deadbeef.partial"
+    theirs.write_bytes(b"x")
+    os.utime(theirs, (time.time() - age, time.time() - age))
+    with staging.replace_file(tmp_path / "a"):
+        assert theirs.exists() is left
+
+
+def test_a_pipe_or_a_link_with_the_name_of_a_left_over_file_is_left_alone(tmp_path: Path) -> None:
+    with staging.replace_file(tmp_path / "a") as file:
+        prefix = file.name[:-16]
+    (tmp_path / "mine").write_bytes(b"x")
+    Path(f"{prefix}linklink.partial").symlink_to(tmp_path / "mine")
+    os.mkfifo(f"{prefix}pipepipe.partial")
+    with staging.replace_file(tmp_path / "a"):
+        pass
+    assert len(names(tmp_path)) == 4

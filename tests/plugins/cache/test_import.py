@@ -16,6 +16,7 @@ from hubplug.types import FileRecord, Provenance
 from hubplug_cache import CacheDirectory
 from hubplug_cache._manifest import Manifest
 from hubplug_cache._transfer import export_entries, import_entries
+from tests.left_over import left_over
 from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
 
 HANDLE = "https://example.com/module/1"
@@ -179,3 +180,10 @@ def test_long_and_foreign_names_survive_the_way(root: Path, tmp_path: Path) -> N
     export_entries([root / KEY], tmp_path / "again.tar")
     assert _import(tmp_path / "other", tmp_path / "again.tar") == [True]
     assert (tmp_path / "other" / KEY / name).read_bytes() == b"x"
+
+
+def test_an_export_deletes_what_a_killed_one_left(archive: Path, tmp_path: Path) -> None:
+    left = left_over(archive)
+    export_entries([entry_of(tmp_path / "home", HANDLE)], archive)
+    assert not left.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export.tar", "home"]

@@ -23,6 +23,7 @@ from hubplug_hosting import pack_module
 from hubplug_hosting._archive_bytes import gzip_deflated, gzip_stored, tar_bytes
 from hubplug_hosting._commands import pack
 from hubplug_hosting._members import ListedMember
+from tests.left_over import left_over
 
 
 def content(root: Path) -> dict[str, bytes]:
@@ -278,3 +279,10 @@ def test_more_files_than_are_unpacked_are_not_packed(module, tmp_path):
         (module / "assets" / f"{number}").touch()
     with pytest.raises(ExportError, match="10,000"):
         pack_module(module, tmp_path / "m.tar.gz")
+
+
+def test_packing_deletes_what_a_killed_one_left(module, tmp_path):
+    left = left_over(tmp_path / "m.tar.gz")
+    pack_module(module, tmp_path / "m.tar.gz")
+    assert not left.exists()
+    assert [path.name for path in tmp_path.iterdir() if path != module] == ["m.tar.gz"]
