@@ -302,6 +302,10 @@ def test_a_malformed_key_is_refused(key: str, new_graph: tf.Graph) -> None:
         hubplug.attach_message(key, Int32Value())
 
 
+def test_a_key_may_end_in_a_line_feed(new_graph: tf.Graph) -> None:
+    hubplug.attach_message("k\n", Int32Value())
+
+
 def test_only_messages_are_attached(new_graph: tf.Graph) -> None:
     with pytest.raises(TypeError, match="'k', got dict"):
         hubplug.attach_message("k", {"value": 1})

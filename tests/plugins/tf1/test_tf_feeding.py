@@ -189,6 +189,22 @@ def test_the_argument_between_is_not_a_signature(module: Any) -> None:
     assert module([[1.0, 2.0]], "two").name.startswith("module_apply_default/")
 
 
+@pytest.mark.parametrize("value", [np.array([4], np.int64), np.array([4.7]), np.array([4], np.uint8)])
+def test_arrays_of_another_dtype_are_cast(module: Any, value: Any) -> None:
+    outputs = module({"x": np.array([[1, 2]], np.int16), "i": value}, signature="two", as_dict=True)
+    assert [array.tolist() for array in run([outputs["a"], outputs["i"]])] == [[[2.0, 3.0]], [4]]
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(tf.int32, 1.5), (tf.bool, 1), (tf.string, 1)])
+def test_lists_of_another_kind_are_type_errors(new_graph: tf.Graph, dtype: Any, value: Any) -> None:
+    def one_input() -> None:
+        x = v1.placeholder(dtype, [None])
+        hubplug.add_signature(inputs=x, outputs=tf.identity(x))
+
+    with pytest.raises(TypeError, match="Can't convert 'default'"):
+        hubplug.Module(hubplug.create_module_spec(one_input))([value])
+
+
 @pytest.mark.parametrize("inputs", [{"x": [[1.0, 2.0]], "i": [4]}, {"i": [4], "x": [[1.0, 2.0]]}])
 def test_inputs_are_converted_in_the_order_of_their_keys(module: Any, inputs: Any) -> None:
     outputs = module(inputs, signature="two", as_dict=True)

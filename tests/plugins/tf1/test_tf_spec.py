@@ -233,6 +233,13 @@ def test_a_missing_saved_model_is_a_not_found_error(tmp_path: Path, export_modul
     assert caught.value.hint  # type: ignore[attr-defined]
 
 
+def test_a_saved_model_in_text_format_is_no_module(tmp_path: Path, export_module: Any) -> None:
+    path = export_module(hubplug.create_module_spec(module_fn), tmp_path / "m")
+    (path / "saved_model.pb").rename(path / "saved_model.pbtxt")
+    with pytest.raises(tf.errors.NotFoundError):
+        load(path)
+
+
 def test_names_in_hubplug_are_those_of_the_plugin() -> None:
     import hubplug_tf1
 

@@ -241,3 +241,39 @@ def test_inputs_may_be_constants_and_resources_in_the_module(new_graph: tf.Graph
     with v1.Session() as session:
         initialize(session)
         assert [value.tolist() for value in session.run(outputs)] == [[6.0, 8.0], [15.0, 18.0]]
+
+
+def test_names_of_inputs_and_outputs_are_any_strings(new_graph: tf.Graph) -> None:
+    def module_fn() -> None:
+        x = v1.placeholder(tf.float32, [None])
+        hubplug.add_signature(inputs={"a/b": x}, outputs={"c$d": x * 2.0, "layer/1:0": x * 3.0, "": x * 4.0})
+
+    outputs = hubplug.Module(hubplug.create_module_spec(module_fn))({"a/b": [1.0]}, as_dict=True)
+    with v1.Session() as session:
+        assert session.run(outputs) == {"c$d": [2.0], "layer/1:0": [3.0], "": [4.0]}
+
+
+def test_modules_whose_functions_have_equal_names_and_differ_are_refused(
+    tmp_path: Path, export_module: Any, read_saved_model: Any, new_graph: tf.Graph
+) -> None:
+    def publish(factor: float) -> str:
+        def module_fn() -> None:
+            x = v1.placeholder(tf.float32, [])
+            double = tf.function(lambda v: v * factor, input_signature=[tf.TensorSpec([])])
+            hubplug.add_signature(inputs=x, outputs=double(x))
+
+        path: Path = export_module(hubplug.create_module_spec(module_fn), tmp_path / str(factor))
+        saved_model = read_saved_model(path)
+        graph = saved_model.meta_graphs[0].graph_def
+        (function,) = graph.library.function
+        for node in graph.node:
+            if node.attr["f"].func.name == function.signature.name:
+                node.attr["f"].func.name = "same"
+        function.signature.name = "same"
+        (path / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+        return str(path)
+
+    first, second = publish(2.0), publish(3.0)
+    hubplug.Module(first)(1.0)
+    with pytest.raises(ValueError, match="Cannot add function 'same' because a different function"):
+        hubplug.Module(second)(1.0)
