@@ -80,6 +80,7 @@ def _read(root: Path, end: Event, results: object) -> None:
         except HubplugError as error:
             results.put(f"error: {error}")
             return
+        time.sleep(0.01)
         try:
             for name in ("saved_model.pb", "variables/variables.index"):
                 handle = os.open(name, os.O_RDONLY, dir_fd=descriptor)

@@ -259,6 +259,7 @@ def test_a_reader_keeps_what_it_has_open_for_the_grace_period(root: Path) -> Non
     while entry_of(root, TWO).exists():
         assert remover.poll() is None
         time.sleep(0.005)
+    time.sleep(0.3)
     file = os.open("saved_model.pb", os.O_RDONLY, dir_fd=directory)
     assert len(os.read(file, 2000)) == 1000
     os.close(file)
