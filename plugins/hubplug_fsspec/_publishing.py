@@ -1,7 +1,7 @@
 """Uploads a module so that nobody takes a half one for a whole: the files that make it a module come last.
 
 Every file is written on condition that nothing has that name, where the store can do so: of two who export to one place
-at once, none writes over the other. What cannot be finished is deleted again, and only what this export brought.
+at once, none writes over the other. Elsewhere only a look just before protects. What cannot be finished is deleted again, and only what this export brought.
 """
 
 from __future__ import annotations
@@ -126,10 +126,15 @@ class _Upload:
                 self._put_file(name, {})
 
     def _put_file(self, name: str, condition: Mapping[str, Any]) -> None:
-        self._begun.add(name)
+        filesystem = self._place.filesystem
         local, remote = str(self._module / name), f"{self._place.root}/{name}"
         try:
-            self._place.filesystem.put_file(local, remote, callback=_Counter(self._bar, self._stop), **condition)
+            # Stores that know no conditions ignore them, as do old releases of fsspec.
+            filesystem.invalidate_cache()
+            if filesystem.exists(remote):
+                raise FileExistsError(remote)
+            self._begun.add(name)
+            filesystem.put_file(local, remote, callback=_Counter(self._bar, self._stop), **condition)
         except Exception as error:
             if not is_there_already(error):
                 raise

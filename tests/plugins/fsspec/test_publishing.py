@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import traceback
 import uuid
@@ -101,7 +102,7 @@ def test_an_empty_directory_is_filled(memory_store: Store, s3_store: Store) -> N
     s3_store.filesystem.call_s3("put_object", Bucket=s3_store.bucket, Key="m/", Body=b"")
     for store in (memory_store, s3_store):
         publish(store.plugin, store.url("m"))
-        assert {name: data for name, data in content_of(store, "m").items() if name} == MODULE
+        assert {name: store.filesystem.cat_file(f"{store.bucket}/m/{name}") for name in MODULE} == MODULE
 
 
 def test_a_bucket_that_does_not_exist_is_an_error_and_is_not_made(gs_store: Store, s3_store: Store) -> None:
@@ -160,13 +161,13 @@ def test_a_module_without_a_file_is_none(memory_store: Store) -> None:
 def exclusive_store(request: pytest.FixtureRequest) -> Store:
     """A store that can write on condition that nothing is there; the emulator of Google's cannot."""
     made: Store = request.getfixturevalue(f"{request.param}_store")
+    if "mode" not in inspect.signature(made.filesystem.put_file).parameters:
+        pytest.skip("this release of fsspec knows no conditions")
     return made
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "tfhub_module.pb", "assets/empty.txt"])
-def test_what_appears_meanwhile_stays_and_what_was_brought_is_deleted(exclusive_store: Store, name: str) -> None:
-    store = exclusive_store
-
+def test_what_appears_meanwhile_stays_and_what_was_brought_is_deleted(store: Store, name: str) -> None:
     def produce(dest: Path) -> None:
         writes(MODULE)(dest)
         store.put({f"m/{name}": b"theirs"})
@@ -174,6 +175,22 @@ def test_what_appears_meanwhile_stays_and_what_was_brought_is_deleted(exclusive_
     with pytest.raises(OccupiedError, match=f"is being written by somebody else: {name} .*; nothing .* is left there"):
         plan_for(store.plugin, store.url("m")).run(produce)
     assert content_of(store, "m") == {name: b"theirs"}
+
+
+@pytest.mark.parametrize("exclusive_store", ["s3"], indirect=True)
+def test_what_appears_after_the_look_stays_where_the_store_knows_conditions(
+    exclusive_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def produce(dest: Path) -> None:
+        writes(MODULE)(dest)
+        exclusive_store.put({"m/saved_model.pb": b"theirs"})
+        # As if they had come between the look and the upload.
+        monkeypatch.setattr(type(exclusive_store.filesystem), "exists", lambda *arguments, **options: False)
+
+    with pytest.raises(OccupiedError, match=r"somebody else: saved_model\.pb came to be there meanwhile"):
+        plan_for(exclusive_store.plugin, exclusive_store.url("m")).run(produce)
+    monkeypatch.undo()
+    assert content_of(exclusive_store, "m") == {"saved_model.pb": b"theirs"}
 
 
 def test_a_stranger_among_the_files_is_noticed_before_the_marker_is_written(store: Store) -> None:
@@ -232,7 +249,9 @@ class Obstinate(MemoryFileSystem):
         name = rpath.partition("/m/")[2]
         if watch := type(self).watch:
             watch(name)
-        super().put_file(lpath, rpath, callback=callback, mode=mode, **kwargs)
+        if mode == "create" and self.exists(rpath):
+            raise FileExistsError(rpath)
+        super().put_file(lpath, rpath, callback=callback, **kwargs)
         self.put.append(name)
         if name in self.fails:
             raise self.fails[name]
