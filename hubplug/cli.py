@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from hubplug.config import load_config
 from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.hub import Hub, current_hub
 from hubplug.manager import build_chain, installed_commands, load_entry_point, origin_of_plugin
@@ -76,8 +77,13 @@ class Commands(click.Group):
 @click.pass_context
 def hubplug(ctx: click.Context, config: str | None, chain: str | None, offline: bool, traceback: bool) -> None:
     """Resolve, look at, pack and serve TensorFlow Hub modules."""
-    if config or chain or offline:
-        ctx.with_resource(Hub(config, chain=chain, offline=offline or None).activate())
+    if not (config or chain or offline):
+        return
+    settings = load_config(config, chain=chain, offline=offline or None)
+    if ctx.invoked_subcommand == "plugins":
+        ctx.obj = settings  # a plugin that cannot be used must not take the list of plugins away
+    else:
+        ctx.with_resource(Hub(settings).activate())
 
 
 @hubplug.command()
@@ -138,17 +144,20 @@ def plugins(ctx: click.Context, form: str) -> None:
     """List the installed plugins, the hooks they implement, and which are in the chain."""
     if ctx.invoked_subcommand is not None:
         return
-    from hubplug.inventory import inventory
+    from hubplug.inventory import inventory, inventory_of_parts
 
-    rows = inventory(current_hub())
+    problem = None
+    try:
+        rows = inventory(Hub(ctx.obj) if ctx.obj else current_hub())
+    except HubplugError as error:
+        problem = error
+        rows = inventory_of_parts(ctx.obj or load_config())
     if form == "json":
         click.echo(json.dumps(rows, indent=2))
-        return
-    table = [
-        (row["name"], row["distribution"], row["state"], ", ".join(h.removeprefix("hubplug_") for h in row["hooks"]))
-        for row in rows
-    ]
-    click.echo("\n".join(aligned([("NAME", "DISTRIBUTION", "IN THE CHAIN", "HOOKS"), *table])))
+    else:
+        click.echo("\n".join(aligned([("NAME", "DISTRIBUTION", "IN THE CHAIN", "HOOKS"), *_cells(rows)])))
+    if problem is not None:
+        raise problem
 
 
 @plugins.command("new")
@@ -177,10 +186,16 @@ def config_show() -> None:
 @config.command("check")
 def config_check() -> None:
     """Check the configuration and every plugin that it names, in the alternative chains too."""
+    from hubplug.inventory import find_profile_error
+
     hub = current_hub()
+    if problem := find_profile_error(hub.config, hub.chain):
+        raise problem
     for name, chain in hub.config.chains.items():
         try:
-            build_chain(replace(hub.config, chain=chain))
+            built = build_chain(replace(hub.config, chain=chain))
+            if problem := find_profile_error(hub.config, built):
+                raise problem
         except HubplugError as error:
             raise ConfigError(f"The chain {name!r} cannot be used: {error.message}", hint=error.hint) from error
     click.echo(f"{hub.config.where}: fine; chain: {', '.join(member.name for member in hub.chain.members)}")
@@ -261,6 +276,13 @@ def aligned(rows: Sequence[Iterable[object]]) -> list[str]:
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _cells(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (row["name"], row["distribution"], row["state"], ", ".join(h.removeprefix("hubplug_") for h in row["hooks"]))
+        for row in rows
+    ]
 
 
 def print_error(error: HubplugError) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from hubplug.chain import hooks_of_class
-from hubplug.config import DEFAULT
-from hubplug.errors import PluginError
+from hubplug.chain import Chain, Member, hooks_of_class
+from hubplug.config import DEFAULT, Config, nearest
+from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.hub import Hub
-from hubplug.manager import installed_plugins, load_entry_point, origin_of_plugin
+from hubplug.manager import installed_plugins, load_entry_point, make_members, origin_of_plugin
 from hubplug.options import options_schema
 from hubplug.redaction import without_secrets
 from hubplug.tree import Limits
@@ -22,22 +23,37 @@ def inventory(hub: Hub) -> list[dict[str, Any]]:
     Returns:
         Rows with ``name``, ``distribution``, ``state`` (its place in the chain, or why it is not in it) and ``hooks``.
     """
-    rows: list[dict[str, Any]] = []
-    used = set()
-    for place, member in enumerate(hub.chain.members, 1):
-        used.add(hub.config.plugin(member.name).use)
-        rows.append(
-            {
-                "name": member.name,
-                "distribution": member.distribution,
-                "state": str(place),
-                "hooks": hub.chain.hooks_of(member),
-            }
-        )
-    for name, offered in sorted(installed_plugins().items()):
-        if name not in used:
-            rows.extend(_outside(hub, name, entry_point) for entry_point in offered)
-    return rows
+    return _rows(hub.config, [(member.name, member) for member in hub.chain.members])
+
+
+def inventory_of_parts(config: Config) -> list[dict[str, Any]]:
+    """The same rows where no Hub can be made: the state of a plugin that cannot be used says why."""
+    return _rows(config, [(name, _checked(made)) for name, made in make_members(config)])
+
+
+def find_profile_error(config: Config, chain: Chain) -> ConfigError | None:
+    """Says which profile in the section ``validate`` no plugin of the chain knows.
+
+    Returns:
+        None when all are known, or when a plugin that validates does not say what it knows (its attribute ``profiles``).
+    """
+    validating = [member for member in chain.members if "hubplug_validate" in chain.hooks_of(member)]
+    known: set[str] = set()
+    for member in validating:
+        profiles = getattr(member.plugin, "profiles", None)
+        if profiles is None:
+            return None
+        known.update(profiles)
+    for prefix, profiles in config.validate.items():
+        for profile in profiles:
+            if profile not in known:
+                asked = ", ".join(member.name for member in validating) or "nobody"
+                return ConfigError(
+                    f"{config.where}: validate.{redact(prefix)}: no plugin of the chain knows the profile {profile!r} "
+                    f"(asked: {asked})",
+                    hint=nearest(profile, sorted(known)),
+                )
+    return None
 
 
 def effective_config(hub: Hub) -> str:
@@ -126,12 +142,38 @@ def config_schema() -> dict[str, Any]:
     }
 
 
-def _outside(hub: Hub, name: str, entry_point: EntryPoint) -> dict[str, Any]:
+def _rows(config: Config, members: Sequence[tuple[str, Member | HubplugError]]) -> list[dict[str, Any]]:
+    rows = [_inside(config, place, name, made) for place, (name, made) in enumerate(members, 1)]
+    used = {config.plugin(name).use for name, _ in members}
+    for name, offered in sorted(installed_plugins().items()):
+        if name not in used:
+            rows.extend(_outside(config, name, entry_point) for entry_point in offered)
+    return rows
+
+
+def _checked(made: Member | HubplugError) -> Member | HubplugError:
+    """A plugin whose hooks do not fit is no better than one that cannot be imported."""
+    try:
+        return Chain([made]).members[0] if isinstance(made, Member) else made
+    except HubplugError as error:
+        return error
+
+
+def _inside(config: Config, place: int, name: str, made: Member | HubplugError) -> dict[str, Any]:
+    if isinstance(made, Member):
+        hooks = hooks_of_class(type(made.plugin))
+        return {"name": name, "distribution": made.distribution, "state": str(place), "hooks": hooks}
+    offered = installed_plugins().get(config.plugin(name).use, ())
+    origin = " and ".join(origin_of_plugin(entry_point) for entry_point in offered) or "-"
+    return {"name": name, "distribution": origin, "state": f"{place}, but: {made.message}", "hooks": []}
+
+
+def _outside(config: Config, name: str, entry_point: EntryPoint) -> dict[str, Any]:
     hooks: list[str] = []
     try:
         kind = load_entry_point(entry_point)
         hooks = hooks_of_class(kind)
-        state = f"no: {hub.config.where} does not name it"
+        state = f"no: {config.where} does not name it"
     except PluginError as error:
         state = f"no: {error.message}"
     return {"name": name, "distribution": origin_of_plugin(entry_point), "state": state, "hooks": hooks}

@@ -7,7 +7,7 @@ chain names. A plugin that is named and cannot be had is an error: authenticatio
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from hubplug.chain import Chain, Member
 from hubplug.config import EVERY_OTHER, Config, environment_switch, expand, has_reference, nearest
 from hubplug.config import environment_value as _environment_value
-from hubplug.errors import ConfigError, PluginError
+from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.options import find_option_error, option_parameters
 from hubplug.redaction import scrub
 
@@ -36,21 +36,46 @@ def build_chain(config: Config, first: Sequence[object] = ()) -> Chain:
         ConfigError: A name or an option is wrong.
         PluginError: A plugin cannot be imported or constructed, or breaks the contract of a hook.
     """
-    installed = installed_plugins()
     members = [Member(f"{type(plugin).__name__}[{index}]", plugin) for index, plugin in enumerate(first)]
+    for _, made in make_members(config):
+        if isinstance(made, HubplugError):
+            raise made
+        members.append(made)
+    _refuse_options_of_nobody(config, installed_plugins())
+    return Chain(members)
+
+
+def make_members(config: Config) -> Iterator[tuple[str, Member | HubplugError]]:
+    """Makes the plugins of the effective chain one after the other.
+
+    Returns:
+        The name of each, and the plugin or the error that says why it cannot be had.
+    """
+    installed = installed_plugins()
     overlaid: set[tuple[type[Any], str]] = set()
     writable_seen: dict[type[Any], str] = {}
     for name in effective_names(config, installed):
-        settings = config.plugin(name)
-        entry_point = _entry_point(config, name, settings.use, installed)
-        kind = load_entry_point(entry_point, named_in=config.where if name in config.chain else None)
-        _refuse_no_class(kind, entry_point)
-        options, overrides = _effective_options(config, name, kind, settings.options, overlaid)
-        _refuse_unreachable(config, name, kind, options, writable_seen)
-        plugin = _construct(config, name, kind, options, entry_point)
-        members.append(Member(name, plugin, origin_of_plugin(entry_point), overrides))
-    _refuse_options_of_nobody(config, installed)
-    return Chain(members)
+        try:
+            yield name, _make_member(config, name, installed, overlaid, writable_seen)
+        except HubplugError as error:
+            yield name, error
+
+
+def _make_member(
+    config: Config,
+    name: str,
+    installed: Mapping[str, Sequence[EntryPoint]],
+    overlaid: set[tuple[type[Any], str]],
+    writable_seen: dict[type[Any], str],
+) -> Member:
+    settings = config.plugin(name)
+    entry_point = _entry_point(config, name, settings.use, installed)
+    kind = load_entry_point(entry_point, named_in=config.where if name in config.chain else None)
+    _refuse_no_class(kind, entry_point)
+    options, overrides = _effective_options(config, name, kind, settings.options, overlaid)
+    _refuse_unreachable(config, name, kind, options, writable_seen)
+    plugin = _construct(config, name, kind, options, entry_point)
+    return Member(name, plugin, origin_of_plugin(entry_point), overrides)
 
 
 def installed_plugins() -> Mapping[str, Sequence[EntryPoint]]:

@@ -7,6 +7,7 @@ Profiles: ``text-feature-vector``, ``image-feature-vector`` and ``image-classifi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from hubplug.hookspecs import hookimpl
 from hubplug.spec import ModuleSpec
@@ -15,6 +16,14 @@ from hubplug.types import Finding
 
 class CommonSignatures:
     """Validates modules against the profiles that come with hubplug."""
+
+    profiles: ClassVar[Sequence[str]] = (
+        "text-feature-vector",
+        "image-feature-vector",
+        "image-classification",
+        "complete",
+        "safe",
+    )
 
     def __init__(
         self,

@@ -197,6 +197,48 @@ def test_a_plugin_object_of_the_program_is_listed_too(make_hub: MakeHub) -> None
     )  # fmt: skip
 
 
+BROKEN = {
+    "an import error": ("raise RuntimeError('no licence')", "cannot be imported: RuntimeError: no licence"),
+    "a constructor that fails": (PLUGIN.replace("...", "1 / 0"), "ZeroDivisionError"),
+    "a hook that is none": (PLUGIN.replace("hubplug_auth", "hubplug_auht"), "'hubplug_auht'"),
+    "a missing option": (PLUGIN.replace(" = 1", ""), "count: this option is required"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_plugins_lists_a_third_party_plugin_that_cannot_be_used_and_goes_on(
+    how: str, install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, why = BROKEN[how]
+    install("corp-broken", {"broken": "corp_broken:Plugin"}, code)
+    install("corp-good", {"good": "corp_good:Plugin"}, PLUGIN)
+    monkeypatch.chdir(tmp_path)
+    result = run("plugins", "--format", "json", fine=False)
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert rows["broken"]["distribution"] == "corp-broken 1.0"
+    assert rows["broken"]["state"].startswith("1, but: ")
+    assert why in rows["broken"]["state"]
+    assert rows["broken"]["hooks"] == []
+    assert (rows["good"]["state"], rows["good"]["hooks"]) == ("2", ["hubplug_auth"])
+    assert why in result.stderr
+    assert [why in line for line in run("plugins", fine=False).stdout.splitlines()].count(True) == 1
+    for others in (["config", "check"], ["config", "show"], ["resolve", "https://127.0.0.1:9/m"]):
+        assert why in run(*others, fine=False).stderr
+
+
+def test_plugins_lists_what_a_file_names_and_what_cannot_be_had_of_it(tmp_path: Path, install: Install) -> None:
+    install("corp-broken", {"broken": "corp_broken:Plugin"}, "raise RuntimeError('no licence')")
+    install("corp-good", {"good": "corp_good:Plugin"}, PLUGIN)
+    path = tmp_path / "f.yaml"
+    path.write_text("version: 1\nchain: [good, broken, nobodys]\n")
+    result = run("--config", str(path), "plugins", "--format", "json", fine=False)
+    states = {row["name"]: row["state"] for row in json.loads(result.stdout)}
+    assert states["good"] == "1"
+    assert states["broken"].startswith("2, but: ")
+    assert states["nobodys"] == f"3, but: {path}: chain: no plugin 'nobodys' is installed"
+    run("--config", str(path), "resolve", "x", fine=False)
+
+
 def test_config_show_says_which_file_and_what_is_in_effect_without_secrets(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +306,36 @@ def test_config_check_looks_at_alternative_chains_too(tmp_path: Path, install: I
         f"error: The chain 'bad' cannot be used: {path}: chain: no plugin 'corp-atuh' is installed\n"
         "hint: did you mean 'corp-auth'?"
     )
+
+
+def test_config_check_notices_a_profile_that_nobody_knows(tmp_path: Path, install: Install) -> None:
+    code = PLUGIN.replace("hubplug_auth(self, request)", "hubplug_validate(self, spec, profile)")
+    install(
+        "house-rules",
+        {"house": "house_rules:Plugin"},
+        code.replace("trusted_options", "profiles = ('house', 'tidy')\n        trusted_options"),
+    )
+    path = tmp_path / "f.yaml"
+    path.write_text("version: 1\nchain: [house]\nvalidate: {'https://h/': [house]}\n")
+    run("--config", str(path), "config", "check")
+    path.write_text("version: 1\nchain: [house]\nvalidate: {'https://me:canary@h/?t=canary': [house, huose]}\n")
+    said = run("--config", str(path), "config", "check", fine=False).stderr
+    assert said.splitlines() == [
+        f"error: {path}: validate.https://h/?t=***: no plugin of the chain knows the profile 'huose' (asked: house)",
+        "hint: did you mean 'house'? possible: house, tidy",
+    ]
+    path.write_text("version: 1\nchain: [house]\nchains: {bare: []}\nvalidate: {'https://h/': [house]}\n")
+    said = run("--config", str(path), "config", "check", fine=False).stderr
+    assert said.startswith("error: The chain 'bare' cannot be used: ")
+    assert "'house' (asked: nobody)" in said
+
+
+def test_a_plugin_that_does_not_say_which_profiles_it_knows_may_know_any(tmp_path: Path, install: Install) -> None:
+    code = PLUGIN.replace("hubplug_auth(self, request)", "hubplug_validate(self, spec, profile)")
+    install("house-rules", {"house": "house_rules:Plugin"}, code)
+    path = tmp_path / "f.yaml"
+    path.write_text("version: 1\nchain: [house]\nvalidate: {'https://h/': [any]}\n")
+    run("--config", str(path), "config", "check")
 
 
 GOOD = [

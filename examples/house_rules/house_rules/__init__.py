@@ -11,6 +11,8 @@ PROFILE = "house"
 class HouseRules:
     """Knows the profile ``house``."""
 
+    profiles = (PROFILE,)
+
     def __init__(self, *, allow_float64: bool = False) -> None:
         self._allow_float64 = allow_float64
 

@@ -10,6 +10,7 @@ import pytest
 from hubplug.types import Finding, TensorInfo
 from hubplug_format import ModuleBuilder, write_module
 from hubplug_signatures import CommonSignatures
+from hubplug_signatures._profiles import PROFILES
 from tests.plugins.signatures.conftest import attach_size, image_builder, spec_of, text_builder
 
 
@@ -131,3 +132,11 @@ def test_a_damaged_image_size_is_a_finding(tmp_path: Path) -> None:
 def test_other_profiles_are_left_to_others(tmp_path: Path) -> None:
     write_module(tmp_path / "m", text_builder())
     assert CommonSignatures().hubplug_validate(spec_of(tmp_path / "m"), "house-rules") is None
+
+
+def test_the_plugin_says_which_profiles_it_knows(text_module: Path) -> None:
+    plugin = CommonSignatures()
+    assert set(PROFILES) < set(plugin.profiles)
+    spec = spec_of(text_module)
+    assert all(plugin.hubplug_validate(spec, profile) is not None for profile in plugin.profiles)
+    assert plugin.hubplug_validate(spec, "house") is None
