@@ -22,6 +22,9 @@ from hubplug_tf1._tensor_info import ParsedTensorInfo, parse_tensor_info_map
 
 DEFAULT_SIGNATURE = "default"
 
+# An error about signatures describes as many of them as a reader would look through.
+_MOST_SHOWN = 8
+
 _NO_COLLECTION = tf.compat.v1.MetaGraphDef().collection_def["none"]
 
 
@@ -69,13 +72,20 @@ class Variant:
             there = ", ".join(repr(each) for each in self.signature_names) or "none"
             raise UnknownSignatureError(
                 f"Signature {name!r} is missing from meta graph. It has: {there}",
-                hint="give one of these as signature=",
+                hint=f"give one of these as signature=: {self._signatures_in_words()}",
             )
         if name not in self._signatures:
             definition = self.meta_graph.signature_def[name]
             inputs, outputs = parse_tensor_info_map(definition.inputs), parse_tensor_info_map(definition.outputs)
             self._signatures[name] = Signature(name, inputs, outputs)
         return self._signatures[name]
+
+    def _signatures_in_words(self) -> str:
+        shown = [
+            f"{name!r} from {_in_words(self.signature(name).inputs)} to {_in_words(self.signature(name).outputs)}"
+            for name in self.signature_names[:_MOST_SHOWN]
+        ]
+        return "; ".join(shown + ["..."] * (len(self.signature_names) > _MOST_SHOWN))
 
     @cached_property
     def nodes(self) -> dict[str, Any]:
@@ -182,6 +192,15 @@ class Variant:
 def is_state_op(definition: OpDef | None) -> bool:
     """Whether ops of this type hold state: stateful, without inputs, with something to refer to it by."""
     return bool(definition and definition.is_stateful and not definition.input_arg and definition.output_arg)
+
+
+def _in_words(infos: Mapping[str, ParsedTensorInfo]) -> str:
+    described = (
+        f"{key!r}: {'sparse ' if info.is_sparse else 'composite ' if info.is_composite else ''}"
+        f"{info.dtype.name} {info.get_shape()}"
+        for key, info in sorted(infos.items())
+    )
+    return f"{{{', '.join(described)}}}"
 
 
 def _attributes_to_drop(producer: OpList) -> dict[str, dict[str, Any]]:

@@ -181,6 +181,32 @@ def test_an_unknown_signature_lists_those_there_are(module: Any, error: type[Exc
         module([[1.0, 2.0]], signature="zz")
 
 
+def test_an_unknown_signature_is_told_what_those_there_are_take_and_give(module: Any) -> None:
+    with pytest.raises(KeyError) as caught:
+        module([[1.0, 2.0]], signature="zz")
+    told = str(caught.value)
+    assert "'default' from {'default': float32 (None, 2)} to {'default': float32 (None, 2)}" in told
+    assert (
+        "'two' from {'i': int32 (None,), 'x': float32 (None, 2)} to {'a': float32 (None, 2), 'i': int32 (None,)}"
+        in told
+    )
+    assert "'none' from {} to {'default': float32 ()}" in told
+    assert "'sparse' from {'default': sparse float32 (None, 2)}" in told
+    assert "'ragged' from {'default': composite int64 (None, None)}" in told
+
+
+def test_of_many_signatures_an_error_describes_a_few(new_graph: tf.Graph) -> None:
+    def many() -> None:
+        for number in range(100):
+            hubplug.add_signature(f"s{number:02}", outputs=tf.constant(1.0))
+
+    with pytest.raises(KeyError) as caught:
+        hubplug.Module(hubplug.create_module_spec(many))()
+    message, hint = str(caught.value).splitlines()
+    assert "'s99'" in message
+    assert hint.endswith("'s07' from {} to {'default': float32 ()}; ...")
+
+
 def test_an_empty_signature_name_is_the_default(module: Any) -> None:
     assert module([[1.0, 2.0]], signature="").name.startswith("module_apply_default/")
 
