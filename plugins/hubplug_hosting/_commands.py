@@ -49,7 +49,18 @@ def serve(root: Path, host: str, port: int, gs_location: str | None) -> None:
             count = server.count_modules()
             modules = "1 module" if count == 1 else f"{count} modules"
             click.echo(f"Serving {root} on {server.url} ({modules}); stop with Ctrl-C")
+            if not count:
+                click.echo(_how_to_add(root))
             stop.wait()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _how_to_add(root: Path) -> str:
+    return (
+        f"{root} holds no module yet, so there is nothing to ask for. Put one at PUBLISHER/MODEL/VERSION below it:\n"
+        f"  module.export({str(root / 'publisher/model/1')!r}, session)\n"
+        f"  or: mkdir -p {root / 'publisher/model'} && hubplug pack DIRECTORY -o {root / 'publisher/model/1.tar.gz'}\n"
+        "It is served without a restart."
+    )

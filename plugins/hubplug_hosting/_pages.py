@@ -24,6 +24,11 @@ _STYLE = (
     "border-bottom:1px solid #ddd;vertical-align:top}code,pre{font-family:ui-monospace,monospace;font-size:.9em}"
     "pre{background:#f5f5f5;padding:.8rem;overflow:auto}"
 )
+_NOTHING_YET = (
+    "<p>There is no module here yet. Below the directory that is served, put a module directory at"
+    " <code>publisher/model/1</code>, or its archive at <code>publisher/model/1.tar.gz</code>"
+    " (<code>hubplug pack</code> makes it).</p>"
+)
 
 
 def list_page(names: Iterable[str], base_url: str) -> str:
@@ -34,7 +39,7 @@ def list_page(names: Iterable[str], base_url: str) -> str:
         base_url: With a slash at its end.
     """
     rows = "".join(f"<li><a href='/{escape(quote(name))}'>{escape(name)}</a></li>" for name in names)
-    body = f"<ul>{rows}</ul>" if rows else "<p>There is no module here yet.</p>"
+    body = f"<ul>{rows}</ul>" if rows else _NOTHING_YET
     example = f'hubplug resolve "{base_url}PUBLISHER/MODEL/VERSION"'
     return _page("Modules", f"{body}<pre>{escape(example)}</pre>")
 

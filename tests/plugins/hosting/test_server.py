@@ -14,6 +14,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -516,3 +518,45 @@ def test_the_command_says_where_and_ends_cleanly(number, tree):
         out, err = process.communicate()
         assert (process.returncode, out, err) == (0, "", "")
         connection.close()
+
+
+def serve_until(root: Path, act: Callable[[str], None]) -> str:
+    """What ``hubplug serve`` prints; ``act`` gets the URL while it runs."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [sys.executable, "-m", "hubplug", "serve", str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            act(first.split(" on ")[1].split()[0])
+        finally:
+            process.send_signal(signal.SIGTERM)
+        return first + process.communicate(timeout=LIMIT)[0]
+
+
+def test_an_empty_tree_says_so_and_how_to_fill_it_and_what_is_added_is_served(module, tmp_path):
+    root = tmp_path / "models"
+    root.mkdir()
+
+    def fill(url: str) -> None:
+        with urllib.request.urlopen(url, timeout=LIMIT) as answer:
+            assert b"There is no module here yet" in answer.read()
+        (root / "publisher/model").mkdir(parents=True)
+        pack_module(module, root / "publisher/model/1.tar.gz")
+        with urllib.request.urlopen(f"{url}publisher/model/1{COMPRESSED}", timeout=LIMIT) as answer:
+            assert answer.read() == (root / "publisher/model/1.tar.gz").read_bytes()
+
+    said = serve_until(root, fill)
+    assert "(0 modules)" in said
+    assert f"{root} holds no module yet" in said
+    assert f"hubplug pack DIRECTORY -o {root}/publisher/model/1.tar.gz" in said
+
+
+def test_a_tree_with_modules_gives_no_advice(tree):
+    said = serve_until(tree, lambda url: None)
+    assert "no module yet" not in said
+    assert len(said.splitlines()) == 1
