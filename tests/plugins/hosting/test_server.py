@@ -535,7 +535,7 @@ def serve_until(root: Path, act: Callable[[str], None]) -> str:
             act(first.split(" on ")[1].split()[0])
         finally:
             process.send_signal(signal.SIGTERM)
-        return first + process.communicate(timeout=LIMIT)[0]
+        return first + process.stdout.read()
 
 
 def test_an_empty_tree_says_so_and_how_to_fill_it_and_what_is_added_is_served(module, tmp_path):
