@@ -63,7 +63,17 @@ def save_from_session(directory: Path, variable_map: Mapping[str, Any], session:
     for name, found in variable_map.items():
         for variable in found if isinstance(found, list) else [found]:
             tensors.append(Tensor(name, save_slice_spec(variable), _size(variable.dtype, variable.shape), variable))
-    _save(directory, tensors, session.run)
+
+    def read(batches: Sequence[list[Any]]) -> Iterator[Sequence[Any]]:
+        if len(batches) == 1:
+            yield session.run(batches[0])
+            return
+        # Each ``run`` of other fetches would look at the whole graph of the user anew.
+        handle = session.partial_run_setup([variable for batch in batches for variable in batch])
+        for batch in batches:
+            yield session.partial_run(handle, batch)
+
+    _save(directory, tensors, read)
 
 
 def save_from_checkpoint(
@@ -97,24 +107,28 @@ def save_from_checkpoint(
                 "to those in it",
             )
 
-    def read(batch: Sequence[StoredVariable]) -> list[Any]:
-        whole = {
-            key: _as_array(reader.get_tensor(names[key])) for key in dict.fromkeys(variable.key for variable in batch)
-        }
-        return [whole[variable.key][_extent(variable)] for variable in batch]
+    def read(batches: Sequence[list[Any]]) -> Iterator[Sequence[Any]]:
+        for batch in batches:
+            keys = dict.fromkeys(variable.key for variable in batch)
+            whole = {key: _as_array(reader.get_tensor(names[key])) for key in keys}
+            yield [whole[variable.key][_extent(variable)] for variable in batch]
 
     _save(directory, [Tensor(v.key, v.slice_spec, v.size, v) for v in variables], read)
 
 
-def _save(directory: Path, tensors: Iterable[Tensor], read: Callable[[list[Any]], Sequence[Any]]) -> None:
+def _save(
+    directory: Path,
+    tensors: Iterable[Tensor],
+    read: Callable[[Sequence[list[Any]]], Iterator[Sequence[Any]]],
+) -> None:
     target = directory / VARIABLES_DIRECTORY
     target.mkdir()
     prefix = target / VARIABLES_DIRECTORY
     batches = list(_batches(sorted(tensors, key=lambda tensor: tensor.name), BATCH_BYTES))
-    if not batches:
-        return
-    if len(batches) == 1:
-        _save_batch(prefix, batches[0], read([tensor.source for tensor in batches[0]]))
+    values = read([[tensor.source for tensor in batch] for batch in batches])
+    if len(batches) < 2:
+        for batch in batches:
+            _save_batch(prefix, batch, next(values))
         return
     parts = [target / f"part-{number:05d}" / VARIABLES_DIRECTORY for number in range(len(batches))]
     for part in parts:
@@ -122,11 +136,10 @@ def _save(directory: Path, tensors: Iterable[Tensor], read: Callable[[list[Any]]
     # One batch is saved while the next one is read.
     with ThreadPoolExecutor(1) as saver:
         saving: list[Future[None]] = []
-        for part, batch in zip(parts, batches, strict=True):
-            values = read([tensor.source for tensor in batch])
+        for part, batch, read_values in zip(parts, batches, values, strict=True):
             while saving:
                 saving.pop().result()
-            saving.append(saver.submit(_save_batch, part, batch, values))
+            saving.append(saver.submit(_save_batch, part, batch, read_values))
         saving.pop().result()
     with _scratch() as session:
         session.run(
