@@ -62,6 +62,7 @@ def _less(value: float) -> Target:
     return Target("less", value)
 
 
+_FLOOR = Target("times", 1.2)
 _REQUESTS = ("start", "import requests", "start")
 _CALLS = ("apply", OURS, "default_calls")
 
@@ -94,6 +95,18 @@ ROWS = (
     Row(
         "the same", ("many", OURS, "late_call"), ("many", OURS, "early_call"), "an early one", "s", Target("times", 1.2)
     ),
+    _beside("large-export", "export", "export of {export_megabytes} MB", "s", _less(1)),
+    _beside("large-export", "export_memory", "the same: memory above before", "MB"),
+    _beside("restore", "restore", "restore {restore_megabytes} MB in {variables} variables"),
+    Row(
+        "the same",
+        ("restore", OURS, "restore"),
+        ("restore", "saver", "restore"),
+        "one Saver.restore",
+        "s",
+        Target("times", 1),
+    ),
+    Row("the same", ("restore", OURS, "restore"), ("read", "files", "read"), "reading the files", "s", _FLOOR),
     _beside("start", "start", "a process resolves a cached handle", "s", _less(15)),
     Row("the same", ("start", OURS, "start"), _REQUESTS, "import requests", "s", Target("times", 2)),
     Row("the same: processor", ("start", OURS, "processor"), (*_REQUESTS[:2], "processor"), "import requests"),
