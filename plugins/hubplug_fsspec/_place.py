@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from hubplug.errors import FetchError, HubplugError, UnsafeArchiveError
 from hubplug.names import MANIFEST_NAME
 from hubplug.urls import redact
 from hubplug_fsspec._errors import shows_a_secret
 from hubplug_fsspec._filesystem import StoredObject, open_filesystem
+from hubplug_fsspec._reach import within_reach
+
+T = TypeVar("T")
 
 ErrorMaker = Callable[[Exception, str, Mapping[str, Any]], HubplugError]
 
@@ -33,10 +36,11 @@ class Place:
             as_error: Makes the error to be raised of a foreign one, the redacted location and these options.
         """
         self.shown = redact(location)
+        self._location = location
         self._storage_options = storage_options
         self._as_error = as_error
         with self.errors():
-            self.filesystem, self.path = open_filesystem(location, storage_options)
+            self.filesystem, self.path = self._within_reach(lambda: open_filesystem(location, storage_options))
 
     @property
     def root(self) -> str:
@@ -56,7 +60,7 @@ class Place:
     def stat(self) -> Mapping[str, Any]:
         with self.errors():
             self.filesystem.invalidate_cache()
-            info: Mapping[str, Any] = self.filesystem.info(self.path)
+            info: Mapping[str, Any] = self._within_reach(lambda: self.filesystem.info(self.path))
             return info
 
     def list(self, most: int) -> dict[str, StoredObject]:
@@ -73,12 +77,15 @@ class Place:
         with self.errors():
             self.filesystem.invalidate_cache()
             try:
-                info = self.filesystem.info(self.path)
+                info = self._within_reach(lambda: self.filesystem.info(self.path))
             except (FileNotFoundError, NotADirectoryError):
                 return True
             if info["type"] != "directory":
                 return False
             return next(self._walk(None), None) is None
+
+    def _within_reach(self, act: Callable[[], T]) -> T:
+        return within_reach(act, self._location, self._storage_options)
 
     def _walk(self, most: int | None) -> Iterator[tuple[str, StoredObject]]:
         self.filesystem.invalidate_cache()
