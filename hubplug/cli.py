@@ -111,6 +111,11 @@ def explain(handle: str, exported: bool, form: str) -> None:
         }
         for answer in answers
     ]
+    rows += [
+        {"hook": "hubplug_auth", "plugin": answer.member.name, "plan": answer.value.credentials, "declined": []}
+        for answer in answers
+        if answer.member and getattr(answer.value, "credentials", None)
+    ]
     if form == "json":
         click.echo(json.dumps(rows, indent=2))
         return

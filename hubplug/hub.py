@@ -195,7 +195,7 @@ class Hub:
         """The way of a handle through the chain: who would do what, who declined and why. Nothing is fetched or written.
 
         It ends where the module is: with a directory that is used in place, with a cache that has it, or with the fetch
-        and its authentication.
+        and its authentication: who answers ``hubplug_auth``, or the ``credentials`` of a plan that does not ask it.
 
         Raises:
             HubplugError: The handle cannot be resolved.
@@ -209,7 +209,8 @@ class Hub:
             if getattr(answers[-1].value, "hit", False):
                 return answers
         answers.append(self._chain.ask("hubplug_fetch", source))
-        answers.append(self._chain.ask("hubplug_auth", AuthRequest(source.location, source.handle)))
+        if getattr(answers[-1].value, "credentials", None) is None:
+            answers.append(self._chain.ask("hubplug_auth", AuthRequest(source.location, source.handle)))
         return answers
 
     def explain_export(self, path: str) -> list[Answer]:

@@ -151,12 +151,15 @@ class Plan(Generic[T_co]):
         run: The function that acts; its arguments and result are those that the hook documents.
         network: Whether ``run`` opens a socket itself: such a plan is refused when offline.
         hit: Of a cache: whether it has the module already, so that nothing is fetched. It is what ``explain`` shows.
+        credentials: With which ones ``run`` signs its requests, in words and without secrets, where it does so itself
+            and does not ask ``hubplug_auth``; None: it asks, or needs none.
     """
 
     what: str
     run: Callable[..., T_co] = field(repr=False)
     network: bool = False
     hit: bool = False
+    credentials: str | None = None
 
 
 class Readable(Protocol):

@@ -90,7 +90,9 @@ class Fsspec:
 
             return fetch(source, self._storage_options.get(scheme, {}), tree, self._parallel, self._progress)
 
-        return Plan(f"copy {source} with fsspec", run, network=scheme != _IN_THIS_PROCESS)
+        return Plan(
+            f"copy {source} with fsspec", run, network=scheme != _IN_THIS_PROCESS, credentials=self._credentials(scheme)
+        )
 
     @hookimpl
     def hubplug_publish(self, handle: Handle) -> Plan[None] | Declined | None:
@@ -104,7 +106,17 @@ class Fsspec:
 
             publish(location, self._storage_options.get(scheme, {}), produce, self._parallel, self._progress)
 
-        return Plan(f"upload the module to {handle} with fsspec", run, network=scheme != _IN_THIS_PROCESS)
+        return Plan(
+            f"upload the module to {handle} with fsspec",
+            run,
+            network=scheme != _IN_THIS_PROCESS,
+            credentials=self._credentials(scheme),
+        )
+
+    def _credentials(self, scheme: str) -> str:
+        from hubplug_fsspec._credentials import describe_credentials
+
+        return describe_credentials(scheme, self._storage_options.get(scheme, {}))
 
     def _find_refusal(self, scheme: str) -> Declined | None:
         if not scheme or scheme in _NEVER:

@@ -48,7 +48,7 @@ def test_a_store_that_can_be_reached_is_waited_for(listening: str) -> None:
 
 def test_one_that_cannot_is_given_up_on_with_what_to_check(closed: str) -> None:
     began = time.monotonic()
-    with pytest.raises(FetchError, match="cannot be reached: 127.0.0.1:.*refused") as caught:
+    with pytest.raises(FetchError, match=r"cannot be reached: 127\.0\.0\.1:.*refused") as caught:
         within_reach(lambda: time.sleep(60), LOCATION, {"endpoint_url": closed})
     assert time.monotonic() - began < 30
     assert "CANARY-k8Zq" not in str(caught.value)
