@@ -1,0 +1,166 @@
+"""What an application needs of a module gives what the whole module gives: outputs, gradients and collections.
+
+Outputs are compared to the last bit; of random ones without a seed only the shape is.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import hubplug
+from tests.module_kinds import (
+    KINDS,
+    Define,
+    decoding,
+    example_parsing,
+    export,
+    image_decoding,
+    image_features,
+    random_numbers,
+    sampling_by_frequency,
+)
+
+v1 = tf.compat.v1
+
+WITHOUT_SEED = {random_numbers, sampling_by_frequency}
+
+
+def jpeg() -> tf.Tensor:
+    return tf.io.encode_jpeg(tf.fill([4, 4, 3], tf.constant(100, tf.uint8)))
+
+
+def example() -> tf.Tensor:
+    features = {"x": tf.train.Feature(float_list=tf.train.FloatList(value=[1.0, 2.0]))}
+    return tf.constant([tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()])
+
+
+SPECIAL: dict[Define, Callable[[], tf.Tensor]] = {
+    decoding: lambda: tf.constant(["abcd", "efgh"]),
+    example_parsing: example,
+    image_decoding: jpeg,
+    random_numbers: lambda: tf.constant([2, 3]),
+    sampling_by_frequency: lambda: tf.constant([[0], [2]], tf.int64),
+}
+
+
+def sample(info: Any) -> Any:
+    """A value that fits what a signature says of an input."""
+    if info.is_sparse:
+        return tf.sparse.from_dense(tf.constant([[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]]))
+    if info.is_composite:
+        return tf.ragged.constant([[1.0, 2.0], [3.0]])
+    known = info.get_shape()
+    shape = [2 if length is None else length for length in known.as_list()] if known.rank else []
+    if info.dtype == tf.string:
+        return tf.constant(np.resize(["a", "hello, world"], shape))
+    return tf.cast(tf.constant(np.arange(1, 1 + np.prod(shape, dtype=int)).reshape(shape)), info.dtype)
+
+
+def names(elements: Any) -> list[str]:
+    return sorted(getattr(element, "name", str(element)) for element in elements)
+
+
+def apply_all(path: Path, trainable: bool, inputs_for: Callable[[str, dict[str, Any]], dict[str, Any]]) -> Any:
+    """What a module gives in a graph of its own: outputs, gradients of them, collections."""
+    with tf.Graph().as_default() as graph:
+        v1.set_random_seed(7)
+        module = hubplug.Module(str(path), trainable=trainable)
+        outputs, slopes = {}, {}
+        for signature in module.get_signature_names():
+            inputs = inputs_for(signature, module.get_input_info_dict(signature))
+            found = module(inputs or None, signature=signature, as_dict=True)
+            sources = [*(t for t in tf.nest.flatten(inputs, expand_composites=True)), *module.variables]
+            floats = [source for source in sources if source.dtype.is_floating]
+            for key, output in found.items():
+                outputs[signature, key] = output
+                if isinstance(output, tf.Tensor) and output.dtype.is_floating and floats:
+                    gradients = tf.gradients(output, floats)
+                    slopes[signature, key] = [[] if each is None else tf.convert_to_tensor(each) for each in gradients]
+        shapes = {key: output.shape.as_list() for key, output in outputs.items() if output.shape.rank is not None}
+        # Those of control flow are the graph's own: a graph that has less of it has fewer.
+        kept = {key for key in graph.get_all_collection_keys() if not key.endswith("_context")}
+        collections = {key: names(graph.get_collection(key)) for key in kept}
+        with v1.Session() as session:
+            session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+            # One after the other: random ops with a seed count how often they ran.
+            values = {key: session.run(output) for key, output in outputs.items()}
+            return values, {key: session.run(each) for key, each in slopes.items()}, collections, shapes
+
+
+def both_ways(path: Path, trainable: bool, inputs_for: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    needed = apply_all(path, trainable, inputs_for)
+    monkeypatch.setenv("HUBPLUG_IMPORT_WHOLE_GRAPH", "1")
+    return needed, apply_all(path, trainable, inputs_for)
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("define", KINDS, ids=lambda define: define.__name__)
+def test_the_needed_part_gives_what_the_whole_graph_gives(
+    define: Define, trainable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if define is image_features and not hasattr(hubplug, "ImageModuleInfo"):
+        pytest.skip("this release has no ImageModuleInfo")
+
+    def inputs_for(signature: str, infos: dict[str, Any]) -> dict[str, Any]:
+        return {key: SPECIAL[define]() if define in SPECIAL else sample(info) for key, info in infos.items()}
+
+    path = export(tf, hubplug, define, tmp_path)
+    needed, whole = both_ways(path, trainable, inputs_for, monkeypatch)
+    assert needed[2:] == whole[2:]
+    if define in WITHOUT_SEED:
+        return
+    tf.nest.map_structure(np.testing.assert_array_equal, needed[:2], whole[:2])
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("name", ["DM21m", "half_plus_two_v1"])
+def test_published_modules_give_the_same_both_ways(
+    name: str, trainable: bool, shared_modules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = np.load(shared_modules / f"{name}.ref.npz")
+    given = {key[4:].replace("|", "/"): reference[key] for key in reference.files if key.startswith("in__")}
+    path = shared_modules / name
+    if not path.is_dir():
+        path = tmp_path / name
+        with tarfile.open(shared_modules / f"{name}.tar.gz") as archive:
+            archive.extractall(path, filter="data")
+        for folder in (path, *path.rglob("*")):
+            folder.chmod(0o755)
+
+    def inputs_for(signature: str, infos: dict[str, Any]) -> dict[str, Any]:
+        return {key: tf.constant(given[key], info.dtype) for key, info in infos.items()}
+
+    needed, whole = both_ways(path, trainable, inputs_for, monkeypatch)
+    assert needed[2:] == whole[2:]
+    tf.nest.map_structure(np.testing.assert_array_equal, needed[:2], whole[:2])
+
+
+@pytest.mark.parametrize("way", ["environment", "option"])
+def test_the_way_back_has_nodes_that_no_output_depends_on(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def module_fn() -> None:
+        x = v1.placeholder(tf.float32, [])
+        tf.multiply(x, 3.0, name="looked_up")
+        hubplug.add_signature(inputs=x, outputs=x + 1.0)
+
+    path = export(tf, hubplug, lambda *_: module_fn(), tmp_path)
+    chain: list[Any] = ["file", "tf1"]
+    with tf.Graph().as_default() as graph:
+        hubplug.Module(str(path))(2.0)
+        with pytest.raises(KeyError, match="looked_up"):
+            graph.get_tensor_by_name("module_apply_default/looked_up:0")
+    if way == "environment":
+        monkeypatch.setenv("HUBPLUG_IMPORT_WHOLE_GRAPH", "1")
+    else:
+        chain = ["file", {"tf1": {"import_whole_graph": True}}]
+    with hubplug.Hub({"chain": chain}).activate(), tf.Graph().as_default() as graph, v1.Session() as session:
+        hubplug.Module(str(path))(2.0)
+        assert session.run(graph.get_tensor_by_name("module_apply_default/looked_up:0")) == 6.0
