@@ -6,6 +6,7 @@ who answered: errors and ``explain`` name them.
 
 from __future__ import annotations
 
+import errno
 import inspect
 import sys
 import traceback
@@ -37,6 +38,7 @@ _ANSWERS: Mapping[str, tuple[type, ...] | None] = {
     "hubplug_publish": (Plan, Handle),
 }
 
+_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
 _MARK = f"{hookspecs.PROJECT_NAME}_impl"
 _MISTAKE = "this is a mistake in the plugin: tell its author, with what `hubplug --traceback ...` prints"
 _SEE_HOOKS = "a hook's arguments are positional and in its documentation (docs/hooks.md)"
@@ -296,6 +298,11 @@ def _blamed(error: Exception, member: Member, doing: str) -> Exception:
     """The error to raise for one that a plugin let out: its own if it is one of ours, else one that names the plugin."""
     if isinstance(error, HubplugError):
         return error
+    if isinstance(error, OSError) and error.errno in _TOO_MANY_FILES:  # often in an import, which is nobody's mistake
+        return HubplugError(
+            f"The plugin {member.name!r} of {member.distribution} could not go on ({doing}): {error.strerror}",
+            hint="close files, or raise the limit with ulimit -n",
+        )
     return PluginError(
         f"The plugin {member.name!r} of {member.distribution} failed ({doing}): {type(error).__name__}: "
         f"{redact_all(' '.join(str(error).split()))}{_in_file(member, error)}",

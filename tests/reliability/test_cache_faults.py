@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import CacheError
+from hubplug.testing import archive_of, write_tiny_module
 from hubplug_cache import CacheDirectory
 from tests.plugins.cache import origin as origin_module
 from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
@@ -190,3 +191,56 @@ def _in_child(root: Path, prepare: object) -> str:
         return find_wrong(module.path, HANDLE) or "fine"
 
     return origin_module.as_user(os.geteuid(), act)
+
+
+def test_too_few_descriptors_for_an_import_are_no_mistake_of_a_plugin(tmp_path: Path) -> None:
+    """In processes of their own: there nothing has been imported that a plugin imports when it is asked."""
+    (tmp_path / "m.tar.gz").write_bytes(archive_of(write_tiny_module(tmp_path / "m")))
+    said = set()
+    for spare in range(6):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                _RESOLVE_WITH_FEW,
+                str(tmp_path / "m.tar.gz"),
+                str(tmp_path / f"cache{spare}"),
+                str(spare),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+        assert done.returncode == 0, done.stderr
+        said.add(done.stdout.strip())
+    assert "fine" in said
+    refused = said - {"fine"}
+    assert any("could not go on" in message for message in refused)
+    assert all("Too many open files" in message and "ulimit -n" in message for message in refused), refused
+    assert not any("mistake" in message for message in refused)
+
+
+_RESOLVE_WITH_FEW = """
+import os, resource, sys
+import hubplug
+from hubplug.errors import HubplugError
+archive, cache, spare = sys.argv[1:]
+chain = ["cache", "file", "http", "archive", "tf1"]
+hub = hubplug.Hub({"chain": chain, "plugins": {"cache": {"options": {"dir": cache}}}})
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+taken = []
+try:
+    while True:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+for descriptor in taken[:int(spare)]:
+    os.close(descriptor)
+said = "fine"
+try:
+    hub.resolve(archive)
+except HubplugError as error:
+    said = f"{error.message} {error.hint}"
+print(" ".join(said.split()))
+"""
