@@ -152,7 +152,7 @@ def test_the_way_back_has_nodes_that_no_output_depends_on(
         hubplug.add_signature(inputs=x, outputs=x + 1.0)
 
     path = export(tf, hubplug, lambda *_: module_fn(), tmp_path)
-    chain: list[Any] = ["file", "tf1"]
+    configuration: dict[str, Any] = {"chain": ["file", "tf1"]}
     with tf.Graph().as_default() as graph:
         hubplug.Module(str(path))(2.0)
         with pytest.raises(KeyError, match="looked_up"):
@@ -160,7 +160,7 @@ def test_the_way_back_has_nodes_that_no_output_depends_on(
     if way == "environment":
         monkeypatch.setenv("HUBPLUG_IMPORT_WHOLE_GRAPH", "1")
     else:
-        chain = ["file", {"tf1": {"import_whole_graph": True}}]
-    with hubplug.Hub({"chain": chain}).activate(), tf.Graph().as_default() as graph, v1.Session() as session:
+        configuration["plugins"] = {"tf1": {"options": {"import_whole_graph": True}}}
+    with hubplug.Hub(configuration).activate(), tf.Graph().as_default() as graph, v1.Session() as session:
         hubplug.Module(str(path))(2.0)
         assert session.run(graph.get_tensor_by_name("module_apply_default/looked_up:0")) == 6.0
