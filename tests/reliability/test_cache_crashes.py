@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ import hubplug_cache._locking  # noqa: F401
 from hubplug_cache import CacheDirectory
 from tests.plugins.cache import origin as origin_module
 from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
+from tests.reliability.disk import Recording, read_tree, write_tree
 from tests.reliability.strace import Call, changes, injected, need_strace, record
 
 HANDLE = "https://example.com/module/1"
@@ -170,6 +173,79 @@ def test_everything_is_on_the_disk_before_it_is_published(way: str, recorded: di
     for path, last in changed.items():
         assert last < synced[path] < published, path
     assert published < synced[root]
+
+
+@pytest.fixture(scope="module")
+def ram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where thousands of small trees cost little."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path_factory.mktemp("states")
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as path:
+        yield Path(path)
+
+
+def _record_on_a_disk(way: str, place: Path, with_fsync: bool = True) -> Recording:
+    """What a first fill or a repair changes, and what was there before."""
+    root = place / "modules"
+    root.mkdir()
+    if way == "repair":
+        _damaged_root(root)
+    before = read_tree(root)
+    calls = changes(record(_command(root), place / "log"), root)
+    return Recording(root, before, calls, with_fsync)
+
+
+def _lose_power(recording: Recording, ram: Path, samples: int) -> tuple[int, int, int]:
+    """How many states there were, in how many the entry was visible, and in how many of these it was not right."""
+    chance = random.Random(20260102)
+    states = visible = wrong = 0
+    for prefix in range(len(recording.calls) + 1):
+        for tree in recording.states(prefix, chance, samples):
+            states += 1
+            root = ram / "modules"
+            write_tree(root, tree)
+            plan = CacheDirectory(str(root)).hubplug_cache(origin_module.source_of(HANDLE))
+            if plan.what == f"use {entry_of(root, HANDLE)}":
+                visible += 1
+                wrong += find_wrong(entry_of(root, HANDLE), HANDLE) is not None
+            else:
+                _expect_whole_and_clean(root)
+            shutil.rmtree(root)
+    return states, visible, wrong
+
+
+@pytest.mark.parametrize("way", ["fresh", "repair"])
+def test_a_power_failure_after_any_call_leaves_the_right_entry_or_a_clean_refetch(
+    way: str, ram: Path, tmp_path: Path
+) -> None:
+    need_strace()
+    states, visible, wrong = _lose_power(_record_on_a_disk(way, tmp_path), ram, samples=6)
+    assert states > 250
+    assert visible > 5
+    assert wrong == 0
+
+
+def test_without_fsync_the_same_failures_would_leave_wrong_entries(ram: Path, tmp_path: Path) -> None:
+    """That the model can tell."""
+    need_strace()
+    _, _, wrong = _lose_power(_record_on_a_disk("fresh", tmp_path, with_fsync=False), ram, samples=10)
+    assert wrong > 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("way", ["fresh", "repair"])
+def test_thousands_of_power_failures_leave_the_right_entry_or_a_clean_refetch(
+    way: str, ram: Path, tmp_path: Path
+) -> None:
+    need_strace()
+    recording = _record_on_a_disk(way, tmp_path)
+    states, visible, wrong = _lose_power(recording, ram, samples=200)
+    print(f"power failure, {way}: {len(recording.calls) + 1} prefixes, n={states} states, ", end="")
+    print(f"entry visible in {visible}, wrong in {wrong}")
+    assert wrong == 0
 
 
 def test_an_offline_hit_makes_no_connection(tmp_path: Path) -> None:
