@@ -21,6 +21,7 @@ from hubplug.types import ArchiveStream, Plan
 from hubplug_archive import TarArchive
 from tests import archives
 
+MUTATIONS = int(os.environ.get("HUBPLUG_TEST_MUTATIONS", "200000"))
 SMALL_LIMITS = Limits(max_bytes=64 << 20, max_members=500, ratio_floor=32 << 20)
 
 
@@ -182,7 +183,7 @@ def test_mutations_get_nothing_out_of_the_directory_and_no_foreign_error(outcome
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("seed", range(100, 110))
+@pytest.mark.parametrize("seed", range(100, 100 + MUTATIONS // 20_000))
 def test_many_mutations_get_nothing_out_of_the_directory_and_no_foreign_error(seed, outcomes):
     check_mutations(outcomes, 20_000, seed)
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -144,3 +149,62 @@ def test_the_mode_of_a_member_is_ignored(unpack, tmp_path):
     reference = tmp_path / "reference"
     reference.touch(0o644)
     assert mode == reference.stat().st_mode & 0o7777
+
+
+_UNPACK_ALL = """
+import io, json, resource, sys, time
+from pathlib import Path
+from hubplug.errors import ArchiveError
+from hubplug.tree import TreeWriter
+from hubplug.types import ArchiveStream, Plan
+from hubplug_archive import TarArchive
+from tests import archives
+import hubplug_archive._unpacking, shutil
+resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
+root = Path(sys.argv[1])
+count, accepted, slowest = 0, [], 0.0
+for family, data in [*archives.unsafe_archives(), *archives.damaged_archives()]:
+    for how in archives.COMPRESSIONS:
+        packed = archives.compressed(data, how)
+        began = time.monotonic()
+        count += 1
+        (root / "module").mkdir()
+        try:
+            with ArchiveStream(io.BytesIO(packed), name="m") as archive:
+                plan = TarArchive().hubplug_unpack(archive)
+                assert isinstance(plan, Plan), (family, how)
+                tree = TreeWriter(root / "module")
+                plan.run(tree)
+                tree.finish()
+            accepted.append((family, how))
+        except ArchiveError:
+            pass
+        slowest = max(slowest, time.monotonic() - began)
+        assert [path.name for path in root.iterdir()] == ["module"], (family, how)
+        assert not any(path.is_symlink() for path in root.rglob("*")), (family, how)
+        shutil.rmtree(root / "module")
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(json.dumps([count, accepted, slowest, int(status["VmHWM"].split()[0]) // 1024]))
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_over_a_thousand_hostile_archives_are_refused_quickly_and_in_little_memory(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", _UNPACK_ALL, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    count, accepted, slowest, mebibytes = json.loads(done.stdout)
+    print(
+        f"hostile archives: n={count}, accepted {len(accepted)}, slowest {slowest:.3f} s, {mebibytes} MiB resident at most"
+    )
+    assert accepted == []
+    assert count > 1000
+    assert slowest < 5
+    assert mebibytes < 256
