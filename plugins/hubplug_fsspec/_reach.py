@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -53,23 +53,23 @@ def within_reach(act: Callable[[], T], location: str, storage_options: Mapping[s
     return call.result()
 
 
-class _Call:
+class _Call(Generic[T]):
     """A function in a thread that nobody has to wait for."""
 
-    def __init__(self, act: Callable[[], Any]) -> None:
+    def __init__(self, act: Callable[[], T]) -> None:
         self._act = act
         self._done = threading.Event()
-        self._value: Any = None
+        self._value: T | None = None
         self.error: BaseException | None = None
         threading.Thread(target=self._run, name="hubplug-reach", daemon=True).start()
 
     def wait(self, seconds: float | None) -> bool:
         return self._done.wait(seconds)
 
-    def result(self) -> Any:
+    def result(self) -> T:
         if self.error is not None:
             raise self.error
-        return self._value
+        return cast("T", self._value)
 
     def _run(self) -> None:
         try:
