@@ -194,14 +194,14 @@ def test_a_directory_that_was_deleted_before_it_was_held_is_made_again(
 
 def test_every_file_is_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
-    real_fsync, real_rename = os.fsync, os.rename
+    real_fsync, real_rename = os.fsync, Path.rename
 
     def fsync(descriptor: int) -> None:
         synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         real_fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "rename", lambda *a: (synced.append("RENAME"), real_rename(*a)))
+    monkeypatch.setattr(Path, "rename", lambda *a: (synced.append("RENAME"), real_rename(*a)))
     with staging.publish(str(tmp_path / "m"), ExportError) as dest:
         (dest / "d").mkdir()
         (dest / "d" / "inner").write_text("x")
@@ -234,18 +234,18 @@ def test_a_file_is_on_the_disk_before_the_rename_and_its_name_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     did: list[str] = []
-    real_fsync, real_replace = os.fsync, os.replace
+    real_fsync, real_replace = os.fsync, Path.replace
 
     def fsync(descriptor: int) -> None:
         did.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         real_fsync(descriptor)
 
-    def replaced(*names: object) -> None:
+    def replaced(path: Path, target: Path) -> Path:
         did.append("RENAME")
-        real_replace(*names)  # type: ignore[arg-type]
+        return real_replace(path, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr(Path, "replace", replaced)
     with staging.replace_file(tmp_path / "a") as file:
         file.write(b"x")
         name = Path(file.name).name

@@ -143,6 +143,11 @@ class Recording:
             result = _RESULT.search(call.text)
             if isinstance(node, File) and result:
                 node.written += int(result[1])
+        elif call.name == "ftruncate":
+            node = self._node(disk, _descriptor_path(call))
+            assert isinstance(node, File), call
+            node.written = int(call.text.partition(">, ")[2].partition(")")[0])
+            node.synced = min(node.synced, node.written)
         elif call.name in ("fsync", "fdatasync"):
             node = self._node(disk, _descriptor_path(call))
             if self._with_fsync and isinstance(node, File):

@@ -251,10 +251,9 @@ def test_thousands_of_power_failures_leave_the_right_entry_or_a_clean_refetch(
 def test_an_offline_hit_makes_no_connection(tmp_path: Path) -> None:
     need_strace()
     Origin().resolve(CacheDirectory(str(tmp_path / "modules")), HANDLE)
-    calls = record(
-        _command(tmp_path / "modules"), tmp_path / "log", ["socket", "connect", *("mkdir", "rename", "flock")]
-    )
-    assert calls == []
+    root = tmp_path / "modules"
+    calls = record(_command(root), tmp_path / "log", ["socket", "connect", *("mkdir", "rename", "flock")])
+    assert [call for call in calls if call.name in ("socket", "connect") or str(root) in call.text] == []
 
 
 def _path_of(call: Call) -> str:
