@@ -1,8 +1,8 @@
 """Writes the values of a module's variables as a V2 checkpoint, from a session or from another checkpoint.
 
 The user's graph stays as it is: values are fetched in batches of some tens of MiB and each batch is saved by a graph of
-its own, so that a finalized graph can be exported and no second copy of all the variables is ever in memory: at most two
-batches are. One batch gives one data file; several are merged, and stay a data file each.
+its own, so that a finalized graph can be exported and no second copy of all the variables is ever in memory, only one of
+a few batches. One batch gives one data file; several are merged, and stay a data file each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, find_mismatch
 VARIABLES_DIRECTORY = "variables"
 
 # Up to here, copying a variable together with others is cheaper than an op of its own.
-_SMALL_BYTES = 1 << 16
+_SMALL_BYTES = 1 << 20
+
+# Batches that are saved at the same time.
+_SAVERS = 2
 
 # Strings have no fixed size; one of them counts as this many bytes.
 _STRING_BYTES = 64
@@ -133,14 +136,15 @@ def _save(
     parts = [target / f"part-{number:05d}" / VARIABLES_DIRECTORY for number in range(len(batches))]
     for part in parts:
         part.parent.mkdir()
-    # One batch is saved while the next one is read.
-    with ThreadPoolExecutor(1) as saver:
+    # Batches are saved while the next one is read.
+    with ThreadPoolExecutor(_SAVERS) as saver:
         saving: list[Future[None]] = []
         for part, batch, read_values in zip(parts, batches, values, strict=True):
-            while saving:
-                saving.pop().result()
+            if len(saving) == _SAVERS:
+                saving.pop(0).result()
             saving.append(saver.submit(_save_batch, part, batch, read_values))
-        saving.pop().result()
+        for future in saving:
+            future.result()
     with _scratch() as session:
         session.run(
             tf.raw_ops.MergeV2Checkpoints(
