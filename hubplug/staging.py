@@ -6,7 +6,9 @@ made for the same place deletes it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -47,16 +49,18 @@ def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | 
             hint="give a local path",
         )
     target = Path(path)
-    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise (occupied or kind)(
-            f"{target} exists already; nothing was written", hint="choose another directory, or remove that one"
-        )
-    target = target.absolute()
     try:
+        if _is_occupied(target):
+            raise (occupied or kind)(
+                f"{target} exists already; nothing was written", hint="choose another directory, or remove that one"
+            )
+        target = target.absolute()
         target.parent.mkdir(parents=True, exist_ok=True)
         _delete_abandoned(target)
         staging, held = _make_staging(target)
     except OSError as error:
+        if isinstance(error, HubplugError):
+            raise
         raise kind(f"{target} cannot be made: {error.strerror or error}") from error
     try:
         yield staging
@@ -115,14 +119,39 @@ def sync_tree(root: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Makes the names in a directory durable, where the system can do so."""
+    """Makes the names in a directory durable, where the system can do so.
+
+    Raises:
+        OSError: The disk failed.
+    """
     if os.name == "nt":
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # a directory that may be written and not be read
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network and user-space file systems have no such thing for directories.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
     finally:
         os.close(descriptor)
+
+
+def last_change(root: Path) -> float:
+    """When a file, or something below a directory, changed last, in seconds since the epoch; 0 if it is gone."""
+    latest = 0.0
+    below = (os.path.join(directory, name) for directory, _, names in os.walk(root) for name in (".", *names))
+    for path in itertools.chain([os.fspath(root)], below):
+        with suppress(OSError):  # it has vanished meanwhile: somebody is at work there, perhaps on another machine
+            latest = max(latest, os.lstat(path).st_mtime)
+    return latest
+
+
+def _is_occupied(target: Path) -> bool:
+    return target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir())))
 
 
 def _make_staging(target: Path) -> tuple[Path, int | None]:
@@ -168,7 +197,7 @@ def _delete_abandoned(target: Path) -> None:
             continue
         try:
             # A network file system may keep locks to the machine that took them.
-            if match[1] == _host() or time.time() - _last_change(path) > _QUIET_SECONDS:
+            if match[1] == _host() or time.time() - last_change(path) > _QUIET_SECONDS:
                 _delete(path, held)
         finally:
             os.close(held)
@@ -202,12 +231,6 @@ def _lock(descriptor: int, wait: bool) -> bool:
     except (ImportError, OSError):
         return False
     return True
-
-
-def _last_change(root: Path) -> float:
-    """When a file, or something below a directory, changed last, in seconds since the epoch."""
-    paths = (os.path.join(directory, name) for directory, _, names in os.walk(root) for name in (".", *names))
-    return max((os.lstat(path).st_mtime for path in paths), default=os.lstat(root).st_mtime)
 
 
 def _host() -> str:

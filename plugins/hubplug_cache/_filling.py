@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hubplug.errors import CacheError, HubplugError
+from hubplug.staging import sync_directory
 from hubplug.types import LocalModule, Provenance, Source
 from hubplug_cache._directory import Root
 from hubplug_cache._entry import Entry, find_entry, find_fault, identity, list_tree
@@ -198,25 +199,6 @@ def write_file(path: Path, data: bytes) -> None:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_directory(path: Path) -> None:
-    """Makes the names in a directory durable, where the system can do that.
-
-    Raises:
-        OSError: The disk failed.
-    """
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network and user-space file systems have no such thing for directories.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-            raise
     finally:
         os.close(descriptor)
 

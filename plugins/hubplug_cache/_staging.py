@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from hubplug.staging import last_change
 from hubplug_cache._layout import FILLING
 
 _NAME = re.compile(
@@ -133,18 +134,6 @@ def machine_id() -> str:
     except OSError:
         pass
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-
-
-def last_change(path: Path) -> float:
-    """When something below a directory changed last, in seconds since the epoch; 0 if it is gone."""
-    latest = 0.0
-    for directory, _, names in os.walk(path):
-        for name in ["", *names]:
-            try:
-                latest = max(latest, os.lstat(os.path.join(directory, name)).st_mtime)
-            except OSError:
-                continue
-    return latest
 
 
 def size_of(path: Path) -> int:

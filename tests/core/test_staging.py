@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,24 @@ def test_a_parent_that_is_a_file_is_an_error(tmp_path: Path) -> None:
         pytest.fail("the body ran")
 
 
+def test_a_name_that_the_system_does_not_take_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="cannot be made"), staging.publish(str(tmp_path / ("m" * 300)), ExportError):
+        pytest.fail("the body ran")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read anywhere")
+def test_a_parent_that_may_be_written_and_not_be_read_takes_directories_and_files(tmp_path: Path) -> None:
+    tmp_path.chmod(0o300)
+    try:
+        with staging.publish(str(tmp_path / "m"), ExportError) as dest:
+            (dest / "a").write_text("x")
+        with staging.replace_file(tmp_path / "b") as file:
+            file.write(b"x")
+    finally:
+        tmp_path.chmod(0o700)
+    assert names(tmp_path) == ["b", "m"]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
 def test_a_parent_that_may_not_be_written_is_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
@@ -165,6 +184,27 @@ def test_what_another_machine_fills_is_left_alone_until_it_is_quiet(tmp_path: Pa
         os.utime(path, (time.time() - age, time.time() - age))
     with staging.publish(str(tmp_path / "m"), ExportError):
         assert theirs.exists() is left
+
+
+def test_a_file_that_another_machine_renames_while_it_is_looked_at_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / ".m.00000000.deadbeef.partial"
+    theirs.mkdir()
+    (theirs / "a.tmp").write_text("x")
+    real_walk = os.walk
+
+    def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        for found in real_walk(root):
+            if root == theirs:
+                (theirs / "a.tmp").rename(theirs / "a")
+            yield found
+
+    monkeypatch.setattr(os, "walk", walk)
+    with staging.publish(str(tmp_path / "m"), ExportError) as dest:
+        (dest / "b").write_text("x")
+    assert names(theirs) == ["a"]
+    assert names(tmp_path / "m") == ["b"]
 
 
 def test_a_directory_that_was_deleted_before_it_was_held_is_made_again(
