@@ -81,6 +81,7 @@ class ClientCredentials(Signer):
     def _fetch(self) -> tuple[str, float]:
         """A new token and its lifetime in seconds."""
         import requests
+        from urllib3.exceptions import HTTPError
 
         secret = self._client_secret.read()
         form = {"grant_type": "client_credentials", **self._extra}
@@ -104,7 +105,7 @@ class ClientCredentials(Signer):
             ) as response:
                 status = response.status_code
                 content = response.raw.read(_MOST_ANSWER_BYTES, decode_content=True)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             problem = type(error).__name__  # its text may hold the URL's query
         if problem is not None:
             raise FetchError(

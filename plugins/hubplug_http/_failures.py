@@ -131,7 +131,7 @@ def describe_exception(
             cause, (requests.exceptions.InvalidURL, urllib3.LocationParseError, requests.exceptions.InvalidSchema)
         ):
             return Failure(HandleError(f"{shown} is no URL that can be asked for", hint="check its host and port"))
-        if isinstance(cause, (urllib3.InvalidHeader, requests.exceptions.InvalidHeader)):
+        if isinstance(cause, (urllib3.InvalidHeader, requests.exceptions.InvalidHeader, UnicodeEncodeError)):
             return refused(
                 f"{host} and this request do not agree: a header is malformed",
                 url,

@@ -24,6 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from hubplug.errors import HubplugError
 from hubplug.urls import origin_of
 from hubplug_http._failures import Failure, PrivateAddress, describe_exception, refused
 from hubplug_http._options import ServerOptions
@@ -148,6 +149,8 @@ class Sender:
             with origin.watch.head(), _quiet_log():
                 response = origin.adapter.send(prepared, **settings)
                 response = dispatch_hook("response", prepared.hooks, response, **settings)  # type: ignore[no-untyped-call]
+        except HubplugError:  # what signed it could not sign it a second time
+            raise
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             failure = describe_exception(error, url, proxy, options=options, verdict=origin.watch.verdict)
         if failure is not None:

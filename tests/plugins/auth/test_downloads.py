@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hubplug.errors import AccessError, ConfigError
+from hubplug.errors import AccessError, ConfigError, FetchError
 from hubplug.types import AuthRequest, Declined, Handle
 from hubplug_auth import Credentials
 from tests.plugins.http.driving import ARCHIVE, bring
@@ -84,3 +84,25 @@ def test_a_withdrawn_oauth2_token_is_renewed_within_the_download(server: Scripte
     }
     assert bring(server.url("/m/1"), asking(rule)) == ARCHIVE
     assert [one.path for one in server.requests] == ["/token", "/m/1", "/token", "/m/1"]
+
+
+def test_a_withdrawn_oauth2_token_that_cannot_be_renewed_is_what_the_error_is_about(server: ScriptedServer) -> None:
+    server.on("/token", Reply(200, b'{"access_token": "first"}'), Reply(401, b'{"error": "invalid_client"}'))
+    server.on("/m/1", Reply(401))
+    rule = {
+        "prefix": server.url("/m/"),
+        "token_url": server.url("/token"),
+        "client_id": "me",
+        "client_secret": "word",
+    }
+    with pytest.raises(AccessError, match=r"token endpoint .* gave no token \(status 401, invalid_client\)"):
+        bring(server.url("/m/1"), asking(rule))
+    assert [one.path for one in server.requests] == ["/token", "/m/1", "/token"]
+
+
+def test_a_token_that_no_header_can_hold_is_not_tried_again(server: ScriptedServer) -> None:
+    server.on("/m", Reply(body=ARCHIVE))
+    with pytest.raises(FetchError, match="a header is malformed") as caught:
+        bring(server.url("/m"), asking({"prefix": server.url("/"), "token": "canary\u2026"}))
+    assert "canary" not in str(caught.value)
+    assert server.requests == []

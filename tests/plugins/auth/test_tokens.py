@@ -123,6 +123,14 @@ def test_an_endpoint_that_cannot_be_reached() -> None:
     assert caught.value.__context__ is None
 
 
+def test_an_endpoint_that_breaks_off(server: ScriptedServer) -> None:
+    server.on("/token", Reply(200, b'{"access_token": "canary"}', cut_at=10))
+    with pytest.raises(FetchError, match=r"/token cannot be reached \(ProtocolError\)") as caught:
+        signed([oauth_rule(server)])
+    assert "the request was not sent" in caught.value.message
+    assert caught.value.__context__ is None
+
+
 def google_key(path: Path, server: ScriptedServer) -> None:
     """A service account's key file whose token endpoint is ours."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
