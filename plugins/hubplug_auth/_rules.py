@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
+from hubplug.config import nearest
 from hubplug.errors import ConfigError
-from hubplug.urls import redact, scheme_of
+from hubplug.urls import find_url_error, redact, scheme_of
 from hubplug_auth._secret import SOURCES, Secret, command_words
 from hubplug_auth._signers import Basic, Bearer, CredentialHelper, Header, Netrc, Signer
 
@@ -47,11 +47,7 @@ def read_rule(rule: Mapping[str, Any], key_path: str) -> Rule:
         )
     kind = kinds[0]
     if (unknown := _unknown(rule, _KEYS[kind])) is not None:
-        close = get_close_matches(unknown, _KEYS[kind], n=1)
-        possible = f"possible: {', '.join(sorted(_KEYS[kind]))}"
-        raise ConfigError(
-            f"{key_path}: unknown key {unknown!r}", hint=f"did you mean {close[0]!r}? {possible}" if close else possible
-        )
+        raise ConfigError(f"{key_path}: unknown key {unknown!r}", hint=nearest(unknown, sorted(_KEYS[kind])))
     prefix = rule.get("prefix", GOOGLE_STORAGE if kind == "google" else None)
     if not _is_prefix(prefix):
         shown = f"{redact(prefix)!r}" if isinstance(prefix, str) else "none"
@@ -157,6 +153,8 @@ def _text(rule: Mapping[str, Any], key: str, key_path: str) -> str:
 
 def _is_prefix(value: Any) -> bool:
     if not isinstance(value, str) or scheme_of(value).lower() not in ("http", "https"):
+        return False
+    if " " in value or find_url_error(value):  # nothing would lie under it, and requests would go out unsigned
         return False
     try:
         parts = urlsplit(value)

@@ -86,6 +86,8 @@ class Secret:
             try:
                 with Path(self.value).expanduser().open(encoding="utf-8") as file:
                     return file.read().strip()
+            except RuntimeError:
+                raise self._error("cannot be read: nobody here has that home directory") from None
             except (OSError, UnicodeDecodeError) as error:
                 raise self._error(f"cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
         if self.source == "_command":

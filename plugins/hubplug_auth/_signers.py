@@ -86,6 +86,8 @@ class Netrc(Signer):
         path = self._file()
         try:
             entry = netrc.netrc(path).authenticators(host)
+        except UnicodeDecodeError:
+            raise self._error(f"{path} cannot be read: it is no text") from None
         except (OSError, netrc.NetrcParseError) as error:
             # What the parser says may quote the file.
             problem = getattr(error, "strerror", None) or f"it is malformed at line {getattr(error, 'lineno', '?')}"
@@ -98,7 +100,10 @@ class Netrc(Signer):
     def _file(self) -> str:
         named = self._path or environment_value("NETRC")
         if named:
-            return str(Path(named).expanduser())
+            try:
+                return str(Path(named).expanduser())
+            except RuntimeError:
+                raise self._error(f"{named} cannot be read: nobody here has that home directory") from None
         found = [path for name in (".netrc", "_netrc") if (path := Path.home() / name).is_file()]
         if not found:
             raise self._error(f"there is no {Path.home() / '.netrc'}")

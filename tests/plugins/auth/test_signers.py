@@ -119,6 +119,10 @@ def _missing(tmp_path: Path) -> dict[str, tuple[dict[str, Any], str]]:
     return {
         "unset": ({"token_env": "NO_SUCH_TOKEN"}, "environment variable NO_SUCH_TOKEN is not set"),
         "empty variable": ({"token_env": "EMPTY_TOKEN"}, "environment variable EMPTY_TOKEN is not set"),
+        "nobody's home": (
+            {"token_file": "~nobody-here/token"},
+            "file ~nobody-here/token cannot be read: nobody here has",
+        ),
         "no file": ({"token_file": "/no/such/file"}, "file /no/such/file cannot be read: No such file"),
         "empty file": ({"token_file": str(tmp_path / "empty")}, "is empty"),
         "two lines": ({"token_file": str(tmp_path / "two lines")}, "has a line break"),
@@ -129,6 +133,8 @@ def _missing(tmp_path: Path) -> dict[str, tuple[dict[str, Any], str]]:
         "silent helper": ({"credential_command": silent}, "knows no user name and password for hub.example.com"),
         "no entry": ({"netrc": str(tmp_path / "netrc")}, "has no entry for hub.example.com"),
         "bad netrc": ({"netrc": str(tmp_path / "bad-netrc")}, "malformed at line 1"),
+        "binary netrc": ({"netrc": str(tmp_path / "binary")}, "cannot be read: it is no text"),
+        "netrc of nobody": ({"netrc": "~nobody-here/netrc"}, "~nobody-here/netrc cannot be read: nobody here has"),
         "no netrc": ({"netrc": True}, "there is no .*netrc"),
         "no password": ({"username": "me", "password_env": "NO_SUCH_TOKEN"}, "The password of the rule for"),
         "no value": ({"header": "X-Key", "value_env": "NO_SUCH_TOKEN"}, "The value of the rule for"),
@@ -138,6 +144,7 @@ def _missing(tmp_path: Path) -> dict[str, tuple[dict[str, Any], str]]:
 CASES = [
     "unset",
     "empty variable",
+    "nobody's home",
     "no file",
     "empty file",
     "two lines",
@@ -148,6 +155,8 @@ CASES = [
     "silent helper",
     "no entry",
     "bad netrc",
+    "binary netrc",
+    "netrc of nobody",
     "no netrc",
     "no password",
     "no value",
