@@ -6,9 +6,9 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
+from hubplug.config import nearest
 from hubplug.errors import ConfigError
 from hubplug.urls import redact
 from hubplug_http._urls import covering, find_address_error, is_http
@@ -105,12 +105,7 @@ def server_options(base: ServerOptions, given: Mapping[str, Any], key_path: str)
     changed = dict(given)
     for name, value in given.items():
         if name not in names:
-            close = get_close_matches(str(name), names, n=1)
-            hint = f"possible: {', '.join(names)}"
-            raise ConfigError(
-                f"{key_path}{name}: there is no such setting",
-                hint=f"did you mean {close[0]!r}? {hint}" if close else hint,
-            )
+            raise ConfigError(f"{key_path}{name}: there is no such setting", hint=nearest(name, names))
         if problem := _find_value_error(name, value):
             raise ConfigError(f"{key_path}{name}: {problem}")
         if name == "client_cert" and value is not None and not isinstance(value, str):
@@ -132,7 +127,7 @@ def _find_value_error(name: str, value: Any) -> str | None:
         return None if isinstance(value, bool) else f"expected true or false, got {value!r}"
     if name in _POSITIVE or name in _NOT_NEGATIVE:
         if isinstance(value, bool) or not isinstance(value, int if name == "retries" else (int, float)):
-            return f"expected a number, got {value!r}"
+            return f"expected a {'whole ' if name == 'retries' else ''}number, got {value!r}"
         if value < 0 or (value == 0 and name in _POSITIVE):
             return f"expected a number {'above' if name in _POSITIVE else 'from'} 0, got {value!r}"
         return None

@@ -6,7 +6,7 @@ import email.utils
 import random
 import time
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _MOST_DOUBLINGS = 0.5, 30.0, 6
 PASSING_STATUSES = frozenset({408, 429, *range(500, 600)} - {501, 505})
 
 
@@ -24,7 +24,7 @@ def pause_before(attempt: int, asked_for: float | None, *, longest: float, chanc
     chance = random.random() if chance is None else chance
     if asked_for is not None:
         return None if asked_for > longest else asked_for
-    full: float = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE, longest)
+    full: float = min(_FIRST_PAUSE * 2 ** min(attempt - 1, _MOST_DOUBLINGS), _LONGEST_PAUSE, longest)
     return full * (0.5 + 0.5 * chance)
 
 
@@ -36,7 +36,7 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
-        when = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        when = email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return max(when.timestamp() - (time.time() if now is None else now), 0.0)
+    return max(when - (time.time() if now is None else now), 0.0)

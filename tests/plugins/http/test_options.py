@@ -24,7 +24,7 @@ from tests.servers import Reply, ScriptedServer
         ({"mirrors": ["https://b.example/"]}, "mirrors: mirrors of what"),
         ({"missing": "nxt"}, "missing: expected 'error' or 'next'"),
         ({"retries": -1}, "retries: expected a number from 0"),
-        ({"retries": 1.5}, "retries: expected a number"),
+        ({"retries": 1.5}, "retries: expected a whole number"),
         ({"read_timeout": 0}, "read_timeout: expected a number above 0"),
         ({"ca_bundle": "/no/such/file"}, "ca_bundle: there is no '/no/such/file'"),
         ({"client_cert": ["a", "b", "c"]}, "client_cert: expected a path or two"),

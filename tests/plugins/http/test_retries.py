@@ -53,7 +53,7 @@ def test_a_server_that_asks_for_too_long_a_wait_is_given_up_on(server: ScriptedS
 
 
 def test_pauses_double_with_jitter_up_to_a_cap() -> None:
-    assert [pause_before(n, None, longest=60, chance=1) for n in (1, 2, 3, 9)] == [0.5, 1, 2, 30]
+    assert [pause_before(n, None, longest=60, chance=1) for n in (1, 2, 3, 9, 2000)] == [0.5, 1, 2, 30, 30]
     assert [pause_before(n, None, longest=60, chance=0) for n in (1, 2, 3, 9)] == [0.25, 0.5, 1, 15]
     assert pause_before(9, None, longest=4, chance=1) == 4
     assert len({pause_before(5, None, longest=60) for _ in range(20)}) > 10
@@ -71,9 +71,11 @@ def test_pauses_double_with_jitter_up_to_a_cap() -> None:
         ("1.5", None),
         ("", None),
         ("²", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Tue, 31 Dec 2024 23:59:59 +9999999999999", None),
     ],
 )
-def test_retry_after_in_seconds(value: str | None, seconds: float | None) -> None:
+def test_retry_after_in_seconds_or_nonsense(value: str | None, seconds: float | None) -> None:
     assert retry_after(value) == seconds
 
 
