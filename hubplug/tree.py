@@ -18,6 +18,7 @@ from pathlib import Path
 
 from hubplug.errors import ArchiveError, CacheError, IncompleteDownload, PluginError, UnsafeArchiveError
 from hubplug.names import abridged, collision_key, find_name_error
+from hubplug.staging import sync_directory
 from hubplug.types import FileRecord
 
 _GIB = 1 << 30
@@ -193,11 +194,13 @@ class TreeWriter:
             if self._open:
                 raise PluginError(f"{min(self._open)!r} was still being written when its tree was finished")
             self._finished = True
-            for name in [*self._unsynced, *reversed(self._directories), ""]:
-                try:
+            try:
+                for name in self._unsynced:
                     _sync(self.root / name)
-                except OSError as error:
-                    raise self._cannot_write(name, 0, error) from error
+                for name in [*reversed(self._directories), ""]:
+                    sync_directory(self.root / name)
+            except OSError as error:
+                raise self._cannot_write(name, 0, error) from error
             return tuple(self._records[name] for name in sorted(self._records))
 
     def _check(self, name: str) -> None:

@@ -367,6 +367,20 @@ def test_every_file_and_every_directory_is_synced(root, monkeypatch):
     assert synced == {str(root / "a/b/c"), str(root / "d"), str(root / "a/b"), str(root / "a"), str(root)}
 
 
+def test_a_file_system_that_cannot_sync_directories_takes_a_tree(root, monkeypatch):
+    working = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        working(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    tree = TreeWriter(root)
+    put(tree, "a/b")
+    assert [record.path for record in tree.finish()] == ["a/b"]
+
+
 def test_the_last_of_many_small_files_are_synced_at_the_end(root, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(path_of(descriptor)))
