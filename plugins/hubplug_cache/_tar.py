@@ -15,6 +15,7 @@ from hubplug.errors import ArchiveError, UnsafeArchiveError
 _BLOCK = 512
 _MAX_EXTENDED = 1 << 16
 _CHUNK = 1 << 20
+_MOST_DIGITS = 19
 
 
 @dataclass(eq=False)
@@ -84,14 +85,14 @@ def _extended(stream: BinaryIO, size: int) -> tuple[str | None, int | None]:
     values: dict[bytes, bytes] = {}
     while data:
         length, _, _ = data.partition(b" ")
-        if not length.isdigit() or not len(length) + 1 < int(length) <= len(data) or data[int(length) - 1] != 10:
+        if not _is_decimal(length) or not len(length) + 1 < int(length) <= len(data) or data[int(length) - 1] != 10:
             raise ArchiveError("An extended header of the archive is damaged")
         name, _, value = data[len(length) + 1 : int(length) - 1].partition(b"=")
         values[name] = value
         data = data[int(length) :]
     if unknown := values.keys() - {b"path", b"size"}:
         raise UnsafeArchiveError(f"An extended header has {sorted(unknown)!r}, which no export writes")
-    if not values.get(b"size", b"0").isdigit():
+    if not _is_decimal(values.get(b"size", b"0")):
         raise ArchiveError("An extended header of the archive is damaged")
     return (
         _text(values[b"path"]) if b"path" in values else None,
@@ -109,6 +110,11 @@ def _text(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnsafeArchiveError(f"A name in the archive is not UTF-8: {data[:80]!r}") from error
+
+
+def _is_decimal(data: bytes) -> bool:
+    # Python reads no number of thousands of digits.
+    return data.isdigit() and len(data) <= _MOST_DIGITS
 
 
 def _number(field: bytes) -> int:

@@ -139,6 +139,16 @@ HOSTILE: dict[str, list[Add]] = {
         _file("hubplug-cache.json", INDEX),
         _file(f"{KEY}/.hubplug.json", b"{}", pax_headers={"comment": "x" * 10_000_000}),
     ],
+    "a record with thousands of digits": [
+        _file("hubplug-cache.json", INDEX),
+        _file("pax", b"1" * 5000 + b" path=a\n", type=tarfile.XHDTYPE),
+        _manifest("a"),
+    ],
+    "a size with thousands of digits": [
+        _file("hubplug-cache.json", INDEX),
+        _file("pax", b"5011 size=" + b"1" * 5000 + b"\n", type=tarfile.XHDTYPE),
+        _manifest("a"),
+    ],
     "a manifest that is none": [_file("hubplug-cache.json", INDEX), _file(f"{KEY}/.hubplug.json", b"{}")],
     "no files": [_file("hubplug-cache.json", INDEX), _manifest()],
 }
