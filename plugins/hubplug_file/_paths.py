@@ -104,7 +104,15 @@ def _one_line(message: str) -> str:
 
 def _absolute(path: str) -> str:
     """As a person would write it, with the links in it."""
-    return os.path.join(Path.cwd(), path)
+    return os.path.join(_working_directory(), path)
+
+
+def _working_directory() -> str:
+    """Empty where it has been deleted."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
 
 
 def _hint(path: str) -> str:
@@ -121,7 +129,7 @@ def _hint(path: str) -> str:
     if "." in first.strip(".") and "/" in path:
         return f"if it is a URL, write https://{path}"
     if not os.path.isabs(path):
-        return f"a relative path starts at the working directory, {Path.cwd()}"
+        return f"a relative path starts at the working directory, {_working_directory() or 'which is gone'}"
     return "check the path; a module is a directory, or an archive (.tar.gz) of one"
 
 

@@ -184,6 +184,17 @@ def test_the_hint_says_what_was_meant(text, word, module, archive, tmp_path, mon
     assert word in caught.value.hint
 
 
+@pytest.mark.parametrize(("text", "hint"), [("/no/such/module", "a module is a directory"), ("m", "which is gone")])
+def test_a_missing_path_is_named_where_the_working_directory_is_gone_too(text, hint, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(MissingError, match=f"{text} does not exist") as caught:
+        resolve(text)
+    assert hint in caught.value.hint
+
+
 def test_control_characters_of_a_path_do_not_reach_the_terminal(tmp_path):
     with pytest.raises(MissingError) as caught:
         resolve(f"{tmp_path}/a\nb\x1b[31m")
