@@ -98,15 +98,23 @@ class Artifacts:
             members = list_members(directory, place.name)
             state = tuple(members)
             known = self._packed.get(place)
-            if known is None or known.state != state:
+            if known is None or known.state != state or not known.path.exists():
                 check_module(Path(shown))
-                target = Path(self._folder.name) / f"{hashlib.sha256(place.name.encode()).hexdigest()}.tar.gz"
+                target = self._folder_for_packed() / f"{hashlib.sha256(place.name.encode()).hexdigest()}.tar.gz"
                 made = write_archive(directory, members, target, place.name)
                 known = self._packed[place] = _Packed(state, target, made.sha256)
                 file = target.open("rb", buffering=0)
                 self._digests[stamp_of(os.fstat(file.fileno()))] = made.sha256
                 return file
         return known.path.open("rb", buffering=0)
+
+    def _folder_for_packed(self) -> Path:
+        """The temporary directory; a new one where the system has cleaned up the old one."""
+        with self._lock:
+            if not os.path.isdir(self._folder.name):
+                self._folder.cleanup()
+                self._folder = tempfile.TemporaryDirectory(prefix="hubplug-serve-")
+            return Path(self._folder.name)
 
     def _digest(self, file: BinaryIO, stamp: tuple[int, ...]) -> str:
         known = self._digests.get(stamp)

@@ -162,11 +162,15 @@ class Handler(BaseHTTPRequestHandler):
         artifact.file.seek(first)
         rest = end - first
         while rest:
-            piece = artifact.file.read(min(rest, _PIECE))
+            try:
+                piece = artifact.file.read(min(rest, _PIECE))
+                fault = "" if piece and artifact.is_unchanged() else "it was written to"
+            except OSError as error:
+                fault = error.strerror or str(error)
             # Rather end short than send bytes that the digest in the head does not cover.
-            if not piece or not artifact.is_unchanged():
+            if fault:
                 self.close_connection = True
-                _LOG.error("%s: the archive was written to while it was sent", self.path)
+                _LOG.error("%s: the archive could not be sent to its end: %s", self.path, fault)
                 return
             self.wfile.write(piece)
             rest -= len(piece)

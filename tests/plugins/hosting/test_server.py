@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import itertools
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -24,6 +27,7 @@ import pytest
 
 from hubplug.errors import ConfigError
 from hubplug_hosting import ModuleServer, pack_module
+from hubplug_hosting._artifacts import Artifact
 from hubplug_hosting._ranges import UnsatisfiableRange, wanted_range
 from tests.plugins.hosting.trees import make_module
 
@@ -468,6 +472,40 @@ def test_an_archive_that_is_written_into_while_it_is_sent_ends_short(tree):
         with pytest.raises(http.client.IncompleteRead):
             response.read()
         connection.close()
+
+
+def test_an_archive_that_cannot_be_read_to_its_end_ends_short_and_without_a_second_head(server, tree, monkeypatch):
+    (tree / "ready").mkdir()
+    (tree / "ready" / "1.tar.gz").write_bytes(bytes(2 << 20))
+    looked = itertools.count()
+    working = Artifact.is_unchanged
+
+    def is_unchanged(artifact: Artifact) -> bool:
+        if next(looked) == 2:  # after the look before the head, and one piece
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return working(artifact)
+
+    monkeypatch.setattr(Artifact, "is_unchanged", is_unchanged)
+    connection = http.client.HTTPConnection(server.url.split("/")[2], timeout=LIMIT)
+    connection.request("GET", "/ready/1" + COMPRESSED)
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        connection.getresponse().read()
+    connection.close()
+    assert not caught.value.partial.strip(b"\0")
+
+
+def test_a_module_is_packed_again_when_the_system_has_cleaned_up(tree, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with ModuleServer(tree) as server:
+        first = ask(server, "/publisher/model/1" + COMPRESSED)
+        (folder,) = (tmp_path / "temporary").iterdir()
+        for archive in folder.iterdir():
+            archive.unlink()
+        assert ask(server, "/publisher/model/1" + COMPRESSED).body == first.body
+        shutil.rmtree(folder)
+        assert ask(server, "/publisher/model/1" + COMPRESSED).body == first.body
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 @pytest.mark.parametrize("root", ["missing", "file", "module"])
