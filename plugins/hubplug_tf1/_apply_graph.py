@@ -1,13 +1,15 @@
 """One application of a signature: only what its outputs need, and update ops where the module is trainable.
 
-What is needed is found once per graph variant and signature (a template). A call renames a copy of that under its scope
-and imports it once; so a call costs what the subgraph costs, whatever the size of the module and of the graph around.
+What is needed is found once per graph variant and signature (a template). The first call renames a copy of that under its
+scope and imports it, later ones make its ops; so a call costs what the subgraph costs, whatever the size of the module and
+of the graph around.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -50,7 +52,9 @@ class ApplyTemplate:
         updates: Elements for UPDATE_OPS.
         assets: Elements for ASSET_FILEPATHS.
         wanted: Tensors of the signature's outputs.
-        recipe: How to make the same without an import, if that can be.
+        outside: NodeDefs of the state-holding ops that the nodes use.
+        fed: By fed tensor its dtype, and the static shape that it has in the module's graph.
+        whole: Whether this is the whole graph variant.
     """
 
     graph_def: Any
@@ -64,7 +68,14 @@ class ApplyTemplate:
     updates: tuple[str, ...]
     assets: tuple[str, ...]
     wanted: tuple[str, ...]
-    recipe: Recipe | None
+    outside: tuple[Any, ...]
+    fed: Mapping[str, tf.TensorSpec]
+    whole: bool
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """How to make the same without an import, if that can be."""
+        return None if self.whole or self.contexts else make_recipe(self.graph_def, self.outside, self.fed)
 
 
 def make_apply_template(variant: Variant, signature: Signature, updates: bool, whole: bool) -> ApplyTemplate:
@@ -118,7 +129,6 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
     named = {name for constraint in constraints.values() for name in constraint.replaced}
     edges = {element for node in kept for element in node.input}
     provided = fed | {tensor_name(edge) for edge in edges if edge[0] != "^" and op_name(edge) in variant.state_ops}
-    outside = [nodes[op] for op in sorted({op_name(edge) for edge in edges} & variant.state_ops)]
     fed_specs = {
         tensor_name(name): tf.TensorSpec(variant.declared_shape(tensor_name(name)), spec.dtype)
         for info in signature.inputs.values()
@@ -138,7 +148,9 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
         updates=tuple(update_ops),
         assets=tuple(assets),
         wanted=tuple(wanted),
-        recipe=None if whole or kept_contexts else make_recipe(graph_def, outside, fed_specs),
+        outside=tuple(nodes[op] for op in sorted({op_name(edge) for edge in edges} & variant.state_ops)),
+        fed=fed_specs,
+        whole=whole,
     )
 
 
@@ -206,7 +218,7 @@ def _capture(graph: Any, tensor: tf.Tensor) -> tf.Tensor:
 
 
 def import_application(
-    template: ApplyTemplate, prefix: str, replacements: Replacements, *, library_is_there: bool
+    template: ApplyTemplate, prefix: str, replacements: Replacements, *, is_repeated: bool
 ) -> dict[str, tf.Tensor]:
     """Adds one application to the current graph.
 
@@ -214,7 +226,7 @@ def import_application(
         template: What to add.
         prefix: The reserved absolute name scope, with its ``/``.
         replacements: What stands for the tensors that are not imported.
-        library_is_there: Whether the graph has the functions that the template calls.
+        is_repeated: Whether the graph has an application of the template, and with it the functions that this calls.
 
     Returns:
         By name in the module the tensors of the signature's outputs.
@@ -231,12 +243,9 @@ def import_application(
             return prefix + element
         return tensor.name if ":" in element else tensor.op.name
 
-    recipe = template.recipe
-    if (
-        recipe
-        and (library_is_there or not template.graph_def.library.function)
-        and can_follow(recipe, replacements.get)
-    ):
+    # Few programs apply a signature twice, and an import is cheaper than a recipe.
+    recipe = template.recipe if is_repeated else None
+    if recipe is not None and can_follow(recipe, replacements.get):
         follow_recipe(recipe, prefix, replacements.get, classes)
     elif template.inputs:
         _import(template, prefix, replacements, classes)

@@ -169,7 +169,7 @@ class Instance:
             template,
             prefix,
             Replacements(fed, self._state_tensor, graph),
-            library_is_there=graph is self._graph and template in self._applied,
+            is_repeated=graph is self._graph and template in self._applied,
         )
         if graph is self._graph:
             self._applied.add(template)

@@ -1,8 +1,9 @@
-"""Adds an application to a plain graph one op at a time.
+"""Adds a second and later application to a plain graph one op at a time.
 
 ``tf.import_graph_def`` looks at every op that the graph has already, so that its cost grows with each application. Making
-the ops singly costs the same at every call; it cannot make loops, and it would apply settings of the graph that the
-import leaves alone. So it is used where it gives what the import gives, and the import everywhere else.
+the ops singly costs the same at every call; but it has to be prepared, it cannot make loops, and it would apply settings
+of the graph that the import leaves alone. So it is used where it gives what the import gives, and the import everywhere
+else.
 """
 
 from __future__ import annotations

@@ -119,6 +119,7 @@ def test_the_whole_graph_and_the_needed_part_give_equal_results(spec: Any, new_g
     """The three ways in which an application comes into a graph: op by op, by an import, and by one of everything."""
     x = tf.constant([[1.0, -2.0], [3.0, 4.0]])
     module = hubplug.Module(spec, trainable=True)
+    module(x)  # which is always imported
     whole = _instance.Instance(
         spec,
         module._impl._variant,
