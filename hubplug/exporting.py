@@ -20,6 +20,8 @@ from hubplug.urls import scheme_of
 
 def export(chain: Chain, request: ExportRequest, *, offline: bool) -> None:
     """Writes a module and puts it in its place; see ``Hub.export``."""
+    if not isinstance(request.path, (str, bytes, os.PathLike)):
+        raise TypeError(f"A module is exported to a path or a URL, got {type(request.path).__name__}: {request.path!r}")
     writer = chain.ask_or_raise("hubplug_export", f"a {type(request.spec).__name__} for export", request)
     place, answers = find_place(chain, os.fsdecode(request.path))
     if not scheme_of(place):

@@ -168,6 +168,7 @@ class Hub:
             OccupiedError: Something is there already.
             ExportError: The place cannot be written.
             NobodyAnswered: No plugin writes modules of this kind, or none publishes there.
+            TypeError: The path is no text, bytes or ``os.PathLike``.
             OfflineError: The network would be needed, and it is switched off.
         """
         from hubplug.exporting import export

@@ -99,6 +99,13 @@ def test_a_local_path_is_nobodys_but_the_cores(hub: hubplug.Hub, log: list[str],
         hub.export(request(str(tmp_path / "out")))
 
 
+@pytest.mark.parametrize("path", [None, 5])
+def test_what_is_no_path_is_the_callers_mistake_and_no_plugins(hub: hubplug.Hub, log: list[str], path: Any) -> None:
+    with pytest.raises(TypeError, match=f"exported to a path or a URL, got {type(path).__name__}: {path}"):
+        hub.export(request(path))
+    assert log == []
+
+
 def test_a_plugin_may_name_a_local_path_instead(tmp_path: Path) -> None:
     class Shares:
         @hubplug.hookimpl
