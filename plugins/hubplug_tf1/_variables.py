@@ -6,6 +6,7 @@ them is a few sequential reads, and initializing a single variable reads little 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,7 +129,7 @@ def check_checkpoint(checkpoint: str, variables: Iterable[StoredVariable]) -> No
     except (tf.errors.NotFoundError, ValueError) as error:
         raise MissingCheckpointError(
             f"The module's variables are missing: no checkpoint at {checkpoint!r}",
-            hint="the module directory is incomplete; fetch or export it again",
+            hint=_missing_hint(checkpoint),
         ) from error
     except tf.errors.OpError as error:
         raise DamagedCheckpointError(
@@ -142,6 +143,12 @@ def check_checkpoint(checkpoint: str, variables: Iterable[StoredVariable]) -> No
                 f"{problem} (checkpoint {checkpoint!r})",
                 hint="the module's graph and its variables/ do not belong together; export the module again",
             )
+
+
+def _missing_hint(checkpoint: str) -> str:
+    if not os.path.exists(f"{checkpoint}.index"):
+        return "the module directory is incomplete; fetch or export it again"
+    return "the files are there, and TensorFlow finds none: to it [ ] and \\ in a path are a pattern; move the module"
 
 
 def find_mismatch(

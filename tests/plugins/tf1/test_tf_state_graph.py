@@ -268,6 +268,15 @@ def test_a_missing_checkpoint_is_a_not_found_error(path: str, new_graph: tf.Grap
     assert caught.value.hint in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["a[1]", "a\\b"])
+def test_a_path_that_is_a_pattern_to_tensorflow_is_said_to_be_one(path: str, new_graph: tf.Graph, name: str) -> None:
+    patterned = shutil.move(path, Path(path).with_name(name))
+    with pytest.raises(tf.errors.NotFoundError, match="variables are missing") as caught:
+        hubplug.Module(str(patterned))
+    assert isinstance(caught.value, HubplugError)
+    assert "are a pattern; move the module" in str(caught.value.hint)
+
+
 def test_variables_partitioned_along_another_axis_are_refused(new_graph: tf.Graph) -> None:
     def module_fn() -> None:
         v1.get_variable("pp", [3, 4], partitioner=v1.fixed_size_partitioner(2, axis=1))
