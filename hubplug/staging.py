@@ -1,5 +1,7 @@
 """How a directory or a file comes to be whole or not at all: it is filled beside its place and put there with one rename.
 
+Only a directory that cannot be replaced takes one rename for each of its entries.
+
 Who fills one holds a flock on it, which dies with its process: what can be locked is left over, and the next one that is
 made for the same place deletes it.
 """
@@ -26,6 +28,7 @@ from hubplug.errors import HubplugError
 from hubplug.urls import redact, scheme_of
 
 _SUFFIX = ".partial"
+_CONTENTS = "contents"
 _QUIET_SECONDS = 600.0
 _TO_HOLD = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -35,7 +38,8 @@ def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | 
     """Yields an empty staging directory, and makes it ``path`` when the body succeeds.
 
     Args:
-        path: A local path. Parents are made; an empty directory there is replaced.
+        path: A local path. Parents are made; an empty directory there is replaced, or filled entry by entry where it
+            cannot be: a mount point, the working directory, a directory whose parent may not be written.
         kind: The error to raise.
         occupied: The one to raise when ``path`` holds something; None: that kind as well.
 
@@ -50,14 +54,18 @@ def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | 
         )
     target = Path(path)
     try:
+        in_place = _cannot_be_replaced(target)
+        beside = target.absolute() / _CONTENTS if in_place else target.absolute()
+        if in_place:
+            _delete_abandoned(beside)
         if _is_occupied(target):
             raise (occupied or kind)(
                 f"{target} exists already; nothing was written", hint="choose another directory, or remove that one"
             )
         target = target.absolute()
         target.parent.mkdir(parents=True, exist_ok=True)
-        _delete_abandoned(target)
-        staging, held = _make_staging(target)
+        _delete_abandoned(beside)
+        staging, held = _make_staging(beside)
     except OSError as error:
         if isinstance(error, HubplugError):
             raise
@@ -67,10 +75,13 @@ def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | 
         sync_tree(staging)
         staging.chmod(0o777 & ~_umask())
         try:
-            staging.rename(target)
+            if in_place:
+                _move_contents(staging, target)
+            else:
+                staging.rename(target)
         except OSError as error:
             raise kind(f"{target} cannot be put in its place: {error.strerror or error}") from error
-        sync_directory(target.parent)
+        sync_directory(beside.parent)
     except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, HubplugError):
@@ -152,6 +163,38 @@ def last_change(root: Path) -> float:
 
 def _is_occupied(target: Path) -> bool:
     return target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir())))
+
+
+def _cannot_be_replaced(target: Path) -> bool:
+    """Whether a directory is a mount point, is in one that may not be written, or is where this process is."""
+    if target.is_symlink() or not target.is_dir():
+        return False
+    if os.path.ismount(target) or not os.access(target.absolute().parent, os.W_OK):
+        return True
+    with suppress(FileNotFoundError):  # where the working directory has been deleted
+        return target.samefile(os.curdir)
+    return False
+
+
+def _move_contents(staging: Path, target: Path) -> None:
+    """Moves what is in a directory to another one on the same file system, all of it or nothing.
+
+    Directories go first, then files by name: of a module's, tfhub_module.pb last, which makes it one.
+    """
+    moved: list[Path] = []
+    try:
+        for path in sorted(staging.iterdir(), key=lambda path: (path.is_file(), path.name)):
+            there = target / path.name
+            if os.path.lexists(there):
+                raise FileExistsError(errno.EEXIST, f"{path.name} came to be there meanwhile")
+            path.rename(there)
+            moved.append(there)
+    except BaseException:
+        for there in reversed(moved):
+            with suppress(OSError):
+                there.rename(staging / there.name)
+        raise
+    staging.rmdir()
 
 
 def _make_staging(target: Path) -> tuple[Path, int | None]:

@@ -85,11 +85,7 @@ class Tf1Format:
 
     @hookimpl
     def hubplug_export(self, request: ExportRequest) -> Plan[None] | None:
-        """Writes the definitions that this plugin reads or makes.
-
-        Raises:
-            ExportExistsError: The directory that is to hold the module holds something.
-        """
+        """Writes the definitions that this plugin reads or makes."""
         from hubplug_tf1._spec import GraphSpec
 
         if not isinstance(request.spec, GraphSpec):

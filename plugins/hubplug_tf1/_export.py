@@ -11,12 +11,11 @@ import tensorflow as tf
 
 from hubplug.errors import UnknownTagsError
 from hubplug.types import ExportRequest, Plan
-from hubplug.urls import scheme_of
 from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE
 from hubplug_tf1._assets import AssetFiles, put_paths
 from hubplug_tf1._checkpoint import save_from_checkpoint, save_from_session
 from hubplug_tf1._collector import collector_paused
-from hubplug_tf1._errors import ExportExistsError, SessionError
+from hubplug_tf1._errors import SessionError
 from hubplug_tf1._private_tensorflow import VariableDef
 from hubplug_tf1._saved_model import meta_graph_of, write_saved_model
 from hubplug_tf1._spec import GraphSpec
@@ -27,15 +26,9 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
     """The plan that writes a module, after a look at what can be refused at once.
 
     Raises:
-        ExportExistsError: The directory that is to hold it holds something.
         ValueError: The values come from a checkpoint, and the module has no graph variant without tags.
         SessionError: ``request.session`` is no plain session; it is a TypeError.
     """
-    path = os.fsdecode(request.path)
-    if not scheme_of(path) and os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
-        raise ExportExistsError(
-            f"{path} exists already; nothing was written", hint="choose another directory, or remove that one"
-        )
     if request.checkpoint_path is not None and frozenset() not in spec.get_tags():
         raise UnknownTagsError(
             "No such graph variant: tags=None. A module is exported from a checkpoint by its graph variant without tags, "
@@ -49,7 +42,7 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
             f"Module.export takes a tf.compat.v1.Session, got {type(request.session).__name__}",
             hint="of a wrapping session give the one inside: raw_session() of a SingularMonitoredSession",
         )
-    return Plan(f"write {path} in TF1 Hub format", lambda dest: _write(spec, request, dest))
+    return Plan(f"write {os.fsdecode(request.path)} in TF1 Hub format", lambda dest: _write(spec, request, dest))
 
 
 @collector_paused()

@@ -48,6 +48,58 @@ def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
     assert names(tmp_path / "m") == ["a"]
 
 
+def test_an_empty_working_directory_is_filled_and_stays_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    renamed: list[str] = []
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda path, there: renamed.append(path.name) or rename(path, there))
+    with staging.publish(".", ExportError) as dest:
+        for name in ("tfhub_module.pb", "variables/index", "saved_model.pb", "assets/a"):
+            (dest / name).parent.mkdir(exist_ok=True)
+            (dest / name).write_text("x")
+        with pytest.raises(ExportError, match="exists already"), staging.publish(".", ExportError):
+            pass
+    assert Path.cwd() == tmp_path
+    assert names(Path()) == ["assets", "saved_model.pb", "tfhub_module.pb", "variables"]
+    assert renamed == ["assets", "variables", "saved_model.pb", "tfhub_module.pb"]
+
+
+def test_a_working_directory_that_is_written_to_meanwhile_keeps_only_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExportError, match="b came to be there meanwhile"), staging.publish(".", ExportError) as dest:
+        for folder, text in ((dest, "new"), (tmp_path, "mine")):
+            (folder / "b").write_text(text)
+        (dest / "a").write_text("new")
+    assert names(tmp_path) == ["b"]
+    assert (tmp_path / "b").read_text() == "mine"
+
+
+def test_what_a_killed_process_left_in_the_working_directory_does_not_occupy_it(tmp_path: Path) -> None:
+    code = "import os, signal\nfrom hubplug import staging\n"
+    code += "with staging.publish('.', RuntimeError):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert len(names(tmp_path)) == 1
+    code = code.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass")
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_empty_directory_below_one_that_may_not_be_written_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    tmp_path.chmod(0o555)
+    try:
+        with staging.publish(str(tmp_path / "m"), ExportError) as dest:
+            (dest / "a").write_text("x")
+    finally:
+        tmp_path.chmod(0o755)
+    assert names(tmp_path / "m") == ["a"]
+
+
 @pytest.mark.parametrize("kind", ["full", "file", "link", "dangling"])
 def test_what_is_there_is_never_written_over(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "m"
