@@ -111,7 +111,7 @@ def load_entry_point(entry_point: EntryPoint, named_in: str | None = None) -> An
 
     Args:
         entry_point: What a distribution offers.
-        named_in: The configuration whose chain names it; None: it comes by itself.
+        named_in: The configuration whose chain names it; None: it comes by itself, or is a command.
 
     Raises:
         PluginError: It cannot be imported; says which distribution it came from and how to go on without it.
@@ -120,12 +120,16 @@ def load_entry_point(entry_point: EntryPoint, named_in: str | None = None) -> An
         return entry_point.load()
     except Exception as error:
         missing = f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else None
-        way_out = f"mend or uninstall the distribution, or set {_SWITCH_OFF}=1 and name the plugins in hubplug.yaml"
-        if named_in is not None:
+        kind, way_out = "plugin", "mend or uninstall the distribution"
+        if entry_point.group == COMMANDS_GROUP:
+            kind = "command"
+        elif named_in is not None:
             way_out = f"mend the distribution, or take {entry_point.name} out of the chain"
+        else:
+            way_out += f", or set {_SWITCH_OFF}=1 and name the plugins in hubplug.yaml"
         raise PluginError(
-            f"{named_in + ': chain: the' if named_in else 'The'} plugin {entry_point.name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} cannot be imported: "
-            f"{type(error).__name__}: {error}",
+            f"{named_in + ': chain: the' if named_in else 'The'} {kind} {entry_point.name!r} ({entry_point.value}) of "
+            f"{origin_of_plugin(entry_point)} cannot be imported: {type(error).__name__}: {error}",
             hint=f"{missing}; or {way_out}" if missing else way_out,
         ) from error
 

@@ -431,6 +431,14 @@ def test_a_broken_subcommand_takes_nothing_else_away(install: Install) -> None:
     assert "resolve" in text
 
 
+def test_a_subcommand_that_cannot_be_imported_is_called_one_with_a_way_out_that_is_one(install: Install) -> None:
+    install("corp-tools", {"greet": "corp_tools:greet"}, "raise RuntimeError('no licence')", group="hubplug.commands")
+    assert run("greet", fine=False).stderr == (
+        "error: The command 'greet' (corp_tools:greet) of corp-tools 1.0 cannot be imported: RuntimeError: no licence\n"
+        "hint: mend or uninstall the distribution\n"
+    )
+
+
 def test_a_subcommand_that_two_distributions_offer_is_an_error(install: Install) -> None:
     install("corp-one", {"greet": "corp_one:greet"}, COMMAND, group="hubplug.commands")
     install("corp-two", {"greet": "corp_two:greet"}, COMMAND, group="hubplug.commands")
