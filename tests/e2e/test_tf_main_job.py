@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import tensorflow as tf
 import hubplug as hub
 from hubplug import errors
 from hubplug_hosting import ModuleServer, pack_module
+from tests.servers import Reply, ScriptedServer
 
 pytestmark = pytest.mark.tensorflow
 
@@ -184,20 +182,22 @@ def test_a_directory_without_the_marker_of_the_format(exported: Path, cache: Pat
 def test_a_url_that_answers_with_something_else(
     cache: Path, status: int, media_type: str, body: bytes, kind: type[Exception], words: str
 ) -> None:
-    with server_that_answers(status, media_type, body) as url:
-        told = told_by(make, f"{url}/team/small/1")
+    with ScriptedServer() as server:
+        server.always(Reply(status, body, {"Content-Type": media_type}))
+        told = told_by(make, server.url("/team/small/1"))
     assert isinstance(told, kind)
     assert words.lower() in str(told).lower()
-    assert url in told.message
+    assert server.url("/team/small/1") in told.message
     assert_nothing_was_kept(cache)
 
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_url_that_answers_with_a_truncated_archive(archive: Path, cache: Path, announced: bool) -> None:
     whole = archive.read_bytes()
-    body = whole[: len(whole) // 2]
-    with server_that_answers(200, "application/gzip", body, len(whole) if announced else len(body)) as url:
-        told = told_by(make, f"{url}/team/small/1")
+    half = len(whole) // 2
+    with ScriptedServer() as server:
+        server.always(Reply(body=whole, cut_at=half) if announced else Reply(body=whole[:half]))
+        told = told_by(make, server.url("/team/small/1"))
     assert isinstance(told, (errors.IncompleteDownload, errors.ArchiveError))
     assert_nothing_was_kept(cache)
 
@@ -280,26 +280,3 @@ def tree_of(directory: Path) -> dict[str, bytes]:
     """Every file of a module but the manifest of a cache."""
     files = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
     return {name: path.read_bytes() for name, path in files.items() if name != ".hubplug.json"}
-
-
-@contextmanager
-def server_that_answers(status: int, media_type: str, body: bytes, length: int | None = None) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", media_type)
-            self.send_header("Content-Length", str(len(body) if length is None else length))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()

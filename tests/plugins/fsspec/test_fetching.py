@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from hubplug.errors import (
 from hubplug.tree import Limits, TreeWriter
 from hubplug.types import ArchiveStream, Handle, Source
 from hubplug_fsspec import Fsspec
+from tests.servers import Reply, ScriptedServer
 
 from .conftest import SECRET, Store
 
@@ -253,7 +252,10 @@ def test_an_answer_of_the_server_becomes_one_line_without_a_secret(
     status: int, expected: type[FetchError], words: str, bring: Bring, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("gcsfs", reason="gcsfs is not installed")
-    with _server_that_answers(status, f"see https://h/o?sig={SECRET} token={SECRET} and {SECRET}") as endpoint:
+    text = f"see https://h/o?sig={SECRET} token={SECRET} and {SECRET}"
+    with ScriptedServer() as server:
+        server.always(Reply(status, text.encode()))
+        endpoint = server.url("")
         plugin = Fsspec(
             storage_options={
                 "gs": {"token": "anon", "endpoint_url": endpoint, "session_kwargs": {"headers": {"X": SECRET}}}
@@ -265,26 +267,3 @@ def test_an_answer_of_the_server_becomes_one_line_without_a_secret(
     assert "\n" not in caught.value.message
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert capfd.readouterr().err == ""
-
-
-@contextmanager
-def _server_that_answers(status: int, text: str) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            with suppress(ConnectionError):  # the client may have seen enough
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()

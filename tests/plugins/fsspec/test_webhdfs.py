@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 import pytest
 
 from hubplug.errors import AccessError, MissingError
 from hubplug_fsspec import Fsspec
+from tests.servers import Reply, Request, ScriptedServer, redirect
 
 
 @pytest.fixture
@@ -23,46 +22,28 @@ def name_node(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     root = tmp_path / "hdfs"
     root.mkdir()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            query = {key.lower(): values[0] for key, values in parse_qs(parts.query).items()}
-            name = unquote(parts.path).removeprefix("/webhdfs/v1").strip("/")
-            path = root / name
-            if name.startswith("private"):
-                self.answer(403, remote_exception("AccessControlException", f"no access to /{name}"))
-            elif not path.exists():
-                self.answer(404, remote_exception("FileNotFoundException", f"/{name} does not exist"))
-            elif query["op"].upper() == "GETFILESTATUS":
-                self.answer(200, json.dumps({"FileStatus": status(path, "")}).encode())
-            elif query["op"].upper() == "LISTSTATUS":
-                found = [status(child, child.name) for child in sorted(path.iterdir())]
-                self.answer(200, json.dumps({"FileStatuses": {"FileStatus": found}}).encode())
-            elif "redirected" not in query:
-                self.send_response(307)
-                self.send_header("Location", f"http://{self.headers['Host']}{self.path}&redirected=1")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-            else:
-                start = int(query.get("offset", 0))
-                content = path.read_bytes()[start:]
-                self.answer(200, content[: int(query.get("length", len(content)))])
+    def answer(request: Request) -> Reply:
+        query = {key.lower(): values[0] for key, values in parse_qs(request.query).items()}
+        name = unquote(request.path).removeprefix("/webhdfs/v1").strip("/")
+        path = root / name
+        if name.startswith("private"):
+            return Reply(403, remote_exception("AccessControlException", f"no access to /{name}"))
+        if not path.exists():
+            return Reply(404, remote_exception("FileNotFoundException", f"/{name} does not exist"))
+        if query["op"].upper() == "GETFILESTATUS":
+            return Reply(200, json.dumps({"FileStatus": status(path, "")}).encode())
+        if query["op"].upper() == "LISTSTATUS":
+            found = [status(child, child.name) for child in sorted(path.iterdir())]
+            return Reply(200, json.dumps({"FileStatuses": {"FileStatus": found}}).encode())
+        if "redirected" not in query:
+            return redirect(f"http://{request.header('Host')}{request.target}&redirected=1", 307)
+        start = int(query.get("offset", 0))
+        content = path.read_bytes()[start:]
+        return Reply(200, content[: int(query.get("length", len(content)))])
 
-        def answer(self, code: int, body: bytes) -> None:
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield f"webhdfs://127.0.0.1:{server.server_address[1]}", root
-        server.shutdown()
-        thread.join()
+    with ScriptedServer() as server:
+        server.always(answer)
+        yield f"webhdfs://{server.host}:{server.port}", root
 
 
 def status(path: Path, suffix: str) -> dict[str, Any]:
