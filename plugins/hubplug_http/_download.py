@@ -159,9 +159,6 @@ class Download:
             body.close()
             # Nothing has been handed on: to the caller a server that breaks off here is as good as unreachable.
             return Failure(failed, failover=isinstance(failed, IncompleteDownload))
-        except BaseException:
-            body.close()
-            raise
         if error is not None:
             body.close()
             return Failure(error)
