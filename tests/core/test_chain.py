@@ -486,6 +486,26 @@ def test_a_third_party_that_comes_by_itself_and_cannot_be_imported_is_fatal(
     assert "HUBPLUG_DISABLE_PLUGIN_AUTOLOAD=1" in (raised.value.hint or "")
 
 
+def test_a_plugin_that_asks_for_the_default_hub_while_that_is_made_is_an_error(
+    install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = """
+        import hubplug
+
+        class Plugin:
+            def __init__(self):
+                hubplug.resolve("/m")
+
+            @hubplug.hookimpl
+            def hubplug_auth(self, request):
+                return None
+        """
+    install("corp-eager", {"eager": "corp_eager:Plugin"}, code)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PluginError, match=r"corp-eager 1\.0 cannot be made"):
+        hubplug.resolve("/m")
+
+
 def test_every_hook_has_one_answer_type_and_a_place_in_the_chain() -> None:
     from hubplug.chain import _ANSWERS
 
