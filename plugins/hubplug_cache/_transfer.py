@@ -59,7 +59,7 @@ def export_entries(entries: Sequence[Path], archive: Path) -> None:
     except OSError as error:
         if isinstance(error, CacheError):
             raise
-        raise cache_error("write", archive, error) from error
+        raise cache_error("write", archive, error, hint="choose another place for the archive") from error
 
 
 def import_entries(root: Root, archive: Path, lock_timeout: float) -> Iterator[Imported]:
@@ -72,8 +72,12 @@ def import_entries(root: Root, archive: Path, lock_timeout: float) -> Iterator[I
     """
     root.prepare()
     try:
-        sweep(root.path)
-        with open(archive, "rb") as file:
+        file = open(archive, "rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise cache_error("read", archive, error, hint="check the path, and who may read it") from error
+    try:
+        with file:
+            sweep(root.path)
             _demand_index(archive, file)
             members = read_members(file)
             first = next(members, None)

@@ -21,13 +21,14 @@ def is_disk_error(error: OSError) -> bool:
     return error.errno in _DISK
 
 
-def cache_error(doing: str, path: Path, error: OSError) -> CacheError:
+def cache_error(doing: str, path: Path, error: OSError, *, hint: str | None = None) -> CacheError:
     """A system error as a CacheError.
 
     Args:
         doing: What was tried: ``write``, ``read``, ...
         path: On what.
         error: What the system said.
+        hint: What to do next; None: what helps where ``path`` is in a cache.
     """
     reason = error.strerror or str(error) or type(error).__name__
     if error.errno in _FULL:
@@ -51,6 +52,7 @@ def cache_error(doing: str, path: Path, error: OSError) -> CacheError:
     else:
         made = CacheError(f"Cannot {doing} {path}: {reason}")
     made.errno = error.errno
+    made.hint = hint or made.hint
     return made
 
 

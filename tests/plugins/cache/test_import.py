@@ -175,10 +175,12 @@ def test_what_is_no_archive_is_refused(content: bytes, root: Path, tmp_path: Pat
 
 
 def test_an_archive_that_is_not_there_is_a_typed_error(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match=r"no\.tar.*No such file"):
+    with pytest.raises(CacheError, match=r"Cannot read .*no\.tar: No such file") as caught:
         _import(root, tmp_path / "no.tar")
-    with pytest.raises(CacheError, match=r"Cannot write .*nowhere"):
+    assert caught.value.hint == "check the path, and who may read it"
+    with pytest.raises(CacheError, match=r"Cannot write .*nowhere") as caught:
         export_entries([], tmp_path / "nowhere/a.tar")
+    assert caught.value.hint == "choose another place for the archive"
 
 
 def test_long_and_foreign_names_survive_the_way(root: Path, tmp_path: Path) -> None:
