@@ -284,9 +284,8 @@ class _DefaultHub:
     """The default Hub of the process and the environment that it was built from."""
 
     def __init__(self) -> None:
-        self._lock = (
-            threading.RLock()
-        )  # a plugin that asks for the Hub of which it is a part is an error, and not a hang
+        # Reentrant: a plugin that asks for the Hub that it is to be a part of is an error, and not a hang.
+        self._lock = threading.RLock()
         self._built: tuple[tuple[tuple[str, str], ...], Hub] | None = None
         self._first: tuple[object, ...] = ()
 
