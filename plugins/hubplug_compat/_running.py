@@ -50,7 +50,8 @@ def run_program(script: str, *, as_module: bool = False) -> None:
     if as_module:
         runpy.run_module(script, run_name="__main__", alter_sys=True)
     else:
-        runpy.run_path(script, run_name="__main__")
+        # Absolute, as ``__file__`` of a script is: programs look for their files beside it after a change of directory.
+        runpy.run_path(os.path.abspath(script), run_name="__main__")
 
 
 def choose_keras() -> str | None:

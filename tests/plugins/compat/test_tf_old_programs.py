@@ -58,6 +58,16 @@ def test_a_tensorflow_1_program_runs_unmodified(tmp_path: Path) -> None:
     assert "y = [[432.0]] ['--flag', 'value']" in done.stdout
 
 
+def test_a_program_finds_its_own_files_after_a_change_of_directory(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("cat")
+    (tmp_path / "old_program.py").write_text(
+        "import os\nos.chdir('/')\nprint(open(os.path.join(os.path.dirname(__file__), 'labels.txt')).read())\n"
+    )
+    command = [sys.executable, "-m", "hubplug", "run", "old_program.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "cat\n"), done.stderr
+
+
 def test_a_program_on_compat_v1_runs_without_the_option(tmp_path: Path) -> None:
     done = run(tmp_path, TF1_PROGRAM.replace("import tensorflow as tf", "import tensorflow.compat.v1 as tf"))
     assert done.returncode == 0, done.stderr
