@@ -57,6 +57,30 @@ def test_with_an_imported_op_means_with_its_copy(new_graph: tf.Graph) -> None:
     assert y.device == "/device:CPU:0"
 
 
+def test_a_device_function_is_asked_about_the_same_ops_at_every_call(new_graph: tf.Graph) -> None:
+    def module_fn() -> None:
+        x = v1.placeholder(tf.float32, [], name="x")
+        a = tf.negative(x, name="a")
+        with v1.colocate_with(a):
+            y = tf.negative(a, name="y")
+        hubplug.add_signature(inputs=x, outputs=tf.negative(y, name="z"))
+
+    asked: list[str] = []
+
+    def device(op: tf.Operation) -> str:
+        asked.append(op.name)
+        return f"/device:CPU:{len(asked) % 2}"
+
+    module, x = hubplug.Module(hubplug.create_module_spec(module_fn)), tf.constant(1.0)
+    with v1.device(device):
+        for _ in range(3):
+            module(x)
+    scopes = ["module_apply_default", "module_apply_default_1", "module_apply_default_2"]
+    assert asked == [f"{scope}/{op}" for scope in scopes for op in ("a", "z")]
+    devices = [[new_graph.get_operation_by_name(f"{scope}/{op}").device for op in ("a", "y", "z")] for scope in scopes]
+    assert devices == [["/device:CPU:1", "/device:CPU:1", "/device:CPU:0"]] * 3
+
+
 def test_ops_beside_one_that_is_left_out_stay_together(new_graph: tf.Graph) -> None:
     def module_fn() -> None:
         x = v1.placeholder(tf.float32, [], name="x")
