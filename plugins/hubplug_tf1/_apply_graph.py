@@ -17,8 +17,8 @@ import tensorflow as tf
 from hubplug_tf1._checks import shares_collection
 from hubplug_tf1._colocation import ATTRIBUTE, PREFIX, Constraint, constraints_of, find_ambiguity
 from hubplug_tf1._errors import ColocationError
-from hubplug_tf1._op_by_op import Recipe, can_follow, follow_recipe, make_recipe
-from hubplug_tf1._private_tensorflow import import_beside_existing_ops
+from hubplug_tf1._op_by_op import OpRecipe, follow_recipe, make_recipe
+from hubplug_tf1._private_tensorflow import import_beside_existing_ops, is_plain, operations_of
 from hubplug_tf1._renaming import rename_context, rename_node
 from hubplug_tf1._state_graph import CONTEXTS, add_meta_graph
 from hubplug_tf1._subgraph import (
@@ -52,8 +52,6 @@ class ApplyTemplate:
         updates: Elements for UPDATE_OPS.
         assets: Elements for ASSET_FILEPATHS.
         wanted: Tensors of the signature's outputs.
-        outside: NodeDefs of the state-holding ops that the nodes use.
-        fed: By fed tensor its dtype, and the static shape that it has in the module's graph.
         whole: Whether this is the whole graph variant.
     """
 
@@ -68,14 +66,12 @@ class ApplyTemplate:
     updates: tuple[str, ...]
     assets: tuple[str, ...]
     wanted: tuple[str, ...]
-    outside: tuple[Any, ...]
-    fed: Mapping[str, tf.TensorSpec]
     whole: bool
 
     @cached_property
-    def recipe(self) -> Recipe | None:
+    def recipe(self) -> tuple[OpRecipe, ...] | None:
         """How to make the same without an import, if that can be."""
-        return None if self.whole or self.contexts else make_recipe(self.graph_def, self.outside, self.fed)
+        return None if self.whole or self.contexts else make_recipe(self.graph_def)
 
 
 def make_apply_template(variant: Variant, signature: Signature, updates: bool, whole: bool) -> ApplyTemplate:
@@ -129,11 +125,6 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
     named = {name for constraint in constraints.values() for name in constraint.replaced}
     edges = {element for node in kept for element in node.input}
     provided = fed | {tensor_name(edge) for edge in edges if edge[0] != "^" and op_name(edge) in variant.state_ops}
-    fed_specs = {
-        tensor_name(name): tf.TensorSpec(variant.declared_shape(tensor_name(name)), spec.dtype)
-        for info in signature.inputs.values()
-        for name, spec in zip(info.tensor_names, tf.nest.flatten(info.type_spec, expand_composites=True), strict=True)
-    }
     return ApplyTemplate(
         graph_def=graph_def,
         imported=frozenset(imported),
@@ -148,8 +139,6 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
         updates=tuple(update_ops),
         assets=tuple(assets),
         wanted=tuple(wanted),
-        outside=tuple(nodes[op] for op in sorted({op_name(edge) for edge in edges} & variant.state_ops)),
-        fed=fed_specs,
         whole=whole,
     )
 
@@ -243,9 +232,8 @@ def import_application(
             return prefix + element
         return tensor.name if ":" in element else tensor.op.name
 
-    # Few programs apply a signature twice, and an import is cheaper than a recipe.
-    recipe = template.recipe if is_repeated else None
-    if recipe is not None and can_follow(recipe, replacements.get):
+    recipe = template.recipe if is_plain(graph) and _is_recipe_cheaper(template, graph, is_repeated) else None
+    if recipe is not None:
         follow_recipe(recipe, prefix, replacements.get, classes)
     elif template.inputs:
         _import(template, prefix, replacements, classes)
@@ -262,6 +250,14 @@ def import_application(
             for element in elements:
                 graph.add_to_collection(key, graph.as_graph_element(outside(element)))
     return {name: graph.get_tensor_by_name(outside(name)) for name in template.wanted}
+
+
+def _is_recipe_cheaper(template: ApplyTemplate, graph: tf.Graph, is_repeated: bool) -> bool:
+    """Whether to make ops singly rather than to import them, which has to look at every op of the graph around."""
+    if is_repeated or template.graph_def.library.function:
+        return is_repeated
+    # A recipe takes about twice as long to make as an import of the same ops, and a hundred times as long as a look at them.
+    return len(operations_of(graph)) > 200 * len(template.imported)
 
 
 def _classes(template: ApplyTemplate, prefix: str, replacements: Replacements) -> dict[str, list[bytes]]:

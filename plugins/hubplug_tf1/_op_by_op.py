@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug_tf1._colocation import ATTRIBUTE, PREFIX
-from hubplug_tf1._private_tensorflow import is_plain, making_ops, place_with, registered_op_def
+from hubplug_tf1._private_tensorflow import making_ops, place_with, registered_op_def
 from hubplug_tf1._subgraph import op_name, tensor_name
 
 _OUTPUT_SHAPES = "_output_shapes"
@@ -30,67 +30,38 @@ class OpRecipe:
         node: Its NodeDef, without inputs and without attributes that are at their defaults.
         data: Its data inputs, in order: full name, and which op and output that is.
         controls: The ops that it has control edges from.
-        shapes: By output, the static shapes that shape inference does not find by itself.
+        shapes: Those static shapes of its outputs that the module knows something of, by position.
     """
 
     name: str
     node: Any
     data: tuple[tuple[str, str, int], ...]
     controls: tuple[str, ...]
-    shapes: tuple[tuple[int, tf.TensorShape], ...]
+    shapes: tuple[tuple[int, tuple[int | None, ...]], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Recipe:
-    """An application to be made op by op.
-
-    Attributes:
-        ops: In an order in which each comes after what it needs.
-        fed: By fed tensor its dtype, and the static shape that it has in the module's graph.
-    """
-
-    ops: tuple[OpRecipe, ...]
-    fed: Mapping[str, tf.TensorSpec]
-
-
-def make_recipe(graph_def: Any, outside: Iterable[Any], fed: Mapping[str, tf.TensorSpec]) -> Recipe | None:
-    """Prepares a subgraph to be made op by op; None if it has a cycle.
-
-    Args:
-        graph_def: The subgraph, and the functions that it calls.
-        outside: NodeDefs of the state-holding ops that it uses.
-        fed: By fed tensor its dtype, and the static shape that it has in the module's graph.
-    """
+def make_recipe(graph_def: Any) -> tuple[OpRecipe, ...] | None:
+    """Prepares a subgraph to be made op by op: its ops, each after what it needs; None if it has a cycle."""
     order = _sorted(graph_def.node)
     if order is None:
         return None
-    lost = _shapes_not_inferred(graph_def, outside, fed)
-    ops = tuple(
+    return tuple(
         OpRecipe(
             name=node.name,
             node=_without_inputs(node),
             data=tuple(_split(tensor_name(element)) for element in node.input if element[0] != "^"),
             controls=tuple(element[1:] for element in node.input if element[0] == "^"),
-            shapes=lost.get(node.name, ()),
+            shapes=_known_shapes(node),
         )
         for node in order
     )
-    return Recipe(ops, dict(fed))
-
-
-def can_follow(recipe: Recipe, replacement: Callable[[str], tf.Tensor | None]) -> bool:
-    """Whether the current graph would treat single ops as it treats imported ones, and shapes come out the same."""
-    if not is_plain(tf.compat.v1.get_default_graph()):
-        return False
-    for name, spec in recipe.fed.items():
-        tensor = replacement(name)
-        if tensor is None or not _is_as_specific(tensor.shape, spec.shape):
-            return False
-    return True
 
 
 def follow_recipe(
-    recipe: Recipe, prefix: str, replacement: Callable[[str], tf.Tensor | None], classes: Mapping[str, Sequence[bytes]]
+    recipe: Iterable[OpRecipe],
+    prefix: str,
+    replacement: Callable[[str], tf.Tensor | None],
+    classes: Mapping[str, Sequence[bytes]],
 ) -> None:
     """Makes the ops of an application in the current graph.
 
@@ -111,15 +82,18 @@ def follow_recipe(
         return made[name] if name in made else tensor(f"{name}:0", name, 0).op
 
     with tf.compat.v1.name_scope(None), making_ops(graph) as make:
-        for op in recipe.ops:
+        for op in recipe:
             node = tf.compat.v1.NodeDef()
             node.CopyFrom(op.node)
             node.name = prefix + op.name
             if classes.get(op.name):
                 node.attr[ATTRIBUTE].list.s.extend(classes[op.name])
             made[op.name] = make(node, [tensor(*place) for place in op.data], [operation(name) for name in op.controls])
+            # What the module's author knew of a shape, and inference does not find by itself, comes with an import too.
             for position, shape in op.shapes:
-                made[op.name].outputs[position].set_shape(shape)
+                output = made[op.name].outputs[position]
+                if not _knows_as_much(output.shape, shape):
+                    output.set_shape(shape)
     for name, values in classes.items():
         own = (prefix + name).encode()
         groups = [value[len(PREFIX) :] for value in values if value.startswith(PREFIX)]
@@ -169,41 +143,17 @@ def _split(tensor: str) -> tuple[str, str, int]:
     return tensor, op, int(position)
 
 
-def _shapes_not_inferred(
-    graph_def: Any, outside: Iterable[Any], fed: Mapping[str, tf.TensorSpec]
-) -> dict[str, tuple[tuple[int, tf.TensorShape], ...]]:
-    """The static shapes that the module's author set: an import takes them over, single ops have to be told."""
-    declared = {
-        node.name: node.attr[_OUTPUT_SHAPES].list.shape for node in graph_def.node if _OUTPUT_SHAPES in node.attr
-    }
-    if not declared:
-        return {}
-    bare = tf.compat.v1.GraphDef()
-    bare.CopyFrom(graph_def)
-    bare.node.extend(outside)
-    for node in bare.node:
-        node.input[:] = [edge for edge in node.input if edge[0] != "^"]
-        for attribute in (_OUTPUT_SHAPES, ATTRIBUTE):
-            if attribute in node.attr:
-                del node.attr[attribute]
-    with tf.Graph().as_default() as graph:
-        stand_ins = {name: tf.compat.v1.placeholder(spec.dtype, spec.shape) for name, spec in fed.items()}
-        used = {tensor_name(edge) for node in bare.node for edge in node.input if edge[0] != "^"}
-        tf.import_graph_def(bare, input_map={name: stand_ins[name] for name in stand_ins if name in used}, name="a")
-        inferred = {node.name[2:]: node for node in graph.as_graph_def(add_shapes=True).node}
-    found: dict[str, tuple[tuple[int, tf.TensorShape], ...]] = {}
-    for name, shapes in declared.items():
-        have = inferred[name].attr[_OUTPUT_SHAPES].list.shape
-        pairs = [(tf.TensorShape(known), tf.TensorShape(said)) for known, said in zip(have, shapes, strict=False)]
-        lost = tuple((i, said) for i, (known, said) in enumerate(pairs) if not _is_as_specific(known, said))
-        if lost:
-            found[name] = lost
-    return found
+def _known_shapes(node: Any) -> tuple[tuple[int, tuple[int | None, ...]], ...]:
+    if _OUTPUT_SHAPES not in node.attr:
+        return ()
+    shapes = map(tf.TensorShape, node.attr[_OUTPUT_SHAPES].list.shape)
+    return tuple((position, tuple(shape.as_list())) for position, shape in enumerate(shapes) if shape.rank is not None)
 
 
-def _is_as_specific(shape: tf.TensorShape, than: tf.TensorShape) -> bool:
-    if than.rank is None:
-        return True
-    if shape.rank is None:
+def _knows_as_much(shape: tf.TensorShape, wanted: tuple[int | None, ...]) -> bool:
+    if shape.rank != len(wanted):
         return False
-    return all(wanted is None or got is not None for got, wanted in zip(shape.as_list(), than.as_list(), strict=True))
+    for length, wanted_length in zip(shape.as_list(), wanted, strict=True):
+        if length is None and wanted_length is not None:
+            return False
+    return True

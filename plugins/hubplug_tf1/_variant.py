@@ -126,13 +126,6 @@ class Variant:
             for name in map(tensor_name, info.tensor_names)
         )
 
-    def declared_shape(self, tensor: str) -> tf.TensorShape:
-        """The static shape that a tensor has in the module's graph, as far as the file tells."""
-        op, _, position = tensor.partition(":")
-        attributes = self.nodes[op].attr
-        shapes = attributes["_output_shapes"].list.shape if "_output_shapes" in attributes else ()
-        return tf.TensorShape(shapes[int(position)] if int(position) < len(shapes) else None)
-
     def output_count(self, op: str) -> int:
         """How many outputs an op has."""
         node = self.nodes[op]
