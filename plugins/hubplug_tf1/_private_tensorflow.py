@@ -129,8 +129,10 @@ def making_ops(graph: Any) -> Iterator[Callable[[Any, list[Any], list[Any]], Any
     """Yields a function that makes an op of a NodeDef in a graph that ``is_plain``.
 
     It takes a NodeDef with its absolute name and all but its inputs, the input tensors, and the ops of its control
-    inputs. As with an import, the devices around are not asked about an op that is colocated with another one. The public ``tf.Graph.create_op`` gives the same ops and takes three times as long: it takes the NodeDef
-    apart and makes it anew, and asks each time what ``is_plain`` has answered for all of them.
+    inputs. As with an import, the devices around are not asked about an op that is colocated with another one.
+
+    The public ``tf.Graph.create_op`` gives the same ops and takes three times as long: it takes the NodeDef apart and
+    makes it anew, and asks each time what ``is_plain`` has answered for all of them.
 
     No session runs in the graph meanwhile, as with an import.
     """
