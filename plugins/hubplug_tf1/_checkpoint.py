@@ -71,8 +71,11 @@ def save_from_session(directory: Path, variable_map: Mapping[str, Any], session:
         if len(batches) == 1:
             yield session.run(batches[0])
             return
+        variables = [variable for batch in batches for variable in batch]
+        # An error in a partial run would end the session: what cannot be read is found before.
+        session.run([_reading_op(session.graph, variable) for variable in variables])
         # Each ``run`` of other fetches would look at the whole graph of the user anew.
-        handle = session.partial_run_setup([variable for batch in batches for variable in batch])
+        handle = session.partial_run_setup(variables)
         for batch in batches:
             yield session.partial_run(handle, batch)
 
@@ -191,6 +194,13 @@ def _save_batch(prefix: Path, batch: Sequence[Tensor], values: Sequence[Any]) ->
             tensors=[saved[position] for position in range(len(batch))],
         )
         session.run(save, fed)
+
+
+def _reading_op(graph: Any, variable: Any) -> Any:
+    """An op that the graph has, which fails where the variable is not initialized."""
+    element = graph.as_graph_element(variable)
+    is_reference = element.dtype != element.dtype.base_dtype
+    return variable.value().op if is_reference else element.op
 
 
 @contextmanager

@@ -181,6 +181,11 @@ class Instance:
         from hubplug.hub import current_hub
         from hubplug.types import ExportRequest
 
+        if getattr(session, "graph", self._graph) is not self._graph:
+            raise GraphError(
+                "The session graph differs from the graph where the module was instantiated",
+                hint="make the session in the graph of the module: tf.compat.v1.Session(graph=...)",
+            )
         request = ExportRequest(self._spec, path, session=session, variables=self._variable_map, tags=self._tags)
         with as_already_exists():
             current_hub().export(request)

@@ -349,3 +349,35 @@ def test_a_spec_without_an_untagged_variant_is_not_exported_from_a_checkpoint(
     spec = hubplug.create_module_spec(linear, [({"train"}, {})])
     with pytest.raises(ValueError, match=r"No such graph variant: tags=None[\s\S]*\['train'\]"):
         spec.export(str(tmp_path / "m"), checkpoint_path=checkpoint)
+
+
+def test_a_session_over_another_graph_is_a_runtime_error(tmp_path: Path) -> None:
+    def module_fn() -> None:
+        hubplug.add_signature(outputs=v1.get_variable("w", [2]) + 1.0)
+
+    with tf.Graph().as_default():
+        module = hubplug.Module(hubplug.create_module_spec(module_fn))
+    with tf.Graph().as_default(), v1.Session() as session:
+        tf.constant(1.0)
+        with pytest.raises(RuntimeError, match="session graph differs from the graph where the module was"):
+            module.export(str(tmp_path / "m"), session)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("resource", [True, False])
+def test_uninitialized_variables_in_many_batches_are_said_to_be_that_and_the_session_lives(
+    tmp_path: Path, resource: bool
+) -> None:
+    def module_fn() -> None:
+        for number in range(6):
+            v1.get_variable(f"v{number}", [9 << 20], initializer=v1.zeros_initializer(), use_resource=resource)
+        hubplug.add_signature(outputs=tf.constant(1.0))
+
+    with tf.Graph().as_default(), v1.Session() as session:
+        module = hubplug.Module(hubplug.create_module_spec(module_fn))
+        for _ in range(10):
+            with pytest.raises(tf.errors.FailedPreconditionError):
+                module.export(str(tmp_path / "m"), session)
+        session.run(v1.global_variables_initializer())
+        module.export(str(tmp_path / "m"), session)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
