@@ -34,7 +34,7 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
 
     Returns:
         The object that ``tf.saved_model.load`` returns, with an attribute ``_is_hub_module_v1`` that says whether it is in
-        TF1 Hub format. Such an object cannot be called: call ``.signatures["default"](...)``.
+        TF1 Hub format. Such an object cannot be called (TypeError): call ``.signatures["default"](...)``.
 
     Raises:
         ValueError: ``handle`` is no string; there is no SavedModel (FormatError); or no graph variant has the tags
@@ -67,7 +67,20 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
     given = {} if options is None else {"options": options}
     loaded = tf.saved_model.load(path, tags=chosen, **given)
     loaded._is_hub_module_v1 = in_tf1_hub_format
+    if in_tf1_hub_format:
+        loaded.__class__ = _saying_how_to_call(type(loaded), sorted(loaded.signatures))
     return loaded
+
+
+def _saying_how_to_call(kind: type[Any], signatures: Collection[str]) -> type[Any]:
+    """A subclass of which Python says, when an object is called, how that is done.
+
+    It names the class in that TypeError, and nothing else of ours. With a ``__call__`` that raises one, ``callable()``
+    would be true, which tells programs the two formats apart.
+    """
+    first = "default" if "default" in signatures or not signatures else next(iter(signatures))
+    advice = f"TF1 Hub format: call .signatures[{first!r}](...) or use Module; signatures: {', '.join(signatures)}"
+    return type(f"{kind.__name__} ({advice})", (kind,), {"__module__": kind.__module__})
 
 
 def _as_list(tags: Iterable[str] | None) -> list[str] | None:

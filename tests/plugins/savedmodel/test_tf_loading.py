@@ -55,6 +55,16 @@ def test_a_module_in_tf1_hub_format_has_its_signatures(tf: Any, module: Path, ta
     assert [variable.numpy() for variable in loaded.variables] == [2.0]
 
 
+def test_calling_a_module_in_tf1_hub_format_says_what_to_call_instead(tf: Any, module: Path, tmp_path: Path) -> None:
+    loaded = hubplug.load(str(module))
+    with pytest.raises(
+        TypeError, match=r"AutoTrackable .*TF1 Hub format: call \.signatures\['default'\]\(.*not callable"
+    ):
+        loaded(tf.constant([1.0]))
+    tf.saved_model.save(loaded, str(tmp_path / "again"), signatures=loaded.signatures["default"])
+    assert hubplug.load(str(tmp_path / "again")).signatures["serving_default"](tf.constant([1.0]))["default"] == 2.0
+
+
 def test_a_module_that_does_not_keep_what_its_prefix_demands_is_not_loaded(module: Path, tf2_model: Path) -> None:
     for path in (module, tf2_model):
         settings = {"chain": ["file", "tf1", "savedmodel", "signatures"]}

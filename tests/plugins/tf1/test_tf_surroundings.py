@@ -277,3 +277,52 @@ def test_modules_whose_functions_have_equal_names_and_differ_are_refused(
     hubplug.Module(first)(1.0)
     with pytest.raises(ValueError, match="Cannot add function 'same' because a different function"):
         hubplug.Module(second)(1.0)
+
+
+def test_of_several_inputs_on_one_tensor_the_last_by_name_counts(new_graph: tf.Graph) -> None:
+    def module_fn() -> None:
+        x = v1.placeholder(tf.float32, [])
+        hubplug.add_signature(inputs={"b": x, "a": x}, outputs=x * 1.0)
+
+    y = hubplug.Module(hubplug.create_module_spec(module_fn))({"b": 2.0, "a": 1.0})
+    with v1.Session() as session:
+        assert session.run(y) == 2.0
+
+
+def test_state_ops_may_have_several_outputs_or_none(new_graph: tf.Graph) -> None:
+    """tensorflow_hub refused the first with a ValueError and the second with a KeyError."""
+
+    def module_fn() -> None:
+        first, second = tf.raw_ops.Unstage(dtypes=[tf.float32, tf.float32], shared_name="box")
+        tf.raw_ops.StageClear(dtypes=[tf.float32, tf.float32], shared_name="box")
+        hubplug.add_signature(outputs={"default": first, "second": second})
+
+    outputs = hubplug.Module(hubplug.create_module_spec(module_fn))(as_dict=True)
+    assert {key: output.name for key, output in outputs.items()} == {
+        "default": "module/Unstage:0",
+        "second": "module/Unstage:1",
+    }
+
+
+def test_keras_layers_in_module_fn_make_variables_of_the_module(new_graph: tf.Graph) -> None:
+    layers = pytest.importorskip("tf_keras").layers
+
+    def module_fn() -> None:
+        x = v1.placeholder(tf.float32, [None, 3])
+        dense, norm = layers.Dense(2, name="dense"), layers.BatchNormalization(name="norm")
+        hubplug.add_signature(inputs=x, outputs=norm(dense(x)))
+
+    module = hubplug.Module(hubplug.create_module_spec(module_fn), trainable=True)
+    y = module([[1.0, 2.0, 3.0]])
+    assert sorted(module.variable_map) == [
+        "dense/bias",
+        "dense/kernel",
+        "norm/beta",
+        "norm/gamma",
+        "norm/moving_mean",
+        "norm/moving_variance",
+    ]
+    assert len(v1.trainable_variables()) == 4
+    with v1.Session() as session:
+        session.run(v1.global_variables_initializer())
+        assert session.run(y).shape == (1, 2)
