@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -135,6 +136,8 @@ def as_user(uid: int, act: Callable[[], object]) -> str:
 
 
 def main() -> int:
+    # Whatever started the tests may ignore it, as a shell does for what runs in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser()
     parser.add_argument("root", type=Path)
     parser.add_argument("handle")
