@@ -1,7 +1,8 @@
 """Uploads a module so that nobody takes a half one for a whole: the files that make it a module come last.
 
 Every file is written on condition that nothing has that name, where the store can do so: of two who export to one place
-at once, none writes over the other. Elsewhere only a look just before protects. What cannot be finished is deleted again, and only what this export brought.
+at once, none writes over the other. Elsewhere only a look just before protects. What cannot be finished is deleted again,
+and only what this export brought.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,22 @@ def export_module() -> Callable[..., Path]:
         return path
 
     return export
+
+
+@pytest.fixture
+def published(request: pytest.FixtureRequest, shared_modules: Path, tmp_path: Path) -> tuple[Path, Any]:
+    """A module that others published, named by the parameter, and its reference values by key."""
+    import numpy as np
+
+    name = request.param
+    directory = shared_modules / name
+    if not directory.is_dir():
+        directory = tmp_path / name
+        with tarfile.open(shared_modules / f"{name}.tar.gz") as archive:
+            archive.extractall(directory, filter="data")
+        for folder in (directory, *directory.rglob("*")):
+            folder.chmod(0o755)
+    return directory, np.load(shared_modules / f"{name}.ref.npz")
 
 
 @pytest.fixture

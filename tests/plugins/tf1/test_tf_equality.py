@@ -5,7 +5,6 @@ Of each signature there are two applications, since the second one comes into th
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,17 @@ from tests.module_kinds import (
     KINDS,
     Define,
     decoding,
+    dense_layer,
     example_parsing,
     export,
+    function_call,
     image_decoding,
     image_features,
     random_numbers,
     sampling_by_frequency,
     scan_over_time,
     while_loop_v1,
+    without_state,
 )
 
 v1 = tf.compat.v1
@@ -128,19 +130,12 @@ def test_the_needed_part_gives_what_the_whole_graph_gives(
 
 
 @pytest.mark.parametrize("trainable", [False, True])
-@pytest.mark.parametrize("name", ["DM21m", "half_plus_two_v1"])
+@pytest.mark.parametrize("published", ["DM21m", "half_plus_two_v1"], indirect=True)
 def test_published_modules_give_the_same_both_ways(
-    name: str, trainable: bool, shared_modules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: tuple[Path, Any], trainable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reference = np.load(shared_modules / f"{name}.ref.npz")
+    path, reference = published
     given = {key[4:].replace("|", "/"): reference[key] for key in reference.files if key.startswith("in__")}
-    path = shared_modules / name
-    if not path.is_dir():
-        path = tmp_path / name
-        with tarfile.open(shared_modules / f"{name}.tar.gz") as archive:
-            archive.extractall(path, filter="data")
-        for folder in (path, *path.rglob("*")):
-            folder.chmod(0o755)
 
     def inputs_for(signature: str, infos: dict[str, Any]) -> dict[str, Any]:
         return {key: tf.constant(given[key], info.dtype) for key, info in infos.items()}
@@ -148,6 +143,22 @@ def test_published_modules_give_the_same_both_ways(
     needed, whole = both_ways(path, trainable, inputs_for, monkeypatch)
     assert needed[2:] == whole[2:]
     tf.nest.map_structure(np.testing.assert_array_equal, needed[:2], whole[:2])
+
+
+@pytest.mark.parametrize("define", [function_call, without_state, dense_layer], ids=lambda define: define.__name__)
+def test_a_first_application_in_a_large_graph_gives_the_same(define: Define, tmp_path: Path) -> None:
+    """There the ops are made singly at once, unless the graph still lacks the functions that they call."""
+    path = export(tf, hubplug, define, tmp_path)
+    results = []
+    for others in (0, 3000):
+        with tf.Graph().as_default(), v1.Session() as session:
+            for _ in range(others):
+                tf.no_op()
+            module = hubplug.Module(str(path))
+            y = module(sample(module.get_input_info_dict()["default"]))
+            session.run(v1.global_variables_initializer())
+            results.append(session.run(y))
+    np.testing.assert_array_equal(*results)
 
 
 @pytest.mark.parametrize("way", ["environment", "option"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,6 @@ import hubplug
 v1 = tf.compat.v1
 
 
-@pytest.fixture(params=["DM21m", "half_plus_two_v1"])
-def published(request: pytest.FixtureRequest, shared_modules: Path, tmp_path: Path) -> tuple[str, Any]:
-    name = request.param
-    reference = np.load(shared_modules / f"{name}.ref.npz")
-    directory = shared_modules / name
-    if not directory.is_dir():
-        directory = tmp_path / name
-        with tarfile.open(shared_modules / f"{name}.tar.gz") as archive:
-            archive.extractall(directory, filter="data")
-        for folder in (directory, *directory.rglob("*")):
-            folder.chmod(0o755)
-    return str(directory), reference
-
-
 def by_key(reference: Any, prefix: str) -> dict[str, Any]:
     return {key[len(prefix) :].replace("|", "/"): reference[key] for key in reference.files if key.startswith(prefix)}
 
@@ -38,9 +23,10 @@ def close(got: Any, expected: Any) -> None:
     np.testing.assert_allclose(np.asarray(got) / scale, np.asarray(expected) / scale, atol=1e-5)
 
 
+@pytest.mark.parametrize("published", ["DM21m", "half_plus_two_v1"], indirect=True)
 def test_outputs_variables_and_gradients_are_the_references(published: Any, new_graph: tf.Graph) -> None:
     path, reference = published
-    module = hubplug.Module(path)
+    module = hubplug.Module(str(path))
     inputs = {key: tf.constant(value) for key, value in by_key(reference, "in__").items()}
     outputs = module(inputs if len(inputs) > 1 else next(iter(inputs.values())), as_dict=True)
     wanted = {key: outputs[key] for key in by_key(reference, "out__")}
