@@ -52,8 +52,7 @@ class TestFileResolves(ResolveContract):
         (tmp_path / "m.tar.gz").write_bytes(tiny_archive)
         return [str(tiny_module), str(tmp_path / "m.tar.gz"), f"file://{tiny_module}"]
 
-    def test_it_shows_no_secret(self) -> None:  # type: ignore[override]
-        """A path has none."""
+    test_it_shows_no_secret = None  # type: ignore[assignment]  # a path has none
 
 
 class TestFileFetches(FetchContract):
@@ -128,8 +127,7 @@ class TestFsspecFetchesArchives(FetchContract):
     def missing_source(self) -> Source:
         return source("memory://contract/missing.tar.gz")
 
-    def test_it_shows_no_secret(self) -> None:  # type: ignore[override]
-        """Names of objects have no query."""
+    test_it_shows_no_secret = None  # type: ignore[assignment]  # names of objects have no query
 
 
 class TestFsspecFetchesTrees(TestFsspecFetchesArchives):
