@@ -1,8 +1,8 @@
 """One application of a signature: only what its outputs need, and update ops where the module is trainable.
 
-What is needed is found once per graph variant and signature (a template). The first call renames a copy of that under its
-scope and imports it, later ones make its ops; so a call costs what the subgraph costs, whatever the size of the module and
-of the graph around.
+What is needed is found once per graph variant and signature (a template). A call makes its ops one by one where that gives
+what an import gives (a recipe); otherwise it renames a copy of the template under its scope and imports that. So a call costs
+what the subgraph costs, whatever the size of the module, and with a recipe also whatever the size of the graph around.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hubplug_tf1._checks import shares_collection
 from hubplug_tf1._colocation import ATTRIBUTE, PREFIX, Constraint, constraints_of, find_ambiguity
 from hubplug_tf1._errors import ColocationError
 from hubplug_tf1._op_by_op import OpRecipe, follow_recipe, make_recipe
-from hubplug_tf1._private_tensorflow import import_beside_existing_ops, is_plain, operations_of
+from hubplug_tf1._private_tensorflow import import_beside_existing_ops, takes_single_ops
 from hubplug_tf1._renaming import rename_context, rename_node
 from hubplug_tf1._state_graph import CONTEXTS, add_meta_graph
 from hubplug_tf1._subgraph import (
@@ -232,11 +232,15 @@ def import_application(
             return prefix + element
         return tensor.name if ":" in element else tensor.op.name
 
-    recipe = template.recipe if is_plain(graph) and _is_recipe_cheaper(template, graph, is_repeated) else None
+    provided = {name: replacements[name] for name in template.data}
+    controls = {op: replacements[output].op for op, output in template.controls}
+    # Only an import brings functions into the graph.
+    has_functions = is_repeated or not template.graph_def.library.function
+    recipe = template.recipe if has_functions and takes_single_ops(graph, provided.values()) else None
     if recipe is not None:
-        follow_recipe(recipe, prefix, replacements.get, classes)
+        follow_recipe(recipe, prefix, provided, controls, classes)
     elif template.inputs:
-        _import(template, prefix, replacements, classes)
+        _import(template, prefix, provided, controls, classes)
     if template.contexts:
         meta_graph = tf.compat.v1.MetaGraphDef()
         for key, context in template.contexts:
@@ -252,14 +256,6 @@ def import_application(
     return {name: graph.get_tensor_by_name(outside(name)) for name in template.wanted}
 
 
-def _is_recipe_cheaper(template: ApplyTemplate, graph: tf.Graph, is_repeated: bool) -> bool:
-    """Whether to make ops singly rather than to import them, which has to look at every op of the graph around."""
-    if is_repeated or template.graph_def.library.function:
-        return is_repeated
-    # A recipe takes about twice as long to make as an import of the same ops, and a hundred times as long as a look at them.
-    return len(operations_of(graph)) > 200 * len(template.imported)
-
-
 def _classes(template: ApplyTemplate, prefix: str, replacements: Replacements) -> dict[str, list[bytes]]:
     """The values of ``_class`` attributes in the graph around, by op in the module."""
     found: dict[str, list[bytes]] = {}
@@ -272,7 +268,11 @@ def _classes(template: ApplyTemplate, prefix: str, replacements: Replacements) -
 
 
 def _import(
-    template: ApplyTemplate, prefix: str, replacements: Replacements, classes: Mapping[str, list[bytes]]
+    template: ApplyTemplate,
+    prefix: str,
+    provided: Mapping[str, tf.Tensor],
+    controls: Mapping[str, tf.Operation],
+    classes: Mapping[str, list[bytes]],
 ) -> None:
     graph_def = tf.compat.v1.GraphDef()
     graph_def.CopyFrom(template.graph_def)
@@ -280,8 +280,8 @@ def _import(
         if classes.get(node.name):
             node.attr[ATTRIBUTE].list.s.extend(classes[node.name])
         rename_node(node, inputs, prefix)
-    input_map = {prefix + name: replacements[name] for name in template.data}
-    input_map.update({f"^{prefix}{op}": replacements[output] for op, output in template.controls})
+    input_map: dict[str, Any] = {prefix + name: tensor for name, tensor in provided.items()}
+    input_map.update({f"^{prefix}{name}": operation.outputs[0] for name, operation in controls.items()})
     if any(constraint.replaced for constraint in template.constraints.values()):
         import_beside_existing_ops(graph_def, input_map)
     else:

@@ -1,66 +1,118 @@
-"""Adds a second and later application to a plain graph one op at a time.
+"""Adds an application to a graph one op at a time.
 
 ``tf.import_graph_def`` looks at every op that the graph has already, so that its cost grows with each application. Making
-the ops singly costs the same at every call; but it has to be prepared, it cannot make loops, and it would apply settings
-of the graph that the import leaves alone. So it is used where it gives what the import gives, and the import everywhere
-else.
+the ops singly costs the same at every call, and less; but it has to be prepared, and it cannot make loops. It is used where
+it gives what the import gives, and the import everywhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from hubplug_tf1._colocation import ATTRIBUTE, PREFIX
-from hubplug_tf1._private_tensorflow import making_ops, place_with, registered_op_def
+from hubplug_tf1._private_tensorflow import OpDef, making_ops, place_with, registered_op_def
+from hubplug_tf1._renaming import FRAMES
 from hubplug_tf1._subgraph import op_name, tensor_name
 
 _OUTPUT_SHAPES = "_output_shapes"
+_VALID_NAME = re.compile(r"[\w.\\/>-]*", re.ASCII)
+
+Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class OpRecipe:
-    """One op to be made.
+    """One op to be made; names as in the module.
 
     Attributes:
-        name: Its name in the module.
-        node: Its NodeDef, without inputs and without attributes that are at their defaults.
-        data: Its data inputs, in order: full name, and which op and output that is.
+        name: Its name.
+        type: The name of its OpDef.
+        device: The device that it asks for, or "".
+        attributes: Names and serialized AttrValues of those attributes that are not at their defaults.
+        inputs: The tensors that it takes, by the arguments of its OpDef: one, or a list.
         controls: The ops that it has control edges from.
         shapes: Those static shapes of its outputs that the module knows something of, by position.
     """
 
     name: str
-    node: Any
-    data: tuple[tuple[str, str, int], ...]
+    type: str
+    device: str
+    attributes: tuple[tuple[str, bytes], ...]
+    inputs: tuple[str | tuple[str, ...], ...]
     controls: tuple[str, ...]
-    shapes: tuple[tuple[int, tuple[int | None, ...]], ...]
+    shapes: tuple[tuple[int, Shape], ...]
 
 
 def make_recipe(graph_def: Any) -> tuple[OpRecipe, ...] | None:
-    """Prepares a subgraph to be made op by op: its ops, each after what it needs; None if it has a cycle."""
+    """Prepares a subgraph to be made op by op: its ops, each after what it needs.
+
+    Returns:
+        None if that cannot be: it has a loop, or a name or an op that only an import can refuse.
+    """
     order = _sorted(graph_def.node)
-    if order is None:
+    if order is None or any(node.op in FRAMES or not _VALID_NAME.fullmatch(node.name) for node in order):
         return None
-    return tuple(
-        OpRecipe(
+    types = {function.signature.name: _OpType(function.signature) for function in graph_def.library.function}
+    for op in {node.op for node in order} - set(types):
+        definition = registered_op_def(op)
+        if definition is None:
+            return None
+        types[op] = _OpType(definition)
+    return tuple(types[node.op].recipe(node) for node in order)
+
+
+class _OpType:
+    """What of an OpDef tells how to make ops of it."""
+
+    def __init__(self, definition: OpDef) -> None:
+        self._arguments = [(each.number_attr, each.type_list_attr) for each in definition.input_arg]
+        self._defaults = {
+            each.name: each.default_value.SerializeToString()
+            for each in definition.attr
+            if each.HasField("default_value")
+        }
+
+    def recipe(self, node: Any) -> OpRecipe:
+        data = [tensor_name(element) for element in node.input if element[0] != "^"]
+        return OpRecipe(
             name=node.name,
-            node=_without_inputs(node),
-            data=tuple(_split(tensor_name(element)) for element in node.input if element[0] != "^"),
-            controls=tuple(element[1:] for element in node.input if element[0] == "^"),
-            shapes=_known_shapes(node),
+            type=node.op,
+            device=node.device,
+            attributes=tuple(self._attributes(node)),
+            inputs=tuple(self._grouped(node, data)),
+            controls=tuple(element[1:] for element in node.input[len(data) :]),
+            shapes=tuple(_known_shapes(node)),
         )
-        for node in order
-    )
+
+    def _attributes(self, node: Any) -> Iterator[tuple[str, bytes]]:
+        for name, value in node.attr.items():
+            if name not in (_OUTPUT_SHAPES, ATTRIBUTE):
+                serialized = value.SerializeToString()
+                if self._defaults.get(name) != serialized:
+                    yield name, serialized
+
+    def _grouped(self, node: Any, data: Sequence[str]) -> Iterator[str | tuple[str, ...]]:
+        start = 0
+        for number, types in self._arguments:
+            if not number and not types:
+                yield data[start]
+                start += 1
+                continue
+            length = node.attr[number].i if number else len(node.attr[types].list.type)
+            yield tuple(data[start : start + length])
+            start += length
 
 
 def follow_recipe(
     recipe: Iterable[OpRecipe],
     prefix: str,
-    replacement: Callable[[str], tf.Tensor | None],
+    provided: Mapping[str, tf.Tensor],
+    controls: Mapping[str, tf.Operation],
     classes: Mapping[str, Sequence[bytes]],
 ) -> None:
     """Makes the ops of an application in the current graph.
@@ -68,92 +120,81 @@ def follow_recipe(
     Args:
         recipe: What to make.
         prefix: The reserved absolute name scope, with its ``/``.
-        replacement: From a tensor that is not part of the application to what stands for it; None if it is part of it.
+        provided: The tensors that stand for tensors of the module, by their full names there.
+        controls: The ops that stand for ops of the module that are not made, by their names there.
         classes: By op, named as in the module, the values of its ``_class`` attribute.
     """
     graph = tf.compat.v1.get_default_graph()
-    made: dict[str, tf.Operation] = {}
-
-    def tensor(name: str, op: str, position: int) -> tf.Tensor:
-        replaced = replacement(name)
-        return made[op].outputs[position] if replaced is None else replaced
-
-    def operation(name: str) -> tf.Operation:
-        return made[name] if name in made else tensor(f"{name}:0", name, 0).op
-
-    with tf.compat.v1.name_scope(None), making_ops(graph) as make:
+    operations = dict(controls)
+    tensors = dict(provided)
+    neighbours = {name: _others(prefix + name, values) for name, values in classes.items()}
+    with making_ops(graph) as make:
         for op in recipe:
-            node = tf.compat.v1.NodeDef()
-            node.CopyFrom(op.node)
-            node.name = prefix + op.name
+            attributes = op.attributes
             if classes.get(op.name):
-                node.attr[ATTRIBUTE].list.s.extend(classes[op.name])
-            made[op.name] = make(node, [tensor(*place) for place in op.data], [operation(name) for name in op.controls])
+                constraint = tf.compat.v1.AttrValue()
+                constraint.list.s.extend(classes[op.name])
+                attributes = (*attributes, (ATTRIBUTE, constraint.SerializeToString()))
+            operation = operations[op.name] = make(
+                op.type,
+                prefix + op.name,
+                [tensors[each] if isinstance(each, str) else [tensors[one] for one in each] for each in op.inputs],
+                [operations[each] for each in op.controls],
+                attributes,
+                None if neighbours.get(op.name) else op.device,
+            )
+            outputs = operation.outputs
+            for position, output in enumerate(outputs):
+                tensors.setdefault(f"{op.name}:{position}", output)
             # What the module's author knew of a shape, and inference does not find by itself, comes with an import too.
             for position, shape in op.shapes:
-                output = made[op.name].outputs[position]
-                if not _knows_as_much(output.shape, shape):
-                    output.set_shape(shape)
-    for name, values in classes.items():
-        own = (prefix + name).encode()
-        groups = [value[len(PREFIX) :] for value in values if value.startswith(PREFIX)]
-        place_with(graph, made[name], [group.decode() for group in groups if group != own])
+                if not _knows_as_much(outputs[position].shape, shape):
+                    outputs[position].set_shape(shape)
+    for name, others in neighbours.items():
+        place_with(graph, operations[name], others)
+
+
+def _others(name: str, classes: Iterable[bytes]) -> list[str]:
+    """The ops that the values of the ``_class`` attribute of an op colocate it with."""
+    groups = (value[len(PREFIX) :].decode() for value in classes if value.startswith(PREFIX))
+    return [group for group in groups if group != name]
 
 
 def _sorted(nodes: Iterable[Any]) -> list[Any] | None:
     """The nodes with each after its inputs, otherwise in their own order; None if they depend on each other."""
-    by_name = {node.name: node for node in nodes}
+    needs = {node.name: (node, [op_name(edge) for edge in node.input]) for node in nodes}
+    # By name of a node whether it is in order already.
     done: dict[str, bool] = {}
     order: list[Any] = []
-    waiting = list(reversed(by_name))
+    waiting = list(reversed(needs))
     while waiting:
         name = waiting[-1]
         if done.get(name):
             waiting.pop()
             continue
-        left = [
-            op_name(edge) for edge in by_name[name].input if op_name(edge) in by_name and not done.get(op_name(edge))
-        ]
+        node, needed = needs[name]
+        left = [each for each in needed if not done.get(each) and each in needs]
         if name in done and left:
             return None
         done[name] = not left
         if left:
             waiting.extend(left)
         else:
-            order.append(by_name[name])
+            order.append(node)
     return order
 
 
-def _without_inputs(node: Any) -> Any:
-    definition = registered_op_def(node.op)
-    defaults = (
-        {each.name: each.default_value for each in definition.attr if each.HasField("default_value")}
-        if definition
-        else {}
-    )
-    kept = tf.compat.v1.NodeDef(name=node.name, op=node.op, device=node.device)
-    for name, value in node.attr.items():
-        if name not in (_OUTPUT_SHAPES, ATTRIBUTE) and not (name in defaults and defaults[name] == value):
-            kept.attr[name].CopyFrom(value)
-    return kept
+def _known_shapes(node: Any) -> Iterator[tuple[int, Shape]]:
+    if _OUTPUT_SHAPES in node.attr:
+        for position, shape in enumerate(node.attr[_OUTPUT_SHAPES].list.shape):
+            if not shape.unknown_rank:
+                yield position, tuple(None if each.size < 0 else each.size for each in shape.dim)
 
 
-def _split(tensor: str) -> tuple[str, str, int]:
-    op, _, position = tensor.partition(":")
-    return tensor, op, int(position)
-
-
-def _known_shapes(node: Any) -> tuple[tuple[int, tuple[int | None, ...]], ...]:
-    if _OUTPUT_SHAPES not in node.attr:
-        return ()
-    shapes = map(tf.TensorShape, node.attr[_OUTPUT_SHAPES].list.shape)
-    return tuple((position, tuple(shape.as_list())) for position, shape in enumerate(shapes) if shape.rank is not None)
-
-
-def _knows_as_much(shape: tf.TensorShape, wanted: tuple[int | None, ...]) -> bool:
+def _knows_as_much(shape: tf.TensorShape, wanted: Shape) -> bool:
     if shape.rank != len(wanted):
         return False
-    for length, wanted_length in zip(shape.as_list(), wanted, strict=True):
-        if length is None and wanted_length is not None:
-            return False
-    return True
+    lengths = tuple(shape.as_list())
+    return lengths == wanted or all(
+        length is not None or wanted_length is None for length, wanted_length in zip(lengths, wanted, strict=True)
+    )

@@ -7,7 +7,7 @@ TensorFlow writes to disk (``tensorflow.core``) are stable as formats; most have
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -106,63 +106,93 @@ def operations_of(graph: Any) -> Sequence[Any]:
     return operations
 
 
-def is_plain(graph: Any) -> bool:
-    """Whether ops that are made in a graph get exactly what they are made with, a device aside.
+def takes_single_ops(graph: Any, inputs: Iterable[Any]) -> bool:
+    """Whether ops that ``making_ops`` makes in a graph, from these input tensors, come out as an import makes them.
 
-    Nothing public tells whether there are control dependencies, a control-flow context, colocation, or overrides of
-    attributes, kernels, gradients or containers in effect; those reach imported ops in another order.
+    Nothing public tells whether there is colocation or a control-flow context in effect, which reach imported ops all at
+    once. A function's graph orders what has effects by when it was made. An input inside a loop is an error, which the
+    import explains.
     """
-    return not (
-        hasattr(graph, "capture")
-        or graph._get_control_flow_context() is not None
-        or graph._current_control_dependencies()
-        or any(True for _ in graph._colocation_stack.peek_objs())
-        or graph._attr_scope_map
-        or graph._op_to_kernel_label_map
-        or graph._gradient_override_map
-        or graph._container
+    return (
+        not hasattr(graph, "capture")
+        and graph._get_control_flow_context() is None
+        and not any(True for _ in graph._colocation_stack.peek_objs())
+        and all(tensor.op._get_control_flow_context() is None for tensor in inputs)
     )
 
 
+MakeOp = Callable[
+    [str, str, Sequence[Any], Iterable[Any], Iterable[tuple[str, bytes]], str | None],
+    Any,
+]
+
+
 @contextmanager
-def making_ops(graph: Any) -> Iterator[Callable[[Any, list[Any], list[Any]], Any]]:
-    """Yields a function that makes an op of a NodeDef in a graph that ``is_plain``.
+def making_ops(graph: Any) -> Iterator[MakeOp]:
+    """Yields a function that makes an op in a graph that ``takes_single_ops``.
 
-    It takes a NodeDef with its absolute name and all but its inputs, the input tensors, and the ops of its control
-    inputs. As with an import, the devices around are not asked about an op that is colocated with another one.
+    It takes
 
-    The public ``tf.Graph.create_op`` gives the same ops and takes three times as long: it takes the NodeDef apart and
-    makes it anew, and asks each time what ``is_plain`` has answered for all of them.
+    - the type of the op and its absolute name,
+    - its inputs in the order of the OpDef: a tensor, or for an argument that is a list, a list of tensors,
+    - the ops of its control inputs,
+    - names and serialized AttrValues of its attributes, as far as they are not at their defaults,
+    - the device that it asks for, with ``""`` for any, or None where it is colocated with another op: then the devices
+      around are not asked either.
+
+    The C functions are those behind ``tf.Graph.create_op``, and what follows each op is what follows each op of an
+    import. The public ``create_op`` gives the same ops and takes six times as long: it takes a NodeDef apart and makes it
+    anew, looks up the OpDef, and takes a stack trace for each op.
 
     No session runs in the graph meanwhile, as with an import.
     """
-    has_device_functions = bool(graph._device_function_stack.peek_objs())
-    gradient_functions = graph._gradient_function_map
+    from tensorflow.python.client import pywrap_tf_session as c_api
+    from tensorflow.python.util import tf_stack
 
-    def make(node: Any, inputs: list[Any], controls: list[Any]) -> Any:
-        graph.unique_name(node.name)
-        operation = tf.Operation.from_node_def(node, graph, inputs=inputs, control_inputs=controls)
-        operation._gradient_function = gradient_functions.get(node.op)
-        if _is_colocated(node):
-            return operation
-        if node.device:
-            operation._set_device("")
-            with graph.device(node.device):
+    stack = tf_stack.extract_stack()
+    has_device_functions = any(True for _ in graph._device_function_stack.peek_objs())
+    made: list[Any] = []
+
+    def make(
+        op_type: str,
+        name: str,
+        inputs: Sequence[Any],
+        controls: Iterable[Any],
+        attributes: Iterable[tuple[str, bytes]],
+        device: str | None,
+    ) -> Any:
+        with graph._c_graph.get() as c_graph:
+            description = c_api.TF_NewOperation(c_graph, op_type, name)
+        for argument in inputs:
+            if isinstance(argument, list):
+                c_api.TF_AddInputList(description, [tensor._as_tf_output() for tensor in argument])
+            else:
+                c_api.TF_AddInput(description, argument._as_tf_output())
+        for control in controls:
+            c_api.TF_AddControlInput(description, control._c_op)
+        for attribute, value in attributes:
+            c_api.TF_SetAttrValueProto(description, attribute, value)
+        try:
+            c_op = c_api.TF_FinishOperation(description)
+        except tf.errors.InvalidArgumentError as error:
+            # As an import and the ops of TensorFlow do.
+            raise ValueError(error.message) from None
+        c_api.TF_SetOpStackTrace(c_op, stack)
+        operation = graph._create_op_from_tf_operation(c_op, compute_device=False)
+        made.append(operation)
+        if device:
+            with graph.device(device):
                 graph._apply_device_functions(operation)
-        elif has_device_functions:
+        elif device is not None and has_device_functions:
             graph._apply_device_functions(operation)
         return operation
 
     graph._check_not_finalized()
     with graph._mutation_lock():
         yield make
-
-
-def _is_colocated(node: Any) -> bool:
-    if "_class" not in node.attr:
-        return False
-    own = f"loc:@{node.name}".encode()
-    return any(value.startswith(b"loc:@") and value != own for value in node.attr["_class"].list.s)
+        if graph._current_control_dependencies():
+            for operation in made:
+                operation._add_control_inputs(graph._control_dependencies_for_inputs(operation.inputs))
 
 
 def place_with(graph: Any, operation: Any, others: Sequence[str]) -> None:

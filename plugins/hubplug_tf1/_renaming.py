@@ -11,6 +11,9 @@ from typing import Any
 
 from hubplug_tf1._subgraph import inner_context, op_name
 
+FRAMES = frozenset({"Enter", "RefEnter"})
+"""The ops that open the frame of a loop, which has a name of its own."""
+
 
 def rename_node(node: Any, inputs: Sequence[str], prefix: str) -> None:
     """Puts a NodeDef under a scope, in place.
@@ -23,7 +26,7 @@ def rename_node(node: Any, inputs: Sequence[str], prefix: str) -> None:
     node.name = prefix + node.name
     if inputs:
         node.input[:] = ["^" + prefix + name[1:] if name[0] == "^" else prefix + name for name in inputs]
-    if node.op in ("Enter", "RefEnter"):
+    if node.op in FRAMES:
         # Frames are told apart by name alone, not by the ops in them.
         node.attr["frame_name"].s = prefix.encode() + node.attr["frame_name"].s
 

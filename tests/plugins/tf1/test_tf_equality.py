@@ -1,6 +1,7 @@
 """What an application needs of a module gives what the whole module gives: outputs, gradients and collections.
 
-Of each signature there are two applications, since the second one comes into the graph in another way. Outputs are compared to the last bit; of random ones without a seed only the shape is.
+Of each signature there are two applications, since the second of one that calls functions comes into the graph in another
+way. Outputs are compared to the last bit; of random ones without a seed only the shape is.
 """
 
 from __future__ import annotations
@@ -18,17 +19,14 @@ from tests.module_kinds import (
     KINDS,
     Define,
     decoding,
-    dense_layer,
     example_parsing,
     export,
-    function_call,
     image_decoding,
     image_features,
     random_numbers,
     sampling_by_frequency,
     scan_over_time,
     while_loop_v1,
-    without_state,
 )
 
 v1 = tf.compat.v1
@@ -143,22 +141,6 @@ def test_published_modules_give_the_same_both_ways(
     needed, whole = both_ways(path, trainable, inputs_for, monkeypatch)
     assert needed[2:] == whole[2:]
     tf.nest.map_structure(np.testing.assert_array_equal, needed[:2], whole[:2])
-
-
-@pytest.mark.parametrize("define", [function_call, without_state, dense_layer], ids=lambda define: define.__name__)
-def test_a_first_application_in_a_large_graph_gives_the_same(define: Define, tmp_path: Path) -> None:
-    """There the ops are made singly at once, unless the graph still lacks the functions that they call."""
-    path = export(tf, hubplug, define, tmp_path)
-    results = []
-    for others in (0, 3000):
-        with tf.Graph().as_default(), v1.Session() as session:
-            for _ in range(others):
-                tf.no_op()
-            module = hubplug.Module(str(path))
-            y = module(sample(module.get_input_info_dict()["default"]))
-            session.run(v1.global_variables_initializer())
-            results.append(session.run(y))
-    np.testing.assert_array_equal(*results)
 
 
 @pytest.mark.parametrize("way", ["environment", "option"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -78,37 +76,24 @@ def test_the_ops_of_a_graph_are_the_list_that_it_keeps(graph: tf.Graph) -> None:
     assert private.operations_of(graph) is operations
 
 
-def test_a_new_graph_is_plain(graph: tf.Graph) -> None:
-    assert private.is_plain(graph)
-    with graph.device("/cpu:0"), tf.name_scope("scope"), v1.variable_scope("scope", use_resource=True):
-        assert private.is_plain(graph)
+def test_a_graph_takes_single_ops(graph: tf.Graph) -> None:
+    assert private.takes_single_ops(graph, [])
+    with graph.device("/cpu:0"), tf.name_scope("scope"), graph.control_dependencies([tf.no_op()]):
+        assert private.takes_single_ops(graph, [tf.constant(1.0)])
 
 
-@pytest.mark.parametrize(
-    "scope",
-    [
-        lambda graph: graph.control_dependencies([tf.no_op()]),
-        lambda graph: graph.colocate_with(tf.no_op()),
-        lambda graph: graph.container("box"),
-        lambda graph: graph.gradient_override_map({"Identity": "Other"}),
-        lambda graph: graph._kernel_label_map({"Identity": "other"}),
-        lambda graph: graph._attr_scope({"_other": v1.AttrValue(b=True)}),
-    ],
-    ids=["control dependencies", "colocation", "container", "gradient", "kernel", "attribute"],
-)
-def test_a_graph_with_a_scope_that_changes_new_ops_is_not_plain(
-    scope: Callable[[Any], AbstractContextManager[Any]], graph: tf.Graph
-) -> None:
-    with scope(graph):
-        assert not private.is_plain(graph)
+def test_a_graph_with_colocation_takes_no_single_ops(graph: tf.Graph) -> None:
+    with graph.colocate_with(tf.no_op()):
+        assert not private.takes_single_ops(graph, [])
 
 
-def test_graphs_of_functions_and_branches_are_not_plain(graph: tf.Graph) -> None:
-    answers = []
+def test_graphs_of_functions_and_branches_take_no_single_ops(graph: tf.Graph) -> None:
+    answers, inside = [], []
 
     def body() -> tf.Tensor:
-        answers.append(private.is_plain(v1.get_default_graph()))
-        return tf.constant(1.0)
+        answers.append(private.takes_single_ops(v1.get_default_graph(), []))
+        inside.append(tf.constant(1.0))
+        return inside[-1]
 
     tf.function(body).get_concrete_function()
     with_old_branches = v1.cond
@@ -118,41 +103,59 @@ def test_graphs_of_functions_and_branches_are_not_plain(graph: tf.Graph) -> None
     finally:
         v1.enable_control_flow_v2()
     assert answers == [False, False, False]
+    assert not private.takes_single_ops(graph, [inside[-1]])
 
 
-def test_ops_are_made_as_an_import_makes_them(graph: tf.Graph) -> None:
-    x = tf.constant([-1.0, 2.0], name="x")
+def attributes(**values: Any) -> list[tuple[str, bytes]]:
+    return [(name, value.SerializeToString()) for name, value in values.items()]
+
+
+FLOAT = v1.AttrValue(type=tf.float32.as_datatype_enum)
+
+
+def test_ops_are_made_of_tensors_lists_of_them_and_ops(graph: tf.Graph) -> None:
+    x, axis = tf.constant([-1.0, 2.0], name="x"), tf.constant(0, name="axis")
+    with private.making_ops(graph) as make:
+        relu = make("Relu", "a/relu", [x], [], attributes(T=FLOAT), "")
+        two = attributes(T=FLOAT, N=v1.AttrValue(i=2))
+        both = make("ConcatV2", "a/both", [[x, relu.outputs[0]], axis], [x.op], two, "")
+    assert list(both.node_def.input) == ["x", "a/relu", "axis", "^x"]
+    (gradient,) = tf.gradients(both.outputs[0], [x])
+    with v1.Session(graph=graph) as session:
+        assert session.run(both.outputs[0]).tolist() == [-1.0, 2.0, 0.0, 2.0]
+        assert session.run(gradient).tolist() == [1.0, 2.0]
+
+
+def test_ops_are_placed_as_an_import_places_them(graph: tf.Graph) -> None:
     with graph.device("/job:worker"), private.making_ops(graph) as make:
-        relu = make(node("Relu", "a/relu", T=tf.float32), [x], [])
-        make(node("Relu", "a/placed", "/device:CPU:0", T=tf.float32), [x], [relu])
-    graph_def = v1.GraphDef()
-    graph_def.node.extend(
-        [node("Relu", "b/relu", T=tf.float32), node("Relu", "b/placed", "/device:CPU:0", T=tf.float32)]
-    )
-    graph_def.node[0].input.append("x")
-    graph_def.node[1].input.extend(["x", "^b/relu"])
-    with graph.device("/job:worker"):
-        tf.import_graph_def(graph_def, {"x": x}, name="")
-    for name in ("relu", "placed"):
-        made = graph.get_operation_by_name(f"a/{name}").node_def
-        made.name = f"b/{name}"
-        made.input[:] = [edge.replace("a/", "b/") for edge in made.input]
-        imported = graph.get_operation_by_name(f"b/{name}").node_def
-        imported.input[:] = [edge.removesuffix(":0") for edge in imported.input]
-        assert made == imported
-    (gradient,) = tf.gradients(relu.outputs[0], [x])
-    graph_def = graph.as_graph_def()
-    for each in graph_def.node:
-        each.device = ""
-    with tf.Graph().as_default(), v1.Session() as session:
-        (slope,) = tf.import_graph_def(graph_def, return_elements=[gradient.name])
-        assert session.run(slope).tolist() == [0.0, 1.0]
+        devices = [make("NoOp", f"op_{device}", [], [], [], device).device for device in ("", "/device:CPU:0", None)]
+    assert devices == ["/job:worker", "/job:worker/device:CPU:0", ""]
+
+
+def test_control_dependencies_reach_every_op_as_with_an_import(graph: tf.Graph) -> None:
+    before = tf.no_op(name="before")
+    x = tf.constant(1.0)
+    with graph.control_dependencies([before]), private.making_ops(graph) as make:
+        first = make("Relu", "first", [x], [], attributes(T=FLOAT), "")
+        second = make("Relu", "second", [first.outputs[0]], [], attributes(T=FLOAT), "")
+    assert [first.control_inputs, second.control_inputs] == [[before], [before]]
+
+
+def test_an_op_that_is_made_says_where(graph: tf.Graph) -> None:
+    with private.making_ops(graph) as make:
+        operation = make("NoOp", "op", [], [], [], "")
+    assert any("test_an_op_that_is_made_says_where" in str(frame) for frame in operation.traceback)
 
 
 def test_the_name_of_an_op_that_is_made_is_taken(graph: tf.Graph) -> None:
     with private.making_ops(graph) as make:
-        make(node("NoOp", "scope/op"), [], [])
+        make("NoOp", "scope/op", [], [], [], "")
     assert graph.unique_name("scope/op") == "scope/op_1"
+
+
+def test_an_op_that_cannot_be_made_is_a_value_error_as_with_an_import(graph: tf.Graph) -> None:
+    with pytest.raises(ValueError, match="Shape must be rank 2"), private.making_ops(graph) as make:
+        make("MatMul", "op", [tf.constant(1.0), tf.constant(1.0)], [], attributes(T=FLOAT), "")
 
 
 def test_no_op_is_made_in_a_finalized_graph(graph: tf.Graph) -> None:
