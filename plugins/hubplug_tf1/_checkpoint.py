@@ -25,7 +25,7 @@ from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, find_mismatch
 VARIABLES_DIRECTORY = "variables"
 
 # Up to here, copying a variable together with others is cheaper than an op of its own.
-_SMALL_BYTES = 1 << 20
+_SMALL_BYTES = 1 << 16
 
 # Batches that are saved at the same time.
 _SAVERS = 2
@@ -205,8 +205,11 @@ def _reading_op(graph: Any, variable: Any) -> Any:
 
 @contextmanager
 def _scratch() -> Iterator[Any]:
-    """A session over a new default graph, without GPUs."""
+    """A session over a new default graph, without GPUs, that runs ops as they are."""
     config = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
+    # Graphs that run once are not worth it.
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
     with tf.Graph().as_default(), tf.device("/device:CPU:0"), tf.compat.v1.Session(config=config) as session:
         yield session
 

@@ -17,7 +17,7 @@ from hubplug_tf1._checkpoint import save_from_checkpoint, save_from_session
 from hubplug_tf1._collector import collector_paused
 from hubplug_tf1._errors import SessionError
 from hubplug_tf1._private_tensorflow import VariableDef
-from hubplug_tf1._saved_model import meta_graph_of, write_saved_model
+from hubplug_tf1._saved_model import saved_model_of, write_saved_model
 from hubplug_tf1._spec import GraphSpec
 from hubplug_tf1._variables import StoredVariable
 
@@ -48,7 +48,8 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
 @collector_paused()
 def _write(spec: GraphSpec, request: ExportRequest, dest: Path) -> None:
     files = AssetFiles()
-    meta_graphs = [meta_graph_of(variant) for variant in spec.variants()]
+    saved_model = saved_model_of(spec.variants(), spec.rest)
+    meta_graphs = saved_model.meta_graphs
     for variant, meta_graph in zip(spec.variants(), meta_graphs, strict=True):
         if spec.root is not None:
             put_paths(meta_graph, variant.assets, spec.root)
@@ -60,7 +61,7 @@ def _write(spec: GraphSpec, request: ExportRequest, dest: Path) -> None:
         inference = meta_graphs[spec.get_tags().index(frozenset())]
         variables = _variables_of(inference)
         save_from_checkpoint(dest, variables, os.fspath(request.checkpoint_path), request.name_transform_fn)
-    write_saved_model(dest, meta_graphs, spec.rest)
+    write_saved_model(dest, saved_model)
     (dest / MODULE_DEF_FILE).write_bytes(MODULE_DEF_BYTES)
 
 

@@ -176,6 +176,7 @@ class Instance:
         outputs = _feeding.outputs_from(asked.outputs, tensors)
         return outputs if as_dict else outputs[_feeding.OUTPUT]
 
+    @collector_paused()
     def export(self, path: str, session: Any) -> None:
         """Writes the module with the values that ``session`` holds; see ``hubplug.Module.export``."""
         from hubplug.hub import current_hub

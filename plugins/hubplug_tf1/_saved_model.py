@@ -30,19 +30,25 @@ def variant_of(meta_graph: MetaGraphDef, where: str) -> GraphVariant:
     return GraphVariant(meta_graph.SerializeToString(deterministic=True), where)
 
 
-def write_saved_model(directory: Path, meta_graphs: Iterable[MetaGraphDef], rest: bytes = b"") -> None:
-    """Writes ``saved_model.pb``.
+def saved_model_of(variants: Iterable[GraphVariant], rest: bytes = b"") -> SavedModel:
+    """A new SavedModel of graph variants, for the caller to change.
 
     Args:
-        directory: Where to.
-        meta_graphs: The graph variants.
+        variants: The graph variants.
         rest: The encoding of what else the message holds; nothing in modules that were made in this process.
+    """
+    saved_model = SavedModel.FromString(rest)
+    for variant in variants:
+        saved_model.meta_graphs.add().MergeFromString(variant.meta_graph_bytes)
+    return saved_model
+
+
+def write_saved_model(directory: Path, saved_model: SavedModel) -> None:
+    """Writes ``saved_model.pb``.
 
     Raises:
         ExportError: The graphs are larger than a protocol buffer can be.
     """
-    saved_model = SavedModel.FromString(rest)
-    saved_model.meta_graphs.extend(meta_graphs)
     size = saved_model.ByteSize()
     if size > _MOST_BYTES:
         raise ExportError(
