@@ -20,7 +20,7 @@ def prepare(script: str, arguments: Sequence[str], *, as_module: bool = False, t
     """Makes this process one in which an old program can run.
 
     Args:
-        script: A path, or the dotted name of a module.
+        script: The path of a file or of a directory with ``__main__.py``, or the dotted name of a module.
         arguments: What the program finds behind its name in ``sys.argv``.
         as_module: Whether ``script`` is a module's name.
         tf1: Whether ``import tensorflow`` gives ``tensorflow.compat.v1`` with TensorFlow 2's behaviour off.
@@ -32,17 +32,26 @@ def prepare(script: str, arguments: Sequence[str], *, as_module: bool = False, t
         MissingError: There is no such script.
         StandingInError: The real tensorflow_hub is imported already.
     """
-    if not as_module and not Path(script).is_file():
-        raise MissingError(
-            f"{script} does not exist", hint="give the path of a Python program, or -m and a module's name"
-        )
+    if not as_module and (problem := _find_problem(Path(script))):
+        raise MissingError(f"{script} {problem}", hint="give the path of a Python program, or -m and a module's name")
     advice = choose_keras()
     install_as_tensorflow_hub()
     if tf1:
         install_tensorflow_1()
     sys.argv = [script, *arguments]
-    sys.path.insert(0, "" if as_module else str(Path(script).resolve().parent))
+    if as_module:
+        sys.path.insert(0, "")
+    elif Path(script).is_file():  # a directory is put there by running it
+        sys.path.insert(0, str(Path(script).resolve().parent))
     return advice
+
+
+def _find_problem(script: Path) -> str | None:
+    if not script.exists():
+        return "does not exist"
+    if script.is_dir() and not (script / "__main__.py").is_file():
+        return "is a directory without __main__.py"
+    return None
 
 
 def run_program(script: str, *, as_module: bool = False) -> None:

@@ -182,6 +182,20 @@ def test_a_missing_program_is_two_lines(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[1].startswith("hint: ")
 
 
+def test_a_directory_is_run_as_python_runs_it(tmp_path: Path) -> None:
+    (tmp_path / "__main__.py").write_text("import beside, tensorflow_hub; print(beside.X, tensorflow_hub.__name__)")
+    command = [sys.executable, "-m", "hubplug", "run", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "No module named 'beside'" in done.stderr
+    (tmp_path / "beside.py").write_text("X = 7")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "7 tensorflow_hub\n", done.stderr
+    (tmp_path / "__main__.py").unlink()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == f"error: {tmp_path} is a directory without __main__.py"
+
+
 def test_the_programs_exit_status_and_traceback_are_its_own(tmp_path: Path) -> None:
     assert run(tmp_path, "import sys; sys.exit(7)").returncode == 7
     failed = run(tmp_path, "raise KeyError('mine')")
