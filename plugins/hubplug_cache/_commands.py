@@ -218,11 +218,11 @@ def _entries(plugin: CacheDirectory) -> list[Listed]:
 def _selected(
     handles: tuple[str, ...], name: str | None, writable: bool = False
 ) -> list[tuple[str, CacheDirectory, Listed]]:
-    """The entries of handles or keys in the order asked for, all of them if none are named."""
+    """The entries of handles or keys in the order asked for, each once; all of them if none are named."""
     caches = _writable(name) if writable else _caches(name)
     if not handles:
         return [(cache_name, plugin, entry) for cache_name, plugin in caches for entry in _entries(plugin)]
-    selected = []
+    selected: dict[tuple[str, Path], tuple[str, CacheDirectory, Listed]] = {}
     for text in handles:
         there = [
             (cache_name, plugin, entry)
@@ -233,8 +233,9 @@ def _selected(
             looked = ", ".join(str(plugin.root().path) for _, plugin in caches)
             shown = text if is_entry_name(text) else Handle.parse(text)
             raise CacheError(f"There is no entry for {shown} in {looked}", hint="`hubplug cache list` shows all")
-        selected.extend(there)
-    return selected
+        for found in there:
+            selected.setdefault((found[0], found[2].path), found)
+    return list(selected.values())
 
 
 def _entries_of(text: str, root: Path) -> list[Listed]:

@@ -138,4 +138,10 @@ def _local_path(dir: str) -> Path:
             hint="set TFHUB_CACHE_DIR, or the option dir of the cache, to a local directory; modules on "
             f"{scheme}:// can still be resolved",
         )
-    return Path(os.path.abspath(Path(dir).expanduser()))
+    try:
+        return Path(os.path.abspath(Path(dir).expanduser()))
+    except RuntimeError:
+        raise CacheError(
+            f"The cache directory {dir} cannot be found: nobody here has that home directory",
+            hint="set TFHUB_CACHE_DIR, or the option dir of the cache, to another directory",
+        ) from None

@@ -207,7 +207,9 @@ def test_remove_takes_an_entry_and_its_note(run: Callable[..., Result], root: Pa
     assert result.exit_code == 0
     assert _names(root) == {entry_of(root, TWO).name}
     assert leftovers(root) == []
-    assert run("remove", entry_of(root, TWO).name, "--grace", "0").exit_code == 0
+    named_twice = run("remove", entry_of(root, TWO).name, TWO, "--grace", "0")
+    assert named_twice.exit_code == 0
+    assert named_twice.output.count(TWO) == 1
     assert _names(root) == set()
 
 

@@ -210,6 +210,14 @@ def test_a_remote_directory_is_refused_at_once() -> None:
     assert "TFHUB_CACHE_DIR" in str(caught.value.hint)
 
 
+def test_the_home_of_an_unknown_user_is_an_error() -> None:
+    with pytest.raises(
+        CacheError, match="~nobody-of-this-name/modules cannot be found: nobody here has that home"
+    ) as caught:
+        CacheDirectory("~nobody-of-this-name/modules").hubplug_cache(source_of(HANDLE))
+    assert "TFHUB_CACHE_DIR" in str(caught.value.hint)
+
+
 def test_a_file_in_place_of_a_chosen_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(CacheError, match=f"{tmp_path / 'file'} is not a directory") as caught:
