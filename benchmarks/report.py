@@ -68,6 +68,7 @@ _CALLS = ("apply", OURS, "default_calls")
 
 ROWS = (
     _beside("author", "create_module_spec", "create_module_spec", "s", _less(1)),
+    _beside("author", "besides_module_fn", "the same, besides module_fn", "s", _less(1)),
     _beside("author", "export", "export", "s", _less(1)),
     _beside("author", "load_module_spec", "load_module_spec", "s", _less(1)),
     _beside("apply", "module", "Module()", "s", _less(5)),
@@ -107,6 +108,8 @@ ROWS = (
         Target("times", 1),
     ),
     Row("the same", ("restore", OURS, "restore"), ("read", "files", "read"), "reading the files", "s", _FLOOR),
+    _beside("restore", "restore_again", "the same in the same session again"),
+    Row("the same", ("restore", OURS, "restore_again"), ("read", "files", "read"), "reading the files", "s"),
     _beside("start", "start", "a process resolves a cached handle", "s", _less(15)),
     Row("the same", ("start", OURS, "start"), _REQUESTS, "import requests", "s", Target("times", 2)),
     Row("the same: processor", ("start", OURS, "processor"), (*_REQUESTS[:2], "processor"), "import requests"),
