@@ -71,7 +71,7 @@ class ApplyTemplate:
     @cached_property
     def recipe(self) -> tuple[OpRecipe, ...] | None:
         """How to make the same without an import, if that can be."""
-        return None if self.whole or self.contexts else make_recipe(self.graph_def)
+        return None if self.whole or self.contexts else make_recipe(self.graph_def, self.data)
 
 
 def make_apply_template(variant: Variant, signature: Signature, updates: bool, whole: bool) -> ApplyTemplate:

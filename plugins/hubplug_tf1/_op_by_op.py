@@ -15,12 +15,12 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug_tf1._colocation import ATTRIBUTE, PREFIX
-from hubplug_tf1._private_tensorflow import OpDef, making_ops, place_with, registered_op_def
+from hubplug_tf1._private_tensorflow import OpDef, making_ops, registered_op_def
 from hubplug_tf1._renaming import FRAMES
 from hubplug_tf1._subgraph import op_name, tensor_name
 
 _OUTPUT_SHAPES = "_output_shapes"
-_VALID_NAME = re.compile(r"[\w.\\/>-]*", re.ASCII)
+_VALID_NAME = re.compile(r"[\w./>-]*", re.ASCII)
 
 Shape = tuple[int | None, ...]
 
@@ -33,7 +33,7 @@ class OpRecipe:
         name: Its name.
         type: The name of its OpDef.
         device: The device that it asks for, or "".
-        attributes: Names and serialized AttrValues of those attributes that are not at their defaults.
+        attributes: Names and AttrValues of those attributes that are not at their defaults.
         inputs: The tensors that it takes, by the arguments of its OpDef: one, or a list.
         controls: The ops that it has control edges from.
         shapes: Those static shapes of its outputs that the module knows something of, by position.
@@ -42,20 +42,24 @@ class OpRecipe:
     name: str
     type: str
     device: str
-    attributes: tuple[tuple[str, bytes], ...]
+    attributes: tuple[tuple[str, Any], ...]
     inputs: tuple[str | tuple[str, ...], ...]
     controls: tuple[str, ...]
     shapes: tuple[tuple[int, Shape], ...]
 
 
-def make_recipe(graph_def: Any) -> tuple[OpRecipe, ...] | None:
+def make_recipe(graph_def: Any, provided: Iterable[str]) -> tuple[OpRecipe, ...] | None:
     """Prepares a subgraph to be made op by op: its ops, each after what it needs.
 
+    Args:
+        graph_def: The subgraph.
+        provided: The full names of the tensors that its ops take from elsewhere.
+
     Returns:
-        None if that cannot be: it has a loop, or a name or an op that only an import can refuse.
+        None if that cannot be: it has a loop, or is not well-formed, which only an import can explain.
     """
     order = _sorted(graph_def.node)
-    if order is None or any(node.op in FRAMES or not _VALID_NAME.fullmatch(node.name) for node in order):
+    if order is None or any(node.op in FRAMES for node in order):
         return None
     types = {function.signature.name: _OpType(function.signature) for function in graph_def.library.function}
     for op in {node.op for node in order} - set(types):
@@ -63,19 +67,51 @@ def make_recipe(graph_def: Any) -> tuple[OpRecipe, ...] | None:
         if definition is None:
             return None
         types[op] = _OpType(definition)
-    return tuple(types[node.op].recipe(node) for node in order)
+    tensors = set(provided)
+    recipe = []
+    for node in order:
+        op = types[node.op]
+        if not op.fits(node):
+            return None
+        tensors.update(f"{node.name}:{position}" for position in range(op.output_count(node)))
+        recipe.append(op.recipe(node))
+    taken = (name for op in recipe for argument in op.inputs for name in _names(argument))
+    return tuple(recipe) if tensors.issuperset(taken) else None
 
 
 class _OpType:
     """What of an OpDef tells how to make ops of it."""
 
     def __init__(self, definition: OpDef) -> None:
-        self._arguments = [(each.number_attr, each.type_list_attr) for each in definition.input_arg]
+        self._inputs = definition.input_arg
+        self._outputs = definition.output_arg
+        self._required = {each.name for each in definition.attr if not each.HasField("default_value")}
+        for each in definition.input_arg:
+            # Missing, these would be taken from the inputs, which might contradict the default.
+            self._required |= {each.type_attr, each.number_attr, each.type_list_attr} - {""}
         self._defaults = {
-            each.name: each.default_value.SerializeToString()
+            each.name: each.default_value
             for each in definition.attr
-            if each.HasField("default_value")
+            if each.HasField("default_value") and each.name not in self._required
         }
+
+    def fits(self, node: Any) -> bool:
+        """Whether a NodeDef is a well-formed one of this op."""
+        data = [element for element in node.input if element[0] != "^"]
+        return (
+            bool(_VALID_NAME.fullmatch(node.name))
+            and all(node.input[position] == element for position, element in enumerate(data))
+            and self._required <= set(node.attr)
+            and all(value.WhichOneof("value") for value in node.attr.values())
+            and len(data) == sum(_length(argument, node) for argument in self._inputs)
+            and (
+                _OUTPUT_SHAPES not in node.attr
+                or _are_shapes(node.attr[_OUTPUT_SHAPES].list.shape, self.output_count(node))
+            )
+        )
+
+    def output_count(self, node: Any) -> int:
+        return sum(_length(argument, node) for argument in self._outputs)
 
     def recipe(self, node: Any) -> OpRecipe:
         data = [tensor_name(element) for element in node.input if element[0] != "^"]
@@ -83,29 +119,44 @@ class _OpType:
             name=node.name,
             type=node.op,
             device=node.device,
-            attributes=tuple(self._attributes(node)),
+            attributes=tuple(
+                (name, value)
+                for name, value in node.attr.items()
+                if name not in (_OUTPUT_SHAPES, ATTRIBUTE) and not self._is_default(name, value)
+            ),
             inputs=tuple(self._grouped(node, data)),
             controls=tuple(element[1:] for element in node.input[len(data) :]),
             shapes=tuple(_known_shapes(node)),
         )
 
-    def _attributes(self, node: Any) -> Iterator[tuple[str, bytes]]:
-        for name, value in node.attr.items():
-            if name not in (_OUTPUT_SHAPES, ATTRIBUTE):
-                serialized = value.SerializeToString()
-                if self._defaults.get(name) != serialized:
-                    yield name, serialized
+    def _is_default(self, name: str, value: Any) -> bool:
+        return name in self._defaults and self._defaults[name] == value
 
     def _grouped(self, node: Any, data: Sequence[str]) -> Iterator[str | tuple[str, ...]]:
         start = 0
-        for number, types in self._arguments:
-            if not number and not types:
+        for argument in self._inputs:
+            if not argument.number_attr and not argument.type_list_attr:
                 yield data[start]
                 start += 1
                 continue
-            length = node.attr[number].i if number else len(node.attr[types].list.type)
+            length = _length(argument, node)
             yield tuple(data[start : start + length])
             start += length
+
+
+def _length(argument: Any, node: Any) -> int:
+    """How many tensors an argument of an OpDef is."""
+    if argument.number_attr:
+        return int(node.attr[argument.number_attr].i)
+    return len(node.attr[argument.type_list_attr].list.type) if argument.type_list_attr else 1
+
+
+def _names(argument: str | tuple[str, ...]) -> Sequence[str]:
+    return (argument,) if isinstance(argument, str) else argument
+
+
+def _are_shapes(shapes: Sequence[Any], count: int) -> bool:
+    return len(shapes) == count and all(length.size >= -1 for shape in shapes for length in shape.dim)
 
 
 def follow_recipe(
@@ -134,24 +185,21 @@ def follow_recipe(
             if classes.get(op.name):
                 constraint = tf.compat.v1.AttrValue()
                 constraint.list.s.extend(classes[op.name])
-                attributes = (*attributes, (ATTRIBUTE, constraint.SerializeToString()))
+                attributes = (*attributes, (ATTRIBUTE, constraint))
             operation = operations[op.name] = make(
                 op.type,
                 prefix + op.name,
                 [tensors[each] if isinstance(each, str) else [tensors[one] for one in each] for each in op.inputs],
                 [operations[each] for each in op.controls],
                 attributes,
-                None if neighbours.get(op.name) else op.device,
+                op.device,
+                neighbours.get(op.name, ()),
             )
             outputs = operation.outputs
             for position, output in enumerate(outputs):
                 tensors.setdefault(f"{op.name}:{position}", output)
-            # What the module's author knew of a shape, and inference does not find by itself, comes with an import too.
             for position, shape in op.shapes:
-                if not _knows_as_much(outputs[position].shape, shape):
-                    outputs[position].set_shape(shape)
-    for name, others in neighbours.items():
-        place_with(graph, operations[name], others)
+                _add_to_shape(outputs[position], shape, position)
 
 
 def _others(name: str, classes: Iterable[bytes]) -> list[str]:
@@ -191,10 +239,21 @@ def _known_shapes(node: Any) -> Iterator[tuple[int, Shape]]:
                 yield position, tuple(None if each.size < 0 else each.size for each in shape.dim)
 
 
-def _knows_as_much(shape: tf.TensorShape, wanted: Shape) -> bool:
-    if shape.rank != len(wanted):
-        return False
-    lengths = tuple(shape.as_list())
-    return lengths == wanted or all(
-        length is not None or wanted_length is None for length, wanted_length in zip(lengths, wanted, strict=True)
-    )
+def _add_to_shape(tensor: tf.Tensor, stated: Shape, position: int) -> None:
+    """Adds to a static shape what the module's author knew of it and inference does not find by itself.
+
+    Raises:
+        ValueError: The two contradict each other; as an import says it.
+    """
+    shape = tensor.shape
+    if shape.rank == len(stated) and all(
+        wanted is None or wanted == length for wanted, length in zip(stated, shape.as_list(), strict=True)
+    ):
+        return
+    try:
+        tensor.set_shape(stated)
+    except ValueError as error:
+        raise ValueError(
+            f"Node {tensor.op.name!r} has an {_OUTPUT_SHAPES} attribute inconsistent with the GraphDef for output "
+            f"#{position}: {error}"
+        ) from None

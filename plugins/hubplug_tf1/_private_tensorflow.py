@@ -122,7 +122,7 @@ def takes_single_ops(graph: Any, inputs: Iterable[Any]) -> bool:
 
 
 MakeOp = Callable[
-    [str, str, Sequence[Any], Iterable[Any], Iterable[tuple[str, bytes]], str | None],
+    [str, str, Sequence[Any], Iterable[Any], Iterable[tuple[str, Any]], str, Sequence[str]],
     Any,
 ]
 
@@ -136,13 +136,14 @@ def making_ops(graph: Any) -> Iterator[MakeOp]:
     - the type of the op and its absolute name,
     - its inputs in the order of the OpDef: a tensor, or for an argument that is a list, a list of tensors,
     - the ops of its control inputs,
-    - names and serialized AttrValues of its attributes, as far as they are not at their defaults,
-    - the device that it asks for, with ``""`` for any, or None where it is colocated with another op: then the devices
-      around are not asked either.
+    - names and AttrValues of its attributes, as far as they are not at their defaults,
+    - the device that it asks for, or ``""``,
+    - the names of the ops that it is colocated with: it gets the device of the first of them that has one, instead of
+      what it asks for and what is in effect around.
 
-    The C functions are those behind ``tf.Graph.create_op``, and what follows each op is what follows each op of an
-    import. The public ``create_op`` gives the same ops and takes six times as long: it takes a NodeDef apart and makes it
-    anew, looks up the OpDef, and takes a stack trace for each op.
+    The C functions are those behind ``tf.Graph.create_op``, and what follows is what follows an import, in its order: all
+    ops, then control dependencies, then devices. The public ``create_op`` gives the same ops and takes six times as long:
+    it takes a NodeDef apart and makes it anew, looks up the OpDef, and takes a stack trace for each op.
 
     No session runs in the graph meanwhile, as with an import.
     """
@@ -150,16 +151,16 @@ def making_ops(graph: Any) -> Iterator[MakeOp]:
     from tensorflow.python.util import tf_stack
 
     stack = tf_stack.extract_stack()
-    has_device_functions = any(True for _ in graph._device_function_stack.peek_objs())
-    made: list[Any] = []
+    made: list[tuple[Any, str, Sequence[str]]] = []
 
     def make(
         op_type: str,
         name: str,
         inputs: Sequence[Any],
         controls: Iterable[Any],
-        attributes: Iterable[tuple[str, bytes]],
-        device: str | None,
+        attributes: Iterable[tuple[str, Any]],
+        device: str,
+        colocated: Sequence[str],
     ) -> Any:
         with graph._c_graph.get() as c_graph:
             description = c_api.TF_NewOperation(c_graph, op_type, name)
@@ -171,7 +172,7 @@ def making_ops(graph: Any) -> Iterator[MakeOp]:
         for control in controls:
             c_api.TF_AddControlInput(description, control._c_op)
         for attribute, value in attributes:
-            c_api.TF_SetAttrValueProto(description, attribute, value)
+            c_api.TF_SetAttrValueProto(description, attribute, value.SerializeToString())
         try:
             c_op = c_api.TF_FinishOperation(description)
         except tf.errors.InvalidArgumentError as error:
@@ -179,31 +180,36 @@ def making_ops(graph: Any) -> Iterator[MakeOp]:
             raise ValueError(error.message) from None
         c_api.TF_SetOpStackTrace(c_op, stack)
         operation = graph._create_op_from_tf_operation(c_op, compute_device=False)
-        made.append(operation)
-        if device:
-            with graph.device(device):
-                graph._apply_device_functions(operation)
-        elif device is not None and has_device_functions:
-            graph._apply_device_functions(operation)
+        made.append((operation, device, colocated))
         return operation
 
     graph._check_not_finalized()
     with graph._mutation_lock():
-        yield make
+        try:
+            yield make
+        except BaseException:
+            # An interrupt between the two may have left an op that Python does not know; gradients would fail on it.
+            graph._add_new_tf_operations(compute_devices=False)
+            raise
         if graph._current_control_dependencies():
-            for operation in made:
+            for operation, _, _ in made:
                 operation._add_control_inputs(graph._control_dependencies_for_inputs(operation.inputs))
+        _place(graph, made)
 
 
-def place_with(graph: Any, operation: Any, others: Sequence[str]) -> None:
-    """Gives an op the device of the first of some others that has one, or none.
-
-    What an import does to an op that is colocated with others. The device of an op can be set only while it is made, and
-    what it is colocated with may be made after it.
-    """
-    if not others:
-        return
-    operation._set_device(next((device for name in others if (device := _device_of(graph, name))), ""))
+def _place(graph: Any, made: Iterable[tuple[Any, str, Sequence[str]]]) -> None:
+    has_device_functions = any(True for _ in graph._device_function_stack.peek_objs())
+    elsewhere = []
+    for operation, device, colocated in made:
+        if colocated:
+            elsewhere.append((operation, colocated))
+        elif device:
+            with graph.device(device):
+                graph._apply_device_functions(operation)
+        elif has_device_functions:
+            graph._apply_device_functions(operation)
+    for operation, colocated in elsewhere:
+        operation._set_device(next((device for name in colocated if (device := _device_of(graph, name))), ""))
 
 
 def _device_of(graph: Any, name: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 import hubplug
+from hubplug_tf1._private_tensorflow import SavedModel
 from tests.module_kinds import (
     KINDS,
     Define,
@@ -132,3 +133,110 @@ def test_what_is_around_reaches_ops_as_it_reaches_imported_ones(
     define: Define, surroundings: Surroundings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert_made_as_imported(export(tf, hubplug, define, tmp_path), surroundings, monkeypatch)
+
+
+def test_a_stated_shape_that_contradicts_the_input_is_refused_as_by_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def module_fn() -> None:
+        x = v1.placeholder(tf.float32, [None, 4])
+        y = tf.identity(x)
+        y.set_shape([2, 4])
+        hubplug.add_signature(inputs=x, outputs=y)
+
+    path = export(tf, hubplug, lambda *_: module_fn(), tmp_path)
+    for variable in ("0", "1"):
+        monkeypatch.setenv("HUBPLUG_IMPORT_WHOLE_GRAPH", variable)
+        with tf.Graph().as_default():
+            module = hubplug.Module(str(path))
+            with pytest.raises(
+                ValueError, match=r"_output_shapes attribute inconsistent .* must be equal, but are 3 and 2"
+            ):
+                module(tf.ones([3, 4]))
+            assert module(tf.ones([2, 4])).shape.as_list() == [2, 4]
+            assert module(v1.placeholder(tf.float32, [None, 4])).shape.as_list() == [2, 4]
+
+
+def outcome(path: Path) -> str:
+    with tf.Graph().as_default():
+        module = hubplug.Module(str(path))
+        try:
+            module([[1.0, 2.0]])
+        except Exception as error:
+            return f"{type(error).__name__}: {str(error)[:30]}"
+        return "applied"
+
+
+def control_edge_first(node: Any) -> None:
+    node.input.insert(0, "^other")
+
+
+def surplus_input(node: Any) -> None:
+    node.input.append("other")
+
+
+def missing_input(node: Any) -> None:
+    del node.input[1]
+
+
+def no_such_output(node: Any) -> None:
+    node.input[0] = "other:3"
+
+
+def missing_attribute(node: Any) -> None:
+    del node.attr["T"]
+
+
+def empty_attribute(node: Any) -> None:
+    node.attr["grad_a"].CopyFrom(v1.AttrValue())
+
+
+def more_shapes_than_outputs(node: Any) -> None:
+    node.attr["_output_shapes"].list.shape.add()
+
+
+def fewer_shapes_than_outputs(node: Any) -> None:
+    del node.attr["_output_shapes"].list.shape[:]
+
+
+def impossible_length(node: Any) -> None:
+    node.attr["_output_shapes"].list.shape[0].dim[0].size = -7
+
+
+def impossible_name(node: Any) -> None:
+    node.name = "a\\b"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        control_edge_first,
+        surplus_input,
+        missing_input,
+        no_such_output,
+        missing_attribute,
+        empty_attribute,
+        more_shapes_than_outputs,
+        fewer_shapes_than_outputs,
+        impossible_length,
+        impossible_name,
+    ],
+    ids=lambda each: each.__name__,
+)
+def test_a_graph_that_is_not_well_formed_gets_what_an_import_says(
+    damage: Callable[[Any], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def module_fn() -> None:
+        x = v1.placeholder(tf.float32, [None, 2])
+        other = tf.constant([[1.0], [1.0]], name="other")
+        hubplug.add_signature(inputs=x, outputs=tf.identity(tf.matmul(x, other, name="damaged"), name="result"))
+
+    path = export(tf, hubplug, lambda *_: module_fn(), tmp_path)
+    saved_model = SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    nodes = {node.name: node for node in saved_model.meta_graphs[0].graph_def.node}
+    damage(nodes["damaged"])
+    nodes["result"].input[0] = nodes["damaged"].name
+    (path / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    made = outcome(path)
+    monkeypatch.setenv("HUBPLUG_IMPORT_WHOLE_GRAPH", "1")
+    assert made == outcome(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -106,19 +107,23 @@ def test_graphs_of_functions_and_branches_take_no_single_ops(graph: tf.Graph) ->
     assert not private.takes_single_ops(graph, [inside[-1]])
 
 
-def attributes(**values: Any) -> list[tuple[str, bytes]]:
-    return [(name, value.SerializeToString()) for name, value in values.items()]
+FLOAT = {"T": v1.AttrValue(type=tf.float32.as_datatype_enum)}
 
 
-FLOAT = v1.AttrValue(type=tf.float32.as_datatype_enum)
+def make_no_op(make: private.MakeOp, name: str, device: str = "", colocated: Sequence[str] = ()) -> Any:
+    return make("NoOp", name, [], [], [], device, colocated)
+
+
+def make_relu(make: private.MakeOp, name: str, value: Any) -> Any:
+    return make("Relu", name, [value], [], FLOAT.items(), "", ())
 
 
 def test_ops_are_made_of_tensors_lists_of_them_and_ops(graph: tf.Graph) -> None:
     x, axis = tf.constant([-1.0, 2.0], name="x"), tf.constant(0, name="axis")
     with private.making_ops(graph) as make:
-        relu = make("Relu", "a/relu", [x], [], attributes(T=FLOAT), "")
-        two = attributes(T=FLOAT, N=v1.AttrValue(i=2))
-        both = make("ConcatV2", "a/both", [[x, relu.outputs[0]], axis], [x.op], two, "")
+        relu = make_relu(make, "a/relu", x)
+        two = [*FLOAT.items(), ("N", v1.AttrValue(i=2))]
+        both = make("ConcatV2", "a/both", [[x, relu.outputs[0]], axis], [x.op], two, "", ())
     assert list(both.node_def.input) == ["x", "a/relu", "axis", "^x"]
     (gradient,) = tf.gradients(both.outputs[0], [x])
     with v1.Session(graph=graph) as session:
@@ -128,50 +133,68 @@ def test_ops_are_made_of_tensors_lists_of_them_and_ops(graph: tf.Graph) -> None:
 
 def test_ops_are_placed_as_an_import_places_them(graph: tf.Graph) -> None:
     with graph.device("/job:worker"), private.making_ops(graph) as make:
-        devices = [make("NoOp", f"op_{device}", [], [], [], device).device for device in ("", "/device:CPU:0", None)]
-    assert devices == ["/job:worker", "/job:worker/device:CPU:0", ""]
+        anywhere = make_no_op(make, "anywhere")
+        placed = make_no_op(make, "placed", "/device:CPU:0")
+        colocated = make_no_op(make, "colocated", "/device:CPU:1", ["not there", "later", "placed"])
+        with_nothing = make_no_op(make, "with_nothing", "/device:CPU:1", ["not there"])
+        later = make_no_op(make, "later", "/device:CPU:2")
+    assert [each.device for each in (anywhere, placed, colocated, with_nothing, later)] == [
+        "/job:worker",
+        "/job:worker/device:CPU:0",
+        "/job:worker/device:CPU:2",
+        "",
+        "/job:worker/device:CPU:2",
+    ]
 
 
-def test_control_dependencies_reach_every_op_as_with_an_import(graph: tf.Graph) -> None:
+def test_control_dependencies_reach_every_op_before_devices_are_asked(graph: tf.Graph) -> None:
     before = tf.no_op(name="before")
     x = tf.constant(1.0)
-    with graph.control_dependencies([before]), private.making_ops(graph) as make:
-        first = make("Relu", "first", [x], [], attributes(T=FLOAT), "")
-        second = make("Relu", "second", [first.outputs[0]], [], attributes(T=FLOAT), "")
+    seen: dict[str, list[Any]] = {}
+
+    def device(operation: tf.Operation) -> str:
+        seen[operation.name] = list(operation.control_inputs)
+        return ""
+
+    with graph.device(device), graph.control_dependencies([before]), private.making_ops(graph) as make:
+        first = make_relu(make, "first", x)
+        second = make_relu(make, "second", first.outputs[0])
     assert [first.control_inputs, second.control_inputs] == [[before], [before]]
+    assert seen == {"first": [before], "second": [before]}
 
 
 def test_an_op_that_is_made_says_where(graph: tf.Graph) -> None:
     with private.making_ops(graph) as make:
-        operation = make("NoOp", "op", [], [], [], "")
+        operation = make_no_op(make, "op")
     assert any("test_an_op_that_is_made_says_where" in str(frame) for frame in operation.traceback)
 
 
 def test_the_name_of_an_op_that_is_made_is_taken(graph: tf.Graph) -> None:
     with private.making_ops(graph) as make:
-        make("NoOp", "scope/op", [], [], [], "")
+        make_no_op(make, "scope/op")
     assert graph.unique_name("scope/op") == "scope/op_1"
 
 
 def test_an_op_that_cannot_be_made_is_a_value_error_as_with_an_import(graph: tf.Graph) -> None:
     with pytest.raises(ValueError, match="Shape must be rank 2"), private.making_ops(graph) as make:
-        make("MatMul", "op", [tf.constant(1.0), tf.constant(1.0)], [], attributes(T=FLOAT), "")
+        make("MatMul", "op", [tf.constant(1.0), tf.constant(1.0)], [], FLOAT.items(), "", ())
+
+
+def test_an_interrupt_leaves_a_graph_that_knows_its_ops(graph: tf.Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = tf.constant(1.0)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(graph, "_create_op_from_tf_operation", interrupted)
+    with pytest.raises(KeyboardInterrupt), private.making_ops(graph) as make:
+        make_relu(make, "half", x)
+    assert [op.name for op in x.consumers()] == ["half"]
+    assert tf.gradients(x * 2.0, x)[0] is not None
 
 
 def test_no_op_is_made_in_a_finalized_graph(graph: tf.Graph) -> None:
     graph.finalize()
     with pytest.raises(RuntimeError, match="finalized"), private.making_ops(graph):
         pass
-
-
-def test_an_op_is_placed_with_the_first_other_that_has_a_device(graph: tf.Graph) -> None:
-    tf.constant(1.0, name="nowhere")
-    with tf.device("/device:CPU:0"):
-        tf.constant(1.0, name="somewhere")
-        placed = tf.constant(1.0)
-    private.place_with(graph, placed.op, [])
-    assert placed.device.endswith("CPU:0")
-    private.place_with(graph, placed.op, ["not there", "nowhere"])
-    assert placed.device == ""
-    private.place_with(graph, placed.op, ["not there", "nowhere", "somewhere"])
-    assert placed.device.endswith("CPU:0")
