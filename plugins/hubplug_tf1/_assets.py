@@ -66,9 +66,10 @@ class AssetFiles:
         Raises:
             AssetSourceError: An asset is not a constant path.
         """
-        nodes = {node.name: node for node in meta_graph.graph_def.node}
+        tensors = _asset_tensors(meta_graph)
+        nodes = {node.name: node for node in meta_graph.graph_def.node} if tensors else {}
         definitions = []
-        for tensor in _asset_tensors(meta_graph):
+        for tensor in tensors:
             node = nodes.get(op_name(tensor))
             source = None if node is None else _path_in(node)
             if node is None or source is None:

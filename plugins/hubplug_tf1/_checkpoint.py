@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from hubplug_tf1._errors import CheckpointMismatch
 from hubplug_tf1._private_tensorflow import save_slice_spec
-from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, find_mismatch
+from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, find_mismatch, string_constant
 
 VARIABLES_DIRECTORY = "variables"
 
@@ -175,25 +175,34 @@ def _save_batch(prefix: Path, batch: Sequence[Tensor], values: Sequence[Any]) ->
     for position, array in enumerate(arrays):
         group = (_dtype_of(array), array.shape) if array.nbytes <= _SMALL_BYTES else position
         alike.setdefault(group, []).append(position)
-    saved: dict[int, tf.Tensor] = {}
-    fed: dict[tf.Tensor, Any] = {}
+    # Python's makers of ops take longer than all the rest; so do an op for each of a thousand small variables, and feeding it.
+    graph_def = tf.compat.v1.GraphDef()
+    inputs: dict[int, str] = {}
+    fed: dict[str, Any] = {}
+    for number, positions in enumerate(alike.values()):
+        value, name = arrays[positions[0]], f"value_{number}"
+        dtype = _dtype_of(value).as_datatype_enum
+        inputs[positions[0]] = name
+        if len(positions) > 1:
+            value = np.stack([arrays[position] for position in positions])
+            unpack = graph_def.node.add(name=f"each_{number}", op="Unpack", input=[name])
+            unpack.attr["T"].type, unpack.attr["num"].i = dtype, len(positions)
+            inputs.update((position, f"each_{number}:{index}") for index, position in enumerate(positions))
+        graph_def.node.add(name=name, op="Placeholder").attr["dtype"].type = dtype
+        fed[f"{name}:0"] = value
+    save = graph_def.node.add(name="save", op="SaveV2")
+    for name, strings in (
+        ("prefix", str(prefix)),
+        ("tensor_names", [tensor.name for tensor in batch]),
+        ("shape_and_slices", [tensor.slice_spec for tensor in batch]),
+    ):
+        graph_def.node.append(string_constant(name, strings))
+        save.input.append(name)
+    save.input.extend(inputs[position] for position in range(len(batch)))
+    save.attr["dtypes"].list.type.extend(_dtype_of(array).as_datatype_enum for array in arrays)
     with _scratch() as session:
-        # An op for each of a thousand small variables, and feeding it, would take longer than all the rest.
-        for positions in alike.values():
-            value = arrays[positions[0]]
-            if len(positions) > 1:
-                value = np.stack([arrays[position] for position in positions])
-            placeholder = tf.compat.v1.placeholder(_dtype_of(value), value.shape)
-            fed[placeholder] = value
-            parts = tf.unstack(placeholder) if len(positions) > 1 else [placeholder]
-            saved.update(zip(positions, parts, strict=True))
-        save = tf.raw_ops.SaveV2(
-            prefix=str(prefix),
-            tensor_names=[tensor.name for tensor in batch],
-            shape_and_slices=[tensor.slice_spec for tensor in batch],
-            tensors=[saved[position] for position in range(len(batch))],
-        )
-        session.run(save, fed)
+        tf.import_graph_def(graph_def, name="")
+        session.run("save", fed)
 
 
 def _reading_op(graph: Any, variable: Any) -> Any:

@@ -200,14 +200,20 @@ def restore_nodes(checkpoint: str, name: str, batch: Sequence[StoredVariable]) -
         ("tensor_names", [variable.key for variable in batch]),
         ("shape_and_slices", [variable.slice_spec for variable in batch]),
     ):
-        constant = graph_def.node.add(name=f"{name}/{suffix}", op="Const", device="/device:CPU:0")
-        constant.attr["dtype"].type = tf.string.as_datatype_enum
-        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.string))
-        restore.input.append(constant.name)
+        graph_def.node.append(string_constant(f"{name}/{suffix}", value))
+        restore.input.append(f"{name}/{suffix}")
     restore.attr["dtypes"].list.type.extend(variable.dtype.as_datatype_enum for variable in batch)
     for variable in batch:
         restore.attr["_output_shapes"].list.shape.append(tf.TensorShape(variable.shape).as_proto())
     return list(graph_def.node)
+
+
+def string_constant(name: str, value: str | Sequence[str]) -> Any:
+    """The NodeDef of a constant of strings, on the CPU."""
+    constant = tf.compat.v1.NodeDef(name=name, op="Const", device="/device:CPU:0")
+    constant.attr["dtype"].type = tf.string.as_datatype_enum
+    constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.string))
+    return constant
 
 
 def restoring_initializer(variable: StoredVariable, node: Any, value: str, free_name: str) -> Any:
