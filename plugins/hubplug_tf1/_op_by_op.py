@@ -85,15 +85,13 @@ class _OpType:
     def __init__(self, definition: OpDef) -> None:
         self._inputs = definition.input_arg
         self._outputs = definition.output_arg
-        self._required = {each.name for each in definition.attr if not each.HasField("default_value")}
-        for each in definition.input_arg:
-            # Missing, these would be taken from the inputs, which might contradict the default.
-            self._required |= {each.type_attr, each.number_attr, each.type_list_attr} - {""}
-        self._defaults = {
-            each.name: each.default_value
-            for each in definition.attr
-            if each.HasField("default_value") and each.name not in self._required
+        self._defaults = {each.name: each.default_value for each in definition.attr if each.HasField("default_value")}
+        lengths = {
+            name for each in (*self._inputs, *self._outputs) for name in (each.number_attr, each.type_list_attr) if name
         }
+        self._required = {each.name for each in definition.attr} - set(self._defaults) | lengths
+        # TensorFlow would take these from the inputs and not from the defaults, if it had to.
+        self._told_by_inputs = {each.type_attr for each in self._inputs if each.type_attr in self._defaults}
 
     def fits(self, node: Any) -> bool:
         """Whether a NodeDef is a well-formed one of this op."""
@@ -119,18 +117,19 @@ class _OpType:
             name=node.name,
             type=node.op,
             device=node.device,
-            attributes=tuple(
-                (name, value)
-                for name, value in node.attr.items()
-                if name not in (_OUTPUT_SHAPES, ATTRIBUTE) and not self._is_default(name, value)
-            ),
+            attributes=tuple(self._attributes(node)),
             inputs=tuple(self._grouped(node, data)),
             controls=tuple(element[1:] for element in node.input[len(data) :]),
             shapes=tuple(_known_shapes(node)),
         )
 
-    def _is_default(self, name: str, value: Any) -> bool:
-        return name in self._defaults and self._defaults[name] == value
+    def _attributes(self, node: Any) -> Iterator[tuple[str, Any]]:
+        for name in self._told_by_inputs:
+            yield name, node.attr[name] if name in node.attr else self._defaults[name]
+        for name, value in node.attr.items():
+            is_default = name in self._defaults and self._defaults[name] == value
+            if not is_default and name not in self._told_by_inputs and name not in (_OUTPUT_SHAPES, ATTRIBUTE):
+                yield name, value
 
     def _grouped(self, node: Any, data: Sequence[str]) -> Iterator[str | tuple[str, ...]]:
         start = 0

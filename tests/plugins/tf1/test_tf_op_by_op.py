@@ -5,6 +5,7 @@ An application of the whole graph of a module is imported, an application of the
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -81,6 +82,31 @@ def test_the_ops_of_a_module_are_those_of_an_import(
     if define is image_features and not hasattr(hubplug, "ImageModuleInfo"):
         pytest.skip("this release has no ImageModuleInfo")
     assert_made_as_imported(export(tf, hubplug, define, tmp_path), lambda _: nullcontext(), monkeypatch)
+
+
+@pytest.mark.parametrize("define", KINDS, ids=lambda define: define.__name__)
+def test_every_kind_of_module_is_made_op_by_op(define: Define, tmp_path: Path) -> None:
+    """From the second call on, as the first one of a signature that calls functions is imported with them."""
+    if define is image_features and not hasattr(hubplug, "ImageModuleInfo"):
+        pytest.skip("this release has no ImageModuleInfo")
+    imports = []
+
+    def trace(frame: Any, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_name == "_import_graph_def_internal":
+            imports.append(frame)
+
+    with tf.Graph().as_default():
+        module = hubplug.Module(str(export(tf, hubplug, define, tmp_path)))
+        calls = [(signature, placeholders(module, signature)) for signature in module.get_signature_names()]
+        for signature, fed in calls:
+            module(fed or None, signature=signature, as_dict=True)
+        sys.setprofile(trace)
+        try:
+            for signature, fed in calls:
+                module(fed or None, signature=signature, as_dict=True)
+        finally:
+            sys.setprofile(None)
+    assert imports == []
 
 
 def control_dependencies(graph: Any) -> AbstractContextManager[Any]:
