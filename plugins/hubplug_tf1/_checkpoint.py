@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from hubplug_tf1._errors import CheckpointMismatch
 from hubplug_tf1._private_tensorflow import save_slice_spec
-from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, find_mismatch, string_constant
+from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, add_checkpoint_op, find_mismatch
 
 VARIABLES_DIRECTORY = "variables"
 
@@ -175,7 +175,8 @@ def _save_batch(prefix: Path, batch: Sequence[Tensor], values: Sequence[Any]) ->
     for position, array in enumerate(arrays):
         group = (_dtype_of(array), array.shape) if array.nbytes <= _SMALL_BYTES else position
         alike.setdefault(group, []).append(position)
-    # Python's makers of ops take longer than all the rest; so do an op for each of a thousand small variables, and feeding it.
+    # TensorFlow's own makers of ops would take longer than all the rest. So would an op for each of a thousand small
+    # variables, and feeding it: equal ones are fed together.
     graph_def = tf.compat.v1.GraphDef()
     inputs: dict[int, str] = {}
     fed: dict[str, Any] = {}
@@ -190,14 +191,8 @@ def _save_batch(prefix: Path, batch: Sequence[Tensor], values: Sequence[Any]) ->
             inputs.update((position, f"each_{number}:{index}") for index, position in enumerate(positions))
         graph_def.node.add(name=name, op="Placeholder").attr["dtype"].type = dtype
         fed[f"{name}:0"] = value
-    save = graph_def.node.add(name="save", op="SaveV2")
-    for name, strings in (
-        ("prefix", str(prefix)),
-        ("tensor_names", [tensor.name for tensor in batch]),
-        ("shape_and_slices", [tensor.slice_spec for tensor in batch]),
-    ):
-        graph_def.node.append(string_constant(name, strings))
-        save.input.append(name)
+    tensors = [(tensor.name, tensor.slice_spec) for tensor in batch]
+    save = add_checkpoint_op(graph_def, "SaveV2", "save", str(prefix), tensors)
     save.input.extend(inputs[position] for position in range(len(batch)))
     save.attr["dtypes"].list.type.extend(_dtype_of(array).as_datatype_enum for array in arrays)
     with _scratch() as session:

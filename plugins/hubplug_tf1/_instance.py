@@ -9,11 +9,12 @@ import tensorflow as tf
 
 from hubplug.errors import InputError
 from hubplug_tf1 import _checks, _feeding
-from hubplug_tf1._apply_graph import ApplyTemplate, Replacements, import_application
+from hubplug_tf1._apply_graph import ApplyTemplate, import_application
 from hubplug_tf1._autograph import not_converted
 from hubplug_tf1._collector import collector_paused
 from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError, NameTakenError
 from hubplug_tf1._occupied import as_already_exists
+from hubplug_tf1._replacements import Replacements
 from hubplug_tf1._scopes import ApplicationScopes
 from hubplug_tf1._state_graph import StateTemplate, import_state
 from hubplug_tf1._subgraph import op_name

@@ -183,6 +183,24 @@ def test_a_stated_shape_that_contradicts_the_input_is_refused_as_by_an_import(
             assert module(v1.placeholder(tf.float32, [None, 4])).shape.as_list() == [2, 4]
 
 
+def test_a_type_of_an_input_that_the_module_leaves_to_its_default_is_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def module_fn() -> None:
+        x = v1.placeholder(tf.float32, [None, 4])
+        hubplug.add_signature(inputs=x, outputs=tf.reduce_sum(x, axis=1, name="sum"))
+
+    path = export(tf, hubplug, lambda *_: module_fn(), tmp_path)
+    saved_model = SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    for node in saved_model.meta_graphs[0].graph_def.node:
+        node.attr.pop("Tidx", None)
+    (path / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    assert_made_as_imported(path, lambda _: nullcontext(), monkeypatch)
+    with tf.Graph().as_default() as graph:
+        hubplug.Module(str(path))([[1.0, 2.0, 3.0, 4.0]])
+        assert graph.get_operation_by_name("module_apply_default/sum").get_attr("Tidx") == tf.int32
+
+
 def outcome(path: Path) -> str:
     with tf.Graph().as_default():
         module = hubplug.Module(str(path))
