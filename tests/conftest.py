@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +25,19 @@ sys.path.append(str(ROOT))
 collect_ignore_glob = [] if HAS_TENSORFLOW else ["**/test_tf_*.py", "test_tf_*.py"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--tf1-behavior",
+        action="store_true",
+        help="run everything after tf.compat.v1.disable_v2_behavior(), as programs for TensorFlow 1 do",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("tf1_behavior"):
+        paths = [str(ROOT / "tests" / "tf1_behavior"), os.environ.get("PYTHONPATH")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+        import_module("tests.tf1_behavior.sitecustomize")
     if not HAS_TENSORFLOW and "tensorflow" in str(config.option.markexpr).split():
         raise pytest.UsageError("TensorFlow is not installed")
 
@@ -49,6 +63,15 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(home / "modules"))
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Eager execution, for what only TensorFlow 2's programs do; the others have it turned off."""
+    from tensorflow.python.eager import context
+
+    with context.eager_mode():
+        yield
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def find_text_problems(spec: ModuleSpec) -> list[str]:
         problems.append(f"Module default signature must require only one input; it requires {sorted(inputs)}")
     else:
         ((key, info),) = inputs.items()
-        if info.dtype != tf.string or not _is_unknown_vector(info.get_shape()):
+        if info.dtype != tf.string or _lengths(info) != [None]:
             problems.append(
                 "Module default signature must have only one input tf.Tensor(shape=(?,), dtype=string); "
                 f"{key!r} is {_in_words(info)}"
@@ -63,16 +63,18 @@ def _find_output_problems(outputs: dict[str, Any], what: str, *, any_batch: bool
     if "default" not in outputs:
         return [f"{what} must have a 'default' output; it has {sorted(outputs)}"]
     info = outputs["default"]
-    shape = info.get_shape()
-    fits = shape.rank == 2 and shape[1] is not None and (any_batch or shape[0] is None)
+    lengths = _lengths(info)
+    fits = lengths is not None and len(lengths) == 2 and lengths[1] is not None and (any_batch or lengths[0] is None)
     if fits and info.dtype == tf.float32 and not info.is_composite:
         return []
     expected = f"tf.Tensor(shape=({'_' if any_batch else '?'},K), dtype=float32)"
     return [f"{what} must have a 'default' output of {expected}; it is {_in_words(info)}"]
 
 
-def _is_unknown_vector(shape: tf.TensorShape) -> bool:
-    return shape.rank == 1 and shape[0] is None
+def _lengths(info: Any) -> list[int | None] | None:
+    # Not from the shape itself: under TensorFlow 1's behaviour its elements are Dimensions, which equal no number or None.
+    shape = info.get_shape()
+    return None if shape.rank is None else shape.as_list()
 
 
 def _in_words(info: Any) -> str:

@@ -32,11 +32,11 @@ class ColumnConfigError(HubplugError, NotImplementedError):
     """A feature column has no configuration that could be written down."""
 
 
-def text_embedding_column(key: str, module_spec: ModuleSpec | str, trainable: bool = False) -> Any:
+def text_embedding_column(key: Any, module_spec: ModuleSpec | str, trainable: bool = False) -> Any:
     """A feature column that embeds texts with a module.
 
     Args:
-        key: The feature: strings of shape ``[batch]`` or ``[batch, 1]``.
+        key: The feature: its name, or the column that makes it; strings of shape ``[batch]`` or ``[batch, 1]``.
         module_spec: A ModuleSpec, or a handle; its signature ``default`` takes one string ``[batch]`` and has an output
             ``default`` of float32 ``[batch, K]``.
         trainable: Whether the module is trained.
@@ -52,15 +52,15 @@ def text_embedding_column(key: str, module_spec: ModuleSpec | str, trainable: bo
 
 
 def sparse_text_embedding_column(
-    key: str, module_spec: ModuleSpec | str, combiner: str, default_value: str | None, trainable: bool = False
+    key: Any, module_spec: ModuleSpec | str, combiner: str, default_value: str | None, trainable: bool = False
 ) -> Any:
     """A feature column that embeds any number of texts per example and combines them.
 
     Args:
-        key: The feature: a SparseTensor of strings, ``[batch, any]``.
+        key: The feature: its name, or the column that makes it; a SparseTensor of strings, ``[batch, any]``.
         module_spec: As for ``text_embedding_column``.
         combiner: How the embeddings of an example become one: ``mean``, ``sqrtn`` or ``sum``.
-        default_value: The text of examples that have none.
+        default_value: The text of examples that have none; None: they get zeros.
         trainable: Whether the module is trained.
 
     Returns:
@@ -76,11 +76,12 @@ def sparse_text_embedding_column(
     return _SparseTextEmbeddingColumn(key, combiner, spec, default_value, trainable)
 
 
-def image_embedding_column(key: str, module_spec: ModuleSpec | str, image_size: Sequence[int] | None = None) -> Any:
+def image_embedding_column(key: Any, module_spec: ModuleSpec | str, image_size: Sequence[int] | None = None) -> Any:
     """A feature column that embeds images with a module.
 
     Args:
-        key: The feature: float32 ``[batch, height, width, 3]``, values in [0, 1].
+        key: The feature: its name, or the column that makes it (``tf.feature_column.numeric_column``); float32
+            ``[batch, height, width, 3]``, values in [0, 1].
         module_spec: A ModuleSpec, or a handle; its signature ``default`` takes one float32 input ``images`` and has an
             output ``default`` of float32 ``[batch, K]``.
         image_size: Height and width; None: what the module says.
@@ -107,11 +108,17 @@ class _ModuleColumn(dense_feature_column()):  # type: ignore[misc]
 
     @property
     def name(self) -> str:
-        return f"{self.key}_hub_module_embedding"
+        return f"{self.key if isinstance(self.key, str) else self.key.name}_hub_module_embedding"
 
     @property
-    def parents(self) -> list[str]:
+    def parents(self) -> list[Any]:
         return [self.key]
+
+    @property
+    def parse_example_spec(self) -> dict[str, Any]:
+        """What an Example holds for it, by name of a feature; those of a key that is a column are its own."""
+        names = [self.key] if isinstance(self.key, str) else self.key.parse_example_spec
+        return dict.fromkeys(names, self._example_feature())
 
     @property
     def variable_shape(self) -> tf.TensorShape:
@@ -169,7 +176,7 @@ class _ModuleColumn(dense_feature_column()):  # type: ignore[misc]
 
 
 class _TextFields(NamedTuple):
-    key: str
+    key: Any
     module_spec_path: Any
     trainable: bool
 
@@ -179,9 +186,8 @@ class _TextEmbeddingColumn(_ModuleColumn, _TextFields):
     def module_spec(self) -> ModuleSpec:
         return _loaded(self.module_spec_path)
 
-    @property
-    def parse_example_spec(self) -> dict[str, Any]:
-        return {self.key: tf.io.FixedLenFeature([1], tf.string)}
+    def _example_feature(self) -> Any:
+        return tf.io.FixedLenFeature([1], tf.string)
 
     def _make_module(self) -> Module:
         return Module(self.module_spec, trainable=self.trainable)
@@ -194,7 +200,7 @@ class _TextEmbeddingColumn(_ModuleColumn, _TextFields):
 
 
 class _SparseTextFields(NamedTuple):
-    key: str
+    key: Any
     combiner: str
     module_spec: ModuleSpec
     default_value: str | None
@@ -202,9 +208,8 @@ class _SparseTextFields(NamedTuple):
 
 
 class _SparseTextEmbeddingColumn(_ModuleColumn, _SparseTextFields):
-    @property
-    def parse_example_spec(self) -> dict[str, Any]:
-        return {self.key: tf.io.VarLenFeature(tf.string)}
+    def _example_feature(self) -> Any:
+        return tf.io.VarLenFeature(tf.string)
 
     def get_config(self) -> dict[str, Any]:
         raise ColumnConfigError(f"{self.name} has no configuration: sparse text columns hold a ModuleSpec")
@@ -223,15 +228,20 @@ class _SparseTextEmbeddingColumn(_ModuleColumn, _SparseTextFields):
         return feature if isinstance(feature, tf.SparseTensor) else tf.sparse.from_dense(feature)
 
     def _embedded(self, texts: tf.SparseTensor, module: Module) -> tf.Tensor:
-        filled, _ = tf.sparse.fill_empty_rows(texts, self.default_value)
-        distinct, places = tf.unique(filled.values)
-        combined = _COMBINERS[self.combiner](module(distinct), places, filled.indices[:, 0])
+        examples = None
+        if self.default_value is not None:
+            texts, _ = tf.sparse.fill_empty_rows(texts, self.default_value)
+        else:
+            examples = texts.dense_shape[0]  # of which the last ones may have no texts
+        distinct, places = tf.unique(texts.values)
+        rows = texts.indices[:, 0]
+        combined = _COMBINERS[self.combiner](module(distinct), places, rows, num_segments=examples)
         combined.set_shape([None, *self.variable_shape])
         return combined
 
 
 class _ImageFields(NamedTuple):
-    key: str
+    key: Any
     module_spec_path: Any
     image_size: tuple[int, ...] | None
 
@@ -241,10 +251,9 @@ class _ImageEmbeddingColumn(_ModuleColumn, _ImageFields):
     def module_spec(self) -> ModuleSpec:
         return _loaded(self.module_spec_path)
 
-    @property
-    def parse_example_spec(self) -> dict[str, Any]:
+    def _example_feature(self) -> Any:
         size = self.image_size if self.image_size is not None else get_expected_image_size(self.module_spec)
-        return {self.key: tf.io.FixedLenFeature([*size, _RGB], tf.float32)}
+        return tf.io.FixedLenFeature([*size, _RGB], tf.float32)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None, columns_by_name: Any = None) -> Any:
@@ -269,6 +278,10 @@ def _loaded(module_spec: ModuleSpec | str) -> ModuleSpec:
     return load_module_spec(module_spec)
 
 
-def _check(key: str, what: str, problems: Sequence[str]) -> None:
+def _check(key: Any, what: str, problems: Sequence[str]) -> None:
+    if not isinstance(key, str) and not isinstance(getattr(key, "name", None), str):
+        raise ColumnError(
+            f"A feature column takes the name of a feature as key, or another column, got {type(key).__name__}: {key!r}"
+        )
     if problems:
         raise ColumnError(f"Module is not {what}: {list(problems)}; it was given for the feature {key!r}")

@@ -167,6 +167,8 @@ def outcome(library: Any, function: str, handle: str) -> Exception | None:
     return None
 
 
+# In a graph, load reads no variables.
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(("handle", "case"), [(case, case) for case in CASES], indirect=["handle"], ids=CASES)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_bad_path_raises_what_old_programs_catch(handle: str, case: str, function: str) -> None:

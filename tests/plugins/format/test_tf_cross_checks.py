@@ -152,6 +152,7 @@ def test_tensorflow_reads_the_strings_and_the_many_tensors_of_our_checkpoints(tf
     assert all(reader.get_tensor(f"layer_{i}/w") == i for i in range(0, 700, 50))
 
 
+@pytest.mark.usefixtures("eager")
 def test_bfloat16_is_widened(tf: Any, tmp_path: Path) -> None:
     values = tf.Variable(tf.constant([1.5, -2.0], tf.bfloat16))
     prefix = tf.train.Checkpoint(v=values).write(str(tmp_path / "c"))
@@ -160,6 +161,7 @@ def test_bfloat16_is_widened(tf: Any, tmp_path: Path) -> None:
     assert array.tolist() == [1.5, -2.0]
 
 
+@pytest.mark.usefixtures("eager")
 def test_our_module_runs_in_tensorflow(tf: Any, small_module: Path) -> None:
     loaded = tf.saved_model.load(str(small_module), tags=[])
     got = loaded.signatures["default"](tf.constant([[1.0, 1.0]]))
@@ -182,6 +184,7 @@ def test_our_module_is_a_module_to_tensorflow_hub(tf: Any, small_module: Path) -
         ]
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_tf2_saved_model_is_recognized(tf: Any, tmp_path: Path) -> None:
     root = tf.Module()
     root.v = tf.Variable([1.0, 2.0])

@@ -38,7 +38,7 @@ def module(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tf2_model(tf: Any, tmp_path: Path) -> Path:
+def tf2_model(tf: Any, eager: None, tmp_path: Path) -> Path:
     root = tf.Module()
     root.v = tf.Variable(2.0)
     root.__call__ = tf.function(lambda x: x * root.v, input_signature=[tf.TensorSpec([None])])
@@ -46,6 +46,7 @@ def tf2_model(tf: Any, tmp_path: Path) -> Path:
     return tmp_path / "tf2"
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("tags", [None, [], ["train"], "train", {"train"}])
 def test_a_module_in_tf1_hub_format_has_its_signatures(tf: Any, module: Path, tags: Any) -> None:
     loaded = hubplug.load(str(module), tags=tags)
@@ -55,6 +56,16 @@ def test_a_module_in_tf1_hub_format_has_its_signatures(tf: Any, module: Path, ta
     assert [variable.numpy() for variable in loaded.variables] == [2.0]
 
 
+def test_in_a_graph_the_signatures_are_there_once_the_initializers_have_run(tf: Any, module: Path) -> None:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = hubplug.load(str(module))
+        output = loaded.signatures["default"](tf.constant([1.0, 3.0]))["default"]
+        session.run([tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()])
+        assert session.run(output).tolist() == [2.0, 6.0]
+        assert session.run(loaded.variables) == [2.0]
+
+
+@pytest.mark.usefixtures("eager")
 def test_calling_a_module_in_tf1_hub_format_says_what_to_call_instead(tf: Any, module: Path, tmp_path: Path) -> None:
     loaded = hubplug.load(str(module))
     with pytest.raises(
@@ -62,7 +73,10 @@ def test_calling_a_module_in_tf1_hub_format_says_what_to_call_instead(tf: Any, m
     ):
         loaded(tf.constant([1.0]))
     tf.saved_model.save(loaded, str(tmp_path / "again"), signatures=loaded.signatures["default"])
-    assert hubplug.load(str(tmp_path / "again")).signatures["serving_default"](tf.constant([1.0]))["default"] == 2.0
+    assert (
+        hubplug.load(str(tmp_path / "again")).signatures["serving_default"](tf.constant([1.0]))["default"].numpy()
+        == 2.0
+    )
 
 
 def test_a_module_that_does_not_keep_what_its_prefix_demands_is_not_loaded(module: Path, tf2_model: Path) -> None:

@@ -91,6 +91,7 @@ def save_tf2(tf: Any, path: Path, files: Path) -> None:
     tf.saved_model.save(root, str(path), signatures=root.f)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_tf2_saved_model_with_saver_table_and_asset_raises_no_alarm(tf: Any, tmp_path: Path) -> None:
     save_tf2(tf, tmp_path / "tf2", tmp_path)
     assert alarms(tmp_path / "tf2") == []
@@ -110,6 +111,7 @@ def compared(directory: Path) -> list[ObjectVariable]:
     return read_object_variables(variant, CheckpointIndex.read(directory / "variables/variables"))
 
 
+@pytest.mark.usefixtures("eager")
 def test_every_variable_of_a_trained_keras_model_is_compared_and_agrees(tf: Any, tmp_path: Path) -> None:
     keras = importlib.import_module("tf_keras")
     layers = [keras.layers.LSTM(4, input_shape=(5, 3)), keras.layers.BatchNormalization(), keras.layers.Dense(2)]
@@ -122,6 +124,7 @@ def test_every_variable_of_a_trained_keras_model_is_compared_and_agrees(tf: Any,
     assert alarms(tmp_path / "m") == []
 
 
+@pytest.mark.usefixtures("eager")
 def test_every_variable_of_a_keras_3_export_is_compared_and_agrees(tf: Any, tmp_path: Path) -> None:
     keras = pytest.importorskip("keras", minversion="3")
     model = keras.Sequential([keras.layers.Input((5, 3)), keras.layers.LSTM(4), keras.layers.Dropout(0.2)])
@@ -130,6 +133,7 @@ def test_every_variable_of_a_keras_3_export_is_compared_and_agrees(tf: Any, tmp_
     assert alarms(tmp_path / "m") == []
 
 
+@pytest.mark.usefixtures("eager")
 def test_variables_of_unknown_shape_in_lists_and_saved_again_raise_no_alarm(tf: Any, tmp_path: Path) -> None:
     root = tf.Module()
     root.grows = tf.Variable([1.0], shape=[None])
@@ -142,6 +146,7 @@ def test_variables_of_unknown_shape_in_lists_and_saved_again_raise_no_alarm(tf: 
         assert alarms(directory) == []
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_tf2_saved_model_with_the_checkpoint_of_another_is_found(tf: Any, tmp_path: Path) -> None:
     for name, size in (("m", 3), ("other", 4)):
         root = tf.Module()
@@ -174,6 +179,7 @@ def test_a_module_made_from_a_saved_model_raises_no_alarm(tf: Any, tmp_path: Pat
     assert alarms(tmp_path / "module") == []
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_savers_ops_of_a_tf2_saved_model_are_findings_when_a_signature_leads_to_them(
     tf: Any, tmp_path: Path
 ) -> None:

@@ -224,6 +224,7 @@ def test_names_of_inputs_are_strings() -> None:
         spec_of(lambda x: {1: x}, lambda x: x)
 
 
+@pytest.mark.usefixtures("eager")
 def test_an_eager_tensor_is_no_output() -> None:
     outside = tf.constant(1.0)
     with pytest.raises(ValueError, match="output 'default' has type EagerTensor"):

@@ -87,6 +87,7 @@ def test_sparse_and_ragged_values_go_in_and_come_out(f: Any) -> None:
     assert result["r"].to_list() == [[2.0], [4.0, 6.0]]
 
 
+@pytest.mark.usefixtures("eager")
 def test_an_eager_tensor_goes_in(spec: hubplug.ModuleSpec) -> None:
     x = tf.constant([1.0])
     with hubplug.eval_function_for_module(spec) as f:
@@ -124,6 +125,7 @@ def test_after_the_block_the_function_is_dead(spec: hubplug.ModuleSpec) -> None:
         f([1.0])
 
 
+@pytest.mark.usefixtures("eager")
 def test_eager_execution_is_off_inside_and_on_again_outside(spec: hubplug.ModuleSpec) -> None:
     with hubplug.eval_function_for_module(spec):
         assert not tf.executing_eagerly()

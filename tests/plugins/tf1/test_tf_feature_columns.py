@@ -145,6 +145,20 @@ def test_sparse_texts_are_combined(spec: Any, new_graph: tf.Graph, combiner: str
     np.testing.assert_allclose(evaluate(embedded), [expected, WEIGHTS[3], WEIGHTS[1]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+def test_examples_without_texts_are_zeros_where_no_text_stands_for_them(
+    spec: Any, new_graph: tf.Graph, combiner: str
+) -> None:
+    column = hubplug.sparse_text_embedding_column("words", spec, combiner, None, trainable=True)
+    words = tf.SparseTensor([[0, 0], [2, 0]], ["a", "ab"], [4, 2])
+    embedded = v1.feature_column.input_layer({"words": words}, [column])
+    np.testing.assert_array_equal(evaluate(embedded), [WEIGHTS[1], [0, 0], WEIGHTS[2], [0, 0]])
+    (gradient,) = tf.gradients(embedded, v1.trainable_variables())
+    np.testing.assert_array_equal(evaluate(tf.convert_to_tensor(gradient))[:, 0], [0, 1, 1, 0])
+    none = tf.SparseTensor(tf.zeros([0, 2], tf.int64), tf.constant([], tf.string), [2, 3])
+    np.testing.assert_array_equal(evaluate(v1.feature_column.input_layer({"words": none}, [column])), [[0, 0]] * 2)
+
+
 def test_a_sparse_column_makes_a_module_per_call(spec: Any, new_graph: tf.Graph) -> None:
     import tf_keras
 
@@ -179,7 +193,10 @@ def test_an_unknown_combiner_is_a_value_error(spec: Any) -> None:
         ({"out": (None,)}, ["'default' output of tf.Tensor(shape=(?,K), dtype=float32)"]),
         ({"out_dtype": tf.float64}, ["it is float64"]),
         ({"output": "other"}, ["must have a 'default' output"]),
-        ({"dtype": tf.int64, "out": (None, None)}, ["'text' is int64", "it is float32 (None, None)"]),
+        (
+            {"dtype": tf.int64, "out": (None, None)},
+            ["'text' is int64", f"it is float32 {tf.TensorShape([None, None])}"],
+        ),
     ],
 )
 def test_all_problems_of_a_text_module_are_listed(arguments: dict[str, Any], problems: list[str]) -> None:
@@ -219,6 +236,27 @@ def test_images_are_embedded_by_dense_features(new_graph: tf.Graph) -> None:
     column = hubplug.image_embedding_column("picture", image_like())
     embedded = tf_keras.layers.DenseFeatures([column])({"picture": tf.ones([2, 4, 5, 3])})
     np.testing.assert_array_equal(evaluate(embedded), [[60.0, 60.0]] * 2)
+
+
+def test_another_column_may_be_the_key(spec: Any, new_graph: tf.Graph) -> None:
+    import tf_keras
+
+    key = tf.feature_column.numeric_column("picture", [4, 5, 3], normalizer_fn=lambda pixels: pixels / 2.0)
+    column = hubplug.image_embedding_column(key, image_like())
+    assert column.name == "picture_hub_module_embedding"
+    assert column.parents == [column.key]
+    assert column.parse_example_spec == {"picture": tf.io.FixedLenFeature([4, 5, 3], tf.float32)}
+    features = {"picture": tf.ones([2, 4, 5, 3])}
+    for embedded in (
+        v1.feature_column.input_layer(features, [column]),
+        tf_keras.layers.DenseFeatures([column])(features),
+    ):
+        np.testing.assert_array_equal(evaluate(embedded), [[30.0, 30.0]] * 2)
+    assert variables() == ["input_layer/picture_hub_module_embedding/module/w:0", "module/w:0"]
+    for make in (hubplug.text_embedding_column, lambda *given: hubplug.sparse_text_embedding_column(*given, "sum", "")):
+        assert make(key, spec).name == "picture_hub_module_embedding"
+        with pytest.raises(ValueError, match="the name of a feature as key, or another column, got int: 3"):
+            make(3, spec)
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,16 @@ def test_what_does_not_fit_is_a_type_error(module: Any, inputs: Any, signature: 
         (
             lambda: tf.ones([2, 3]),
             "default",
-            r"Can't convert 'default': Got TensorSpec\(shape=\(2, 3\).*Expected TensorSpec\(shape=\(None, 2\)",
+            r"Can't convert 'default': Got TensorSpec\(shape=\(2, 3\).*Expected TensorSpec\(shape=\((None|\?), 2\)",
         ),
         (lambda: tf.sparse.from_dense([[1.0, 2.0]]), "default", r"Got SparseTensor\. Expected Tensor\."),
         (lambda: tf.ragged.constant([[1.0, 2.0]]), "default", r"Got RaggedTensor\. Expected Tensor\."),
         (lambda: tf.ones([1, 2]), "sparse", r"Got Tensor\. Expected SparseTensor\."),
-        (lambda: tf.sparse.from_dense([[1.0, 2.0, 3.0]]), "sparse", r"SparseTensorSpec\(TensorShape\(\[1, 3\]\)"),
+        (
+            lambda: tf.sparse.from_dense([[1.0, 2.0, 3.0]]),
+            "sparse",
+            r"SparseTensorSpec\(TensorShape\(\[(1|Dimension\(1\)), ",
+        ),
         (
             lambda: tf.ragged.constant([[1, 2]], dtype=tf.int64, row_splits_dtype=tf.int32),
             "ragged",
@@ -185,14 +189,15 @@ def test_an_unknown_signature_is_told_what_those_there_are_take_and_give(module:
     with pytest.raises(KeyError) as caught:
         module([[1.0, 2.0]], signature="zz")
     told = str(caught.value)
-    assert "'default' from {'default': float32 (None, 2)} to {'default': float32 (None, 2)}" in told
+    pairs, vector = tf.TensorShape([None, 2]), tf.TensorShape([None])
+    assert f"'default' from {{'default': float32 {pairs}}} to {{'default': float32 {pairs}}}" in told
     assert (
-        "'two' from {'i': int32 (None,), 'x': float32 (None, 2)} to {'a': float32 (None, 2), 'i': int32 (None,)}"
+        f"'two' from {{'i': int32 {vector}, 'x': float32 {pairs}}} to {{'a': float32 {pairs}, 'i': int32 {vector}}}"
         in told
     )
     assert "'none' from {} to {'default': float32 ()}" in told
-    assert "'sparse' from {'default': sparse float32 (None, 2)}" in told
-    assert "'ragged' from {'default': composite int64 (None, None)}" in told
+    assert f"'sparse' from {{'default': sparse float32 {pairs}}}" in told
+    assert f"'ragged' from {{'default': composite int64 {tf.TensorShape([None, None])}}}" in told
 
 
 def test_of_many_signatures_an_error_describes_a_few(new_graph: tf.Graph) -> None:

@@ -128,6 +128,7 @@ def test_no_saved_model_is_a_not_found_error(tmp_path: Path, name: str) -> None:
         hubplug.create_module_spec_from_saved_model(str(tmp_path / name))
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_tf2_saved_model_with_variables_is_refused(tmp_path: Path) -> None:
     root = tf.Module()
     root.weight = tf.Variable(2.0)

@@ -100,6 +100,7 @@ def test_update_ops_in_a_branch_are_not_left_in_the_collection_of_the_graph(spec
     assert all(op.graph is new_graph for op in v1.get_collection(KEYS.UPDATE_OPS))
 
 
+@pytest.mark.usefixtures("eager")
 def test_wrap_function_has_the_state_in_it(spec: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         function = v1.wrap_function(lambda x: hubplug.Module(spec, trainable=True)(x), [tf.TensorSpec([], tf.float32)])

@@ -53,7 +53,7 @@ def test_it_describes_inputs_and_outputs(spec: hubplug.ModuleSpec) -> None:
     info = spec.get_input_info_dict()["default"]
     assert (info.dtype, info.get_shape().as_list()) == (tf.float32, [None, 3])
     assert (info.is_sparse, info.is_composite, info.is_supported_type) == (False, False, True)
-    assert repr(info) == "<hub.ParsedTensorInfo shape=(None, 3) dtype=float32 is_sparse=False>"
+    assert repr(info) == f"<hub.ParsedTensorInfo shape={tf.TensorShape([None, 3])} dtype=float32 is_sparse=False>"
     assert spec.get_output_info_dict(None, {"train"})["default"].get_shape().as_list() == [None, 2]
     infos = spec.get_input_info_dict("kinds")
     assert (infos["sparse"].is_sparse, infos["sparse"].is_composite) == (True, True)

@@ -295,6 +295,7 @@ def test_a_variable_map_is_an_assignment_map(path: str, tmp_path: Path, new_grap
         assert session.run(module.variable_map["w"]).shape == (2, 3)
 
 
+@pytest.mark.usefixtures("eager")
 def test_eager_execution_is_a_runtime_error_that_says_what_to_do(path: str) -> None:
     with pytest.raises(RuntimeError, match="not supported when eager execution is enabled") as caught:
         hubplug.Module(path)
