@@ -7,12 +7,14 @@ the answer is there before anything is written, so that what nobody can publish 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from hubplug import staging
 from hubplug.chain import Answer, Chain
 from hubplug.errors import ExportError, HubplugError, OccupiedError, OfflineError
+from hubplug.space import reason_of
 from hubplug.trail import on_the_trail, refuse_loop
 from hubplug.types import ExportRequest, Handle, Plan
 from hubplug.urls import scheme_of
@@ -88,7 +90,8 @@ def find_place(chain: Chain, path: str) -> tuple[str, Sequence[Answer]]:
 def _as_export_error(error: BaseException, handle: Handle) -> BaseException:
     if isinstance(error, OSError) and not isinstance(error, HubplugError):
         return ExportError(
-            f"The module for {handle} cannot be written to a temporary directory: {error.strerror or error}",
+            f"The module for {handle} cannot be written to a temporary directory: "
+            f"{reason_of(error, Path(tempfile.gettempdir()))}",
             hint="make room there, or set TMPDIR to a directory that has it",
         )
     return error

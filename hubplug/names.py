@@ -9,11 +9,19 @@ import re
 import unicodedata
 
 MANIFEST_NAME = ".hubplug.json"
-"""The one name that is reserved: at the root of a module it is the manifest that a cache writes."""
+"""The manifest that a cache writes at the root of a module."""
+
+RESERVED_PREFIX = ".hubplug"
+"""Names at the root of a module that begin so are a cache's own, however a system spells them."""
 
 _MAX_COMPONENT_BYTES = 255
 _MAX_PATH_BYTES = 1024
 _DRIVE = re.compile(r"[A-Za-z]:")
+# What file systems that compare by Unicode pass over: its Default_Ignorable_Code_Point, as of Unicode 15.
+_IGNORED = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 def find_name_error(name: str) -> str | None:
@@ -41,14 +49,19 @@ def find_name_error(name: str) -> str | None:
             return f"it has the component {component.decode()!r}"
         if len(component) > _MAX_COMPONENT_BYTES:
             return f"a component of it has {len(component)} bytes, more than {_MAX_COMPONENT_BYTES}"
-    if collision_key(name.partition("/")[0]) == MANIFEST_NAME:
-        return f"{MANIFEST_NAME} is reserved for the manifest"
+    if unicodedata.normalize("NFKC", collision_key(name)).startswith(RESERVED_PREFIX):
+        return f"names that begin with {RESERVED_PREFIX} are reserved for caches"
     return None
+
+
+def is_of_a_cache(name: str) -> bool:
+    """Whether a file of a module directory was put there by a cache: a copy of an entry has such files, a module has none."""
+    return name.startswith(RESERVED_PREFIX) and "/" not in name
 
 
 def collision_key(name: str) -> str:
     """Equal for names that a system without case, or with one Unicode normal form, cannot tell apart."""
-    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", _IGNORED.sub("", name)).casefold())
 
 
 def abridged(name: str) -> str:

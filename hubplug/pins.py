@@ -159,13 +159,14 @@ class Pins:
         Raises:
             ConfigError: It cannot be written.
         """
+        from hubplug.space import reason_of
         from hubplug.staging import replace_file
 
         try:
             with replace_file(self.path) as file:
                 file.write(self.to_json().encode())
         except OSError as error:
-            raise ConfigError(f"{self.path} cannot be written: {error.strerror}") from error
+            raise ConfigError(f"{self.path} cannot be written: {reason_of(error, self.path)}") from error
 
     def to_json(self) -> str:
         """The content of the lock file."""

@@ -3,7 +3,7 @@
 Only a directory that cannot be replaced takes one rename for each of its entries.
 
 Who fills one holds a flock on it, which dies with its process: what can be locked is left over, and the next one that is
-made for the same place deletes it.
+made in the same directory deletes it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hubplug.errors import HubplugError
+from hubplug.space import note_room, reason_of
 from hubplug.urls import redact, scheme_of
 
 _SUFFIX = ".partial"
 _CONTENTS = "contents"
 _QUIET_SECONDS = 600.0
+_LEFT_OVER = re.compile(rf"\..+\.([0-9a-f]{{8}})\.\w{{8}}{re.escape(_SUFFIX)}", re.DOTALL)
 _TO_HOLD = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -57,19 +59,19 @@ def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | 
         in_place = _cannot_be_replaced(target)
         beside = target.absolute() / _CONTENTS if in_place else target.absolute()
         if in_place:
-            _delete_abandoned(beside)
+            _delete_abandoned(target.absolute())
         if _is_occupied(target):
             raise (occupied or kind)(
                 f"{target} exists already; nothing was written", hint="choose another directory, or remove that one"
             )
         target = target.absolute()
         target.parent.mkdir(parents=True, exist_ok=True)
-        _delete_abandoned(beside)
+        _delete_abandoned(beside.parent)
         staging, held = _make_staging(beside)
     except OSError as error:
         if isinstance(error, HubplugError):
             raise
-        raise kind(f"{target} cannot be made: {error.strerror or error}") from error
+        raise kind(f"{target} cannot be made: {reason_of(error, target)}") from error
     try:
         yield staging
         sync_tree(staging)
@@ -80,12 +82,13 @@ def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | 
             else:
                 staging.rename(target)
         except OSError as error:
-            raise kind(f"{target} cannot be put in its place: {error.strerror or error}") from error
+            raise kind(f"{target} cannot be put in its place: {reason_of(error, target)}") from error
         sync_directory(beside.parent)
     except BaseException as error:
+        note_room(error, staging)
         shutil.rmtree(staging, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, HubplugError):
-            raise kind(f"{target} cannot be written: {error.strerror or error}; nothing was kept") from error
+            raise kind(f"{target} cannot be written: {reason_of(error, target)}; nothing was kept") from error
         raise
     finally:
         if held is not None:
@@ -100,7 +103,7 @@ def replace_file(target: Path) -> Iterator[BinaryIO]:
         OSError: The system could not write.
     """
     target = target.absolute()
-    _delete_abandoned(target)
+    _delete_abandoned(target.parent)
     partial, file = _make_partial(target)
     try:
         with file:
@@ -110,7 +113,8 @@ def replace_file(target: Path) -> Iterator[BinaryIO]:
             if os.name == "nt":  # which renames no open file, and locks none either
                 file.close()
             partial.replace(target)
-    except BaseException:
+    except BaseException as error:
+        note_room(error, partial)
         with suppress(OSError):
             partial.unlink()
         raise
@@ -224,17 +228,16 @@ def _is_there(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _delete_abandoned(target: Path) -> None:
-    """Deletes what dead processes left of their attempts at ``target``, as far as the system lets us."""
-    pattern = re.compile(rf"\.{re.escape(target.name)}\.([0-9a-f]{{8}})\.\w{{8}}{re.escape(_SUFFIX)}")
+def _delete_abandoned(directory: Path) -> None:
+    """Deletes what dead processes left of their attempts at anything in a directory, as far as the system lets us."""
     try:
-        names = os.listdir(target.parent)
-    except OSError:  # a directory that may be written and not be read
+        names = os.listdir(directory)
+    except OSError:  # one that may be written and not be read
         return
     for name in names:
-        if (match := pattern.fullmatch(name)) is None:
+        if (match := _LEFT_OVER.fullmatch(name)) is None:
             continue
-        path = target.parent / name
+        path = directory / name
         held = _hold(path, wait=False)
         if held is None:
             continue

@@ -6,7 +6,6 @@ which modes files get and what the manifest holds is decided here and nowhere el
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -18,16 +17,18 @@ from pathlib import Path
 
 from hubplug.errors import ArchiveError, CacheError, IncompleteDownload, PluginError, UnsafeArchiveError
 from hubplug.names import abridged, collision_key, find_name_error
+from hubplug.space import FULL, how_to_make_room, is_of_inodes, reason_of
 from hubplug.staging import sync_directory
 from hubplug.types import FileRecord
 
 _GIB = 1 << 30
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_MAKE_ROOM = "free some space, or choose a directory on a larger disk (TFHUB_CACHE_DIR)"
+_ELSEWHERE = "or choose a directory on a larger disk (TFHUB_CACHE_DIR)"
 _WRITEBACK = 8 << 20
 # A module has dozens of files. A bomb has thousands, and would wait for the disk thousands of times before its end.
 _SYNCED_AT_ONCE = 64
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# Nobody writes to a file of a module after it is there. Windows deletes no file that may not be written.
+_MODE = 0o644 if os.name == "nt" else 0o444
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,12 @@ class Limits:
 class TreeFile:
     """A file of the tree while it is written. Made by ``TreeWriter.open``."""
 
-    def __init__(self, tree: TreeWriter, name: str, size: int | None, descriptor: int) -> None:
+    def __init__(
+        self, tree: TreeWriter, name: str, size: int | None, descriptor: int, again: FileRecord | None = None
+    ) -> None:
         self._tree = tree
         self._descriptor = descriptor
+        self._again = again
         self._sha256 = hashlib.sha256()
         self._advised = 0
         self.name = name
@@ -74,13 +78,13 @@ class TreeFile:
         """
         self._tree._count_bytes(self, len(data))
         self._sha256.update(data)
-        rest = memoryview(data)
+        rest = memoryview(b"" if self._again else data)
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except OSError as error:
                 raise self._tree._cannot_write(self.name, len(rest) + self.missing, error) from error
-        if self.written - self._advised >= _WRITEBACK:
+        if self._again is None and self.written - self._advised >= _WRITEBACK:
             self._start_writeback()
 
     @property
@@ -98,6 +102,11 @@ class TreeFile:
     def _close(self, at_once: bool) -> FileRecord:
         if self.missing:
             raise IncompleteDownload(f"{self.name!r} has {self.written:,} bytes of the {self.size:,} announced for it")
+        record = FileRecord(self.name, self.written, self._sha256.hexdigest())
+        if self._again is not None:
+            if record != self._again:
+                raise _twice(self.name)
+            return record
         try:
             if at_once:
                 os.fsync(self._descriptor)
@@ -105,15 +114,15 @@ class TreeFile:
             os.close(closing)
         except OSError as error:
             raise self._tree._cannot_write(self.name, 0, error) from error
-        return FileRecord(self.name, self.written, self._sha256.hexdigest())
+        return record
 
 
 class TreeWriter:
     """Fills an empty directory with a module.
 
     Names are relative, with ``/``; ``hubplug.names`` says what is wrong with others. Parents are made. Modes are
-    0755 and 0644 under the umask, links are neither made nor followed, and nothing that exists is written over.
-    Several threads may have files open at once.
+    0755 and 0444 under the umask, links are neither made nor followed, and nothing that exists is written over: a file
+    that comes once more must have the same bytes. Several threads may have files open at once.
     """
 
     def __init__(self, root: Path, limits: Limits = Limits()) -> None:
@@ -144,29 +153,26 @@ class TreeWriter:
     def open(self, name: str, size: int | None = None) -> Iterator[TreeFile]:
         """Opens a new file for a ``with`` block, at whose end it is on the disk (or, after hundreds of small files, with ``finish``).
 
-        A block that raises leaves no file: the name is free again.
+        A block that raises leaves no file: the name is free again. What is written to a file that the tree has already is
+        only compared with it, and counts for the caps once more.
 
         Args:
             name: Where, relative to the root.
             size: The announced size in bytes, or None where nobody knows.
 
         Raises:
-            UnsafeArchiveError: The name is bad, collides with another, or is one too many; a cap is exceeded.
+            UnsafeArchiveError: The name is bad, collides with another, or is one too many; a cap is exceeded; the file is
+                there already with other bytes.
             IncompleteDownload: Fewer than ``size`` bytes were written.
             CacheError: The system could not write the file, or has not enough room for it.
         """
         with self._lock:
             self._check(name)
-            self._check_room(name, size or 0)
-            if parent := name.rpartition("/")[0]:
-                self._make_directories(parent)
-            self._register(name, is_directory=False)
-            try:
-                descriptor = os.open(self.root / name, _CREATE, 0o644)
-            except OSError as error:
-                del self._names[collision_key(name)]
-                raise self._cannot_write(name, size or 0, error) from error
-            file = self._open[name] = TreeFile(self, name, size, descriptor)
+            file = self._again(name, size) or self._new(name, size)
+        if file._again is not None:
+            yield file
+            file._close(False)
+            return
         try:
             yield file
             sync_now = len(self._records) < _SYNCED_AT_ONCE or file.written >= _WRITEBACK
@@ -203,6 +209,28 @@ class TreeWriter:
                 raise self._cannot_write(name, 0, error) from error
             return tuple(self._records[name] for name in sorted(self._records))
 
+    def _new(self, name: str, size: int | None) -> TreeFile:
+        self._check_room(name, size or 0)
+        if parent := name.rpartition("/")[0]:
+            self._make_directories(parent)
+        self._register(name, is_directory=False)
+        try:
+            descriptor = os.open(self.root / name, _CREATE, _MODE)
+        except OSError as error:
+            del self._names[collision_key(name)]
+            raise self._cannot_write(name, size or 0, error) from error
+        file = self._open[name] = TreeFile(self, name, size, descriptor)
+        return file
+
+    def _again(self, name: str, size: int | None) -> TreeFile | None:
+        """What compares with a file that is there, or None: archives may hold a member twice, as an appended one does."""
+        record = self._records.get(name)
+        if record is None:
+            return None
+        if size not in (None, record.size):
+            raise _twice(name)
+        return TreeFile(self, name, size, -1, record)
+
     def _check(self, name: str) -> None:
         if self._finished:
             raise PluginError(f"{name!r} came after its tree was finished")
@@ -223,7 +251,8 @@ class TreeWriter:
             raise self._cannot_write(name, size, error) from error
         if needed > free:
             raise CacheError(
-                f"No room for {self.root / name}: {needed:,} bytes are needed and {free:,} are free", hint=_MAKE_ROOM
+                f"No room for {self.root / name}: {needed:,} bytes are needed and {free:,} are free",
+                hint=f"free some space, {_ELSEWHERE}",
             )
 
     def _register(self, name: str, *, is_directory: bool) -> bool:
@@ -237,7 +266,7 @@ class TreeWriter:
                 raise UnsafeArchiveError(f"{abridged(name)} and {abridged(taken)} are one name on some systems")
             if is_directory or taken.endswith("/"):
                 raise UnsafeArchiveError(f"{abridged(name)} is both a file and a directory")
-            raise UnsafeArchiveError(f"{abridged(name)} is there twice")
+            raise _twice(name)
         if len(self._names) >= self.limits.max_members:
             raise self._too_much("max_members", f"With {abridged(name)} there is one file or directory more")
         self._names[key] = f"{name}/" if is_directory else name
@@ -282,12 +311,18 @@ class TreeWriter:
         )
 
     def _cannot_write(self, name: str, needed: int, error: OSError) -> CacheError:
-        if error.errno in _FULL:
+        reason = reason_of(error, self.root)
+        if error.errno in FULL:
             return CacheError(
-                f"Cannot write {self.root / name}: {error.strerror}; {max(needed, 1):,} more bytes are needed",
-                hint=_MAKE_ROOM,
+                f"Cannot write {self.root / name}: {reason}"
+                + ("" if is_of_inodes(reason) else f"; {max(needed, 1):,} more bytes are needed"),
+                hint=f"{how_to_make_room(reason)}, {_ELSEWHERE}",
             )
-        return CacheError(f"Cannot write {self.root / name}: {error.strerror or error}")
+        return CacheError(f"Cannot write {self.root / name}: {reason}")
+
+
+def _twice(name: str) -> UnsafeArchiveError:
+    return UnsafeArchiveError(f"{abridged(name)} is there twice, and not with the same bytes")
 
 
 def _sync(path: Path) -> None:

@@ -163,6 +163,9 @@ def unsafe_archives() -> Iterator[tuple[str, bytes]]:
         b"./.hubplug.json",
         b".HUBPLUG.json",
         b".hubplug.json/x",
+        b".hubplug.damaged",
+        b".HubPlug-anything",
+        ".hub\u200cplug.damaged".encode(),
         b"n" * 100 + b"/" + b"x",
     ):
         if name == b"n" * 100 + b"/" + b"x":
@@ -260,8 +263,8 @@ def unsafe_archives() -> Iterator[tuple[str, bytes]]:
     yield "directory with data", module_tar(header(b"d/", 512, b"5") + bytes(512))
     yield "file with a slash and data", module_tar(file(b"d/", b"data"))
     yield "pax name with a slash on a file", module_tar(pax((b"path", b"d/")), file(b"x", b"data"))
-    yield "the same file twice", module_tar(file(b"saved_model.pb", b"other"))
-    yield "the same file under ./", module_tar(file(b"./saved_model.pb", b"other"))
+    yield "the same file twice with other bytes", module_tar(file(b"saved_model.pb", b"other"))
+    yield "the same file under ./ with other bytes", module_tar(file(b"./saved_model.pb", b"other"))
     yield "case collision", module_tar(file(b"Saved_Model.pb"))
     yield "case collision of a directory", module_tar(file(b"VARIABLES/x"))
     yield "Unicode collision", module_tar(file("\u00e9".encode()), file("e\u0301".encode()))

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import CacheError
+from hubplug.space import nearest_existing
 from hubplug.urls import redact, scheme_of
-from hubplug_cache._trouble import cache_error, nearest_existing, ownership, user_name, who_asks
+from hubplug_cache._trouble import cache_error, ownership, user_name, who_asks
 
 DEFAULT_NAME = "tfhub_modules"
 _LOG = logging.getLogger("hubplug.cache")

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hubplug.errors import CacheError, HubplugError
+from hubplug.space import note_room
 from hubplug.staging import sync_directory
 from hubplug.types import LocalModule, Provenance, Source
 from hubplug_cache._directory import Root
@@ -109,7 +110,8 @@ def publish(path: Path, handle: str, key_sha256: str, produce: Produce, look: Ca
         manifest = _write(staging.path, handle, key_sha256, produce(staging.path))
         _write_descriptor(staging.path, path, handle)
         entry = _put(staging.path, path, look) or Entry(path, "hit", None, manifest)
-    except BaseException:
+    except BaseException as error:
+        note_room(error, staging.path)
         staging.close()
         delete(staging.path)
         _delete_lonely_descriptor(path)
@@ -139,7 +141,8 @@ def _write_descriptor(staging: Path, path: Path, handle: str) -> None:
     try:
         write_file(note, text.encode("utf-8", "surrogateescape"))
         note.replace(descriptor_of(path))
-    except BaseException:
+    except BaseException as error:
+        note_room(error, note)
         delete(note)
         raise
 

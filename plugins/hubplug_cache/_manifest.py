@@ -82,13 +82,16 @@ def parse_manifest(data: bytes) -> Manifest:
     files = content.get("files")
     if not isinstance(files, list) or not files:
         raise ManifestError("it lists no files")
+    records = tuple(_record(item) for item in files)
+    if len({record.path for record in records}) != len(records):
+        raise ManifestError("it lists a file twice")
     provenance = Provenance(
         handle=_text(content, "handle"),
         handle_sha256=_text(content, "handle_sha256"),
         location=_text(content, "location"),
         archive_sha256=_text(content, "archive_sha256") if content.get("archive_sha256") is not None else None,
         etag=_text(content, "etag") if content.get("etag") is not None else None,
-        files=tuple(_record(item) for item in files),
+        files=records,
     )
     body, _, rest = data.rpartition(_CHECKSUM)
     intact = rest[:64] == hashlib.sha256(body).hexdigest().encode("ascii")

@@ -8,11 +8,11 @@ import stat
 from pathlib import Path
 
 from hubplug.errors import CacheError
+from hubplug.space import FULL, how_to_make_room, nearest_existing, reason_of
 
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _REFUSED = {errno.EACCES, errno.EPERM}
 _TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
-_DISK = {*_FULL, *_REFUSED, *_TOO_MANY_FILES, errno.EIO, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY}
+_DISK = {*FULL, *_REFUSED, *_TOO_MANY_FILES, errno.EIO, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY}
 _ELSEWHERE = "set TFHUB_CACHE_DIR, or the option dir of the cache in hubplug.yaml, to a directory of your own"
 
 
@@ -30,11 +30,9 @@ def cache_error(doing: str, path: Path, error: OSError, *, hint: str | None = No
         error: What the system said.
         hint: What to do next; None: what helps where ``path`` is in a cache.
     """
-    reason = error.strerror or str(error) or type(error).__name__
-    if error.errno in _FULL:
-        made = CacheError(
-            f"Cannot {doing} {path}: {reason} ({_free_bytes(path)})", hint=f"free some space, or {_ELSEWHERE}"
-        )
+    reason = reason_of(error, path)
+    if error.errno in FULL:
+        made = CacheError(f"Cannot {doing} {path}: {reason}", hint=f"{how_to_make_room(reason)}, or {_ELSEWHERE}")
     elif error.errno in _REFUSED:
         nearest = nearest_existing(path)
         whose = f"{path} is {ownership(path)}" if nearest == path else f"{nearest} is {ownership(nearest)}"
@@ -78,20 +76,3 @@ def user_name(uid: int) -> str:
         return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
     except (ImportError, KeyError):
         return f"uid {uid}"
-
-
-def nearest_existing(path: Path) -> Path:
-    """The path itself, or the closest of its parents that is there."""
-    for candidate in (path, *path.parents):
-        if os.path.lexists(candidate):
-            return candidate
-    return path
-
-
-def _free_bytes(path: Path) -> str:
-    import shutil
-
-    try:
-        return f"{shutil.disk_usage(nearest_existing(path)).free:,} bytes are free"
-    except OSError:
-        return "nobody can say how much is free"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from hubplug.errors import FetchError, HubplugError, UnsafeArchiveError
-from hubplug.names import MANIFEST_NAME
+from hubplug.names import is_of_a_cache
 from hubplug.urls import redact
 from hubplug_fsspec._errors import shows_a_secret
 from hubplug_fsspec._filesystem import StoredObject, open_filesystem
@@ -110,5 +110,5 @@ class Place:
                     todo.append(name)
                 elif info["type"] != "file":
                     raise UnsafeArchiveError(f"{self.shown}: {relative!r} is a {info['type']}, not a regular file")
-                elif relative != MANIFEST_NAME:
+                elif not is_of_a_cache(relative):
                     yield relative, StoredObject.from_info(info)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hubplug.errors import ExportError
-from hubplug.names import MANIFEST_NAME, abridged, collision_key, find_name_error
+from hubplug.names import abridged, collision_key, find_name_error, is_of_a_cache
 from hubplug.tree import Limits
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -123,7 +123,7 @@ def _walk(directory: int, prefix: str, shown: str) -> Iterator[ListedMember]:
     with os.scandir(directory) as entries:
         for entry in entries:
             name = prefix + entry.name
-            if name == MANIFEST_NAME:
+            if is_of_a_cache(name):
                 continue
             if fault := find_name_error(name):
                 raise ExportError(f"{shown} holds the name {abridged(name)}, and {fault}", hint="rename it")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import ExportError, FormatError
+from hubplug.space import reason_of
 from hubplug.staging import replace_file
 from hubplug.urls import redact, scheme_of
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, check_complete, names_in
@@ -46,7 +47,7 @@ def pack_module(
     """Writes a module directory as a ``.tar.gz`` whose root is the root of the module.
 
     Args:
-        directory: A module in TF1 Hub format, or another SavedModel. A manifest of a cache in it is left out.
+        directory: A module in TF1 Hub format, or another SavedModel. What a cache put there is left out.
         out: The archive.
         force: Whether an existing file is replaced.
         compress: Whether to deflate. The archive gets smaller, and its bytes then depend on the zlib that made it.
@@ -79,7 +80,7 @@ def pack_module(
             )
     except OSError as error:
         where = error.filename or target
-        raise ExportError(f"Cannot pack {source} as {target}: {where}: {error.strerror or error}") from error
+        raise ExportError(f"Cannot pack {source} as {target}: {where}: {reason_of(error, target)}") from error
 
 
 def check_module(directory: Path) -> None:

@@ -209,11 +209,51 @@ def test_a_kill_in_the_middle_leaves_no_module_in_the_place_and_the_next_export_
     assert names(tmp_path) == ["m"]
 
 
-def test_only_what_the_dead_left_of_the_same_place_is_deleted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("again", ["a directory", "a file", "the directory itself"])
+def test_what_a_killed_process_left_is_deleted_by_whatever_is_put_into_that_directory_next(
+    tmp_path: Path, again: str
+) -> None:
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom hubplug import staging\n"
+        "from hubplug.errors import ExportError\n"
+        "with staging.publish(sys.argv[1], ExportError) as dest, staging.replace_file(Path(sys.argv[2])) as file:\n"
+        "    (dest / 'half').write_text('x')\n    print('half', flush=True)\n    time.sleep(60)\n"
+    )
+    place = tmp_path / "place"
+    place.mkdir()
+    command = [sys.executable, "-c", code, str(place / "m"), str(place / "m.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half\n"
+        live = names(place)
+        with staging.publish(str(place / "first"), ExportError):
+            assert set(live) < set(names(place))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert names(place) == sorted([*live, "first"])
+    if again == "a directory":
+        with staging.publish(str(place / "other"), ExportError):
+            pass
+    elif again == "a file":
+        with staging.replace_file(place / "other"):
+            pass
+    else:
+        (place / "first").rmdir()
+        before = Path.cwd()
+        os.chdir(place)
+        try:
+            with staging.publish(str(place), ExportError) as dest:
+                (dest / "other").mkdir()
+        finally:
+            os.chdir(before)
+    assert set(names(place)) <= {"first", "other"}
+
+
+def test_only_what_the_dead_left_is_deleted(tmp_path: Path) -> None:
     with staging.publish(str(tmp_path / "live"), ExportError) as first:
         (first / "a").write_text("first")
         dead = shutil.copytree(first, first.with_name(f"{first.name[:-16]}deadbeef.partial"))
-        others = [tmp_path / ".live.partial", tmp_path / first.name.replace(".live.", ".other."), tmp_path / "live2"]
+        others = [tmp_path / ".live.partial", tmp_path / first.name.replace("partial", "part"), tmp_path / "live2"]
         for other in others:
             other.mkdir()
         link = first.with_name(f"{first.name[:-16]}linklink.partial")

@@ -63,7 +63,8 @@ def test_any_buffer_of_bytes_can_be_written_in_pieces(root):
     [
         "", "/", "/etc/x", "//x", "..", "../x", "a/..", "a/../b", "a/../../b", ".", "./a", "a/.", "a//b", "a/", "a\\b", "..\\x",
         "C:x", "c:/x", "a\0b", "a\nb", "a\x7f", "a\x85b", "\ud800", "n" * 256, "\u00e9" * 128, "d/" * 600 + "x",
-        ".hubplug.json", ".HubPlug.JSON", ".hubplug.json/x",
+        ".hubplug.json", ".HubPlug.JSON", ".hubplug.json/x", ".hubplug.damaged", ".hubplug", ".HUBPLUG-x", ".hubplug_x/a", ".\uff48ubplug.x", ".hub\u200bplug.json",
+        ".hub\ufe0fplug", "\u2060.hubplug", "\uff0ehubplug",
     ],
 )  # fmt: skip
 def test_a_bad_name_is_refused_for_files_and_directories(name, root):
@@ -78,7 +79,7 @@ def test_a_bad_name_is_refused_for_files_and_directories(name, root):
 
 @pytest.mark.parametrize(
     "name", ["a", "a/b/c", "...", "..a", "a..", "a b", "\u00e9", "n" * 255, "variables/variables.data-00000-of-00001", "step:1",
-             ".hidden", "a/.hubplug.json", "$(id)", "-rf", "\u6f22\u5b57"],
+             ".hidden", "a/.hubplug.json", ".hubplu", "hubplug", "\u200d", "$(id)", "-rf", "\u6f22\u5b57"],
 )  # fmt: skip
 def test_a_good_name_is_taken(name, root):
     assert find_name_error(name) is None
@@ -101,6 +102,7 @@ def test_a_name_that_is_no_text_breaks_the_contract(name, root):
         ("a", "A", "one name"),
         ("d/a", "D/b", "one name"),
         ("\u00e9", "e\u0301", "one name"),
+        ("a", "a\u200b", "one name"),
         ("stra\u00dfe", "STRASSE", "one name"),
         ("a", "a/b", "file and a directory"),
         ("a/b", "a", "file and a directory"),
@@ -113,6 +115,42 @@ def test_two_names_that_some_system_cannot_keep_apart_are_refused(first, second,
     with pytest.raises(UnsafeArchiveError, match=word):
         put(tree, second, b"second")
     assert (root / first).read_bytes() == b"first"
+
+
+@pytest.mark.parametrize("size", [4, None])
+def test_a_file_may_come_again_with_the_same_bytes(size, root):
+    tree = TreeWriter(root)
+    put(tree, "d/a", b"data", size)
+    put(tree, "d/a", b"data", size)
+    assert [record.path for record in tree.finish()] == ["d/a"]
+    assert (root / "d/a").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize("size", [True, False])
+@pytest.mark.parametrize("other", [b"", b"dat", b"datA", b"data "])
+def test_a_file_that_comes_again_with_other_bytes_is_refused_and_the_first_one_stays(other, size, root):
+    tree = TreeWriter(root)
+    put(tree, "a", b"data")
+    with pytest.raises(UnsafeArchiveError, match="twice, and not with the same bytes"):
+        put(tree, "a", other, len(other) if size else None)
+    assert (root / "a").read_bytes() == b"data"
+    put(tree, "a", b"data")
+    assert len(tree.finish()) == 1
+
+
+def test_a_file_that_is_still_being_written_cannot_come_again(root):
+    tree = TreeWriter(root)
+    with tree.open("a") as first, pytest.raises(UnsafeArchiveError, match="twice"):
+        first.write(b"data")
+        put(tree, "a", b"data")
+
+
+def test_a_file_that_comes_again_counts_for_the_caps_again_and_needs_no_room(root):
+    tree = TreeWriter(root, Limits(max_bytes=10))
+    put(tree, "a", b"data", 4)
+    put(tree, "a", b"data", 4)
+    with pytest.raises(UnsafeArchiveError, match="max_bytes"):
+        put(tree, "a", b"data", 4)
 
 
 def test_a_directory_may_be_named_again(root):
@@ -141,7 +179,7 @@ def test_modes_follow_the_umask_and_nothing_is_executable(umask, root):
     finally:
         os.umask(before)
     assert stat.S_IMODE((root / "d").stat().st_mode) == 0o755 & ~umask
-    assert stat.S_IMODE((root / "d/f").stat().st_mode) == 0o644 & ~umask
+    assert stat.S_IMODE((root / "d/f").stat().st_mode) == 0o444 & ~umask
 
 
 def test_a_link_in_the_directory_is_never_followed(root, tmp_path):

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from hubplug.errors import CacheError
+from hubplug import staging
+from hubplug.errors import CacheError, ExportError, HubplugError
 from hubplug.testing import archive_of, write_tiny_module
 from hubplug_cache import CacheDirectory
+from hubplug_cache._transfer import export_entries
 from tests.plugins.cache import origin as origin_module
 from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
 from tests.reliability.strace import Call, changes, injected, need_strace, record
@@ -168,6 +170,30 @@ def test_a_disk_of_any_size_holds_the_entry_or_gives_a_typed_error(small_disk: P
             assert find_wrong(entry_of(root, HANDLE), HANDLE, 9000) is None
     assert fine > 2
     assert refused > 2
+
+
+@pytest.mark.parametrize("act", ["resolve", "publish", "replace"])
+def test_a_disk_whose_inodes_are_used_says_so(small_disk: Path, act: str) -> None:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=12", "tmpfs", str(small_disk)],
+        capture_output=True,
+        check=False,
+    ).returncode:
+        pytest.skip("may not mount here")
+    free = os.statvfs(small_disk).f_favail
+    for number in range(free - {"resolve": 5, "publish": 2, "replace": 0}[act]):
+        (small_disk / str(number)).touch()
+    with pytest.raises(HubplugError, match=r"of 12 inodes, .* none is free; [0-9,]+ bytes are") as caught:
+        if act == "resolve":
+            Origin().resolve(CacheDirectory(str(small_disk / "modules")), HANDLE)
+        elif act == "publish":
+            with staging.publish(str(small_disk / "m"), ExportError) as dest:
+                (dest / "a").touch()
+                (dest / "b").touch()
+        else:
+            export_entries([], small_disk / "archive.tar")
+    assert act != "resolve" or "delete files" in str(caught.value.hint)
+    assert "bytes are needed" not in caught.value.message
 
 
 def test_a_read_only_directory_serves_what_it_has_and_refuses_the_rest(small_disk: Path) -> None:

@@ -205,3 +205,23 @@ def test_a_published_module_is_unpacked(shared_modules, unpack, tmp_path):
         "variables/variables.data-00000-of-00001",
     }
     assert (tmp_path / "module" / "assets").is_dir()
+
+
+@pytest.mark.parametrize("again", [b"saved_model.pb", b"./saved_model.pb", b"././variables/variables.index"])
+@pytest.mark.parametrize("compression", archives.COMPRESSIONS)
+def test_a_member_may_be_there_twice_with_the_same_bytes(again, compression, unpack, tmp_path):
+    member = archives.file(again, FILES[again.decode().replace("./", "")])
+    unpack(archives.compressed(archives.module_tar(member, member), compression))
+    assert content(tmp_path / "module") == FILES
+
+
+def test_a_whole_module_may_be_there_twice(unpack, tmp_path):
+    """A program that adds a directory and then, one by one, the files in it, makes such an archive."""
+    write_files(tmp_path / "source", FILES)
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        tar.add(tmp_path / "source", arcname=".")
+        for name in FILES:
+            tar.add(tmp_path / "source" / name, arcname=name)
+    unpack(made.getvalue())
+    assert content(tmp_path / "module") == FILES
