@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from hubplug_format._module_def import FORMAT_V3, MODULE_DEF_BYTES, MODULE_DEF_FILE, ModuleDef, read_module_def
     from hubplug_format._object_variables import ObjectVariable, read_object_variables
-    from hubplug_format._op_registry import OpRegistry
+    from hubplug_format._op_registry import OpClass, OpRegistry
     from hubplug_format._saved_model import (
         SAVED_MODEL_CHUNKED_FILE,
         SAVED_MODEL_FILE,
@@ -59,6 +59,7 @@ _HOME = {
     "ModuleBuilder": "_builder",
     "ModuleDef": "_module_def",
     "ObjectVariable": "_object_variables",
+    "OpClass": "_op_registry",
     "OpRegistry": "_op_registry",
     "SAVED_MODEL_CHUNKED_FILE": "_saved_model",
     "SAVED_MODEL_FILE": "_saved_model",
@@ -105,6 +106,7 @@ __all__ = [
     "ModuleBuilder",
     "ModuleDef",
     "ObjectVariable",
+    "OpClass",
     "OpRegistry",
     "SAVED_MODEL_CHUNKED_FILE",
     "SAVED_MODEL_FILE",

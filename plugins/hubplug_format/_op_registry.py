@@ -1,15 +1,20 @@
-"""Which op types TensorFlow itself registers, and which package brings some well-known others.
+"""Which op types TensorFlow itself registers, what each can do, and which package brings some well-known others.
 
-The list is package data, made by ``tools/list_registered_ops.py`` from the releases it names in its first lines. It says
-that a name exists, nothing more: the flag ``is_stateful`` of an op says nothing about whether it touches files.
+The list is package data, ``registered_ops.json``: every op type of the releases that it names, in classes with a reason
+each. ``tools/review_ops.py`` shows what a release has that the list does not. Each op was classified by what its kernels
+do; that it is registered as stateless says nothing: ReadFile, ImmutableConst and DatasetFromGraph are.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Literal
 
-_LIST = "registered_ops.txt"
+_LIST = "registered_ops.json"
 
 _TEXT_OPS = frozenset(
     {
@@ -49,19 +54,37 @@ _PREFIXES = {
 }
 
 
+@dataclass(frozen=True)
+class OpClass:
+    """What ops of one class can do.
+
+    Attributes:
+        name: ``reads-files``.
+        level: Whether a module that nobody vouches for may have them: ``allowed``, or as what to report them.
+        reason: What they do, in words that follow the name of the op.
+    """
+
+    name: str
+    level: Literal["allowed", "warning", "error"]
+    reason: str
+
+
 class OpRegistry:
-    """A set of op types.
+    """Op types, each with its class.
 
     Attributes:
         names: Theirs.
+        releases: The TensorFlow releases that have them.
     """
 
-    def __init__(self, names: frozenset[str]) -> None:
-        self.names = names
+    def __init__(self, classes: Mapping[str, OpClass], releases: tuple[str, ...] = ()) -> None:
+        self._classes = dict(classes)
+        self.names = frozenset(classes)
+        self.releases = releases
 
     @classmethod
     def bundled(cls) -> OpRegistry:
-        """The op types of the TensorFlow releases that hubplug is tested with, all together."""
+        """The op types of the TensorFlow releases that hubplug knows, all together."""
         return _bundled()
 
     def __contains__(self, name: object) -> bool:
@@ -69,6 +92,10 @@ class OpRegistry:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def class_of(self, name: str) -> OpClass | None:
+        """The class of an op type; None for one that is not TensorFlow's."""
+        return self._classes.get(name)
 
     def package_of(self, name: str) -> str | None:
         """The PyPI package that is known to register an op type; None if that is TensorFlow itself, or not known."""
@@ -81,5 +108,9 @@ class OpRegistry:
 
 @cache
 def _bundled() -> OpRegistry:
-    text = resources.files(__package__).joinpath(_LIST).read_text(encoding="utf-8")
-    return OpRegistry(frozenset(line for line in text.splitlines() if line and not line.startswith("#")))
+    listed = json.loads(resources.files(__package__).joinpath(_LIST).read_text(encoding="utf-8"))
+    classes = {}
+    for name, about in listed["classes"].items():
+        op_class = OpClass(name, about["level"], about["reason"])
+        classes.update(dict.fromkeys(about["ops"], op_class))
+    return OpRegistry(classes, tuple(listed["releases"]))

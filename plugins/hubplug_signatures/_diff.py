@@ -15,7 +15,7 @@ from hubplug.errors import FormatError
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding, SignatureInfo, TensorInfo
 from hubplug_format import VARIABLES_PREFIX, CheckpointIndex, GraphVariant, SavedModelFile, find_asset_file_error
-from hubplug_signatures._unsafe_ops import unsafe_ops
+from hubplug_signatures._unsafe_ops import judge
 
 _NUMERIC = "fiub"
 
@@ -124,8 +124,8 @@ def _diff_attachments(old: GraphVariant, new: GraphVariant) -> Iterator[Finding]
 def _diff_ops(old: GraphVariant, new: GraphVariant) -> Iterator[Finding]:
     before, after = _ops(old), _ops(new)
     for op in sorted(after - before):
-        if op in unsafe_ops():
-            said = f"op {op}, which {unsafe_ops()[op].why}, is new"
+        if about := judge(op):
+            said = f"op {op}, which {about.reason}, is new"
             yield Finding("diff/op", "warning", said, old.tags, where=op)
     if added := sorted(after - before):
         yield Finding("diff/op", "note", f"new ops: {', '.join(added)}", old.tags)

@@ -11,7 +11,6 @@ from google.protobuf.message import DecodeError
 from hubplug_format import OpRegistry, message_class
 from hubplug_signatures._attributes import AttributeReader
 from hubplug_signatures._program import Program
-from hubplug_signatures._unsafe_ops import unsafe_ops
 
 _MLIR_BYTECODE = b"ML\xefR"
 _MLIR_OP = re.compile(rb"\btf\.([A-Za-z_][A-Za-z0-9_]*)")
@@ -27,8 +26,7 @@ def programs_in(data: bytes, reader: AttributeReader, path: str) -> Iterator[Pro
             continue
         graph, skimmed = _parsed("GraphDef", wrap(data)), _parsed("SkimmedGraph", wrap(data))
         if graph is not None and skimmed is not None and _has_ops(graph):
-            names = frozenset(function.signature.name for function in graph.library.function)
-            yield Program.of(graph, skimmed, reader, path, names)
+            yield Program.of(graph, skimmed, reader, path)
 
 
 def is_mlir_bytecode(data: bytes) -> bool:
@@ -72,6 +70,6 @@ def _parsed(kind: str, data: bytes) -> Any | None:
 
 
 def _has_ops(graph: Any) -> bool:
-    known, unsafe = OpRegistry.bundled(), unsafe_ops()
+    known = OpRegistry.bundled()
     bodies = [graph.node, *(function.node_def for function in graph.library.function)]
-    return any(node.op in known or node.op in unsafe for nodes in bodies for node in nodes)
+    return any(node.op in known for nodes in bodies for node in nodes)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hubplug_signatures._attributes import AttributeReader, Facts
+from hubplug_signatures._attributes import AttributeReader, Facts, facts_of
 
 # Those that bind their data inputs to the arguments of the function, in order.
 CALL_OPS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
@@ -25,6 +25,7 @@ class Scope:
         function: Name of the function; None for the graph itself.
         arguments: Names of the function's arguments.
         path: What a person calls it; empty for the graph itself.
+        strings: Those in attributes of the function that are long enough to be programs.
     """
 
     nodes: Sequence[Any]
@@ -33,6 +34,7 @@ class Scope:
     function: str | None = None
     arguments: tuple[str, ...] = ()
     path: str = ""
+    strings: tuple[bytes, ...] = ()
 
     @cached_property
     def ops(self) -> list[str]:
@@ -82,33 +84,36 @@ class Program:
 
     Attributes:
         top: The graph itself.
-        functions: Name -> body.
+        bodies: Of its functions, in order; a damaged library may have two of one name.
         path: Where a nested program was found; empty for the module's own.
-        roots: Functions that are called from outside the graph.
     """
 
     top: Scope
-    functions: dict[str, Scope]
+    bodies: tuple[Scope, ...]
     path: str = ""
-    roots: frozenset[str] = frozenset()
 
     @classmethod
-    def of(
-        cls, graph: Any, skimmed: Any, reader: AttributeReader, path: str = "", roots: frozenset[str] = frozenset()
-    ) -> Program:
+    def of(cls, graph: Any, skimmed: Any, reader: AttributeReader, path: str = "") -> Program:
         """A program from a GraphDef message and a SkimmedGraph message of the same bytes."""
-        bodies = {}
+        bodies = []
         for function, skim in zip(graph.library.function, skimmed.library.function, strict=True):
             name = function.signature.name
             arguments = tuple(arg.name for arg in function.signature.input_arg)
             where = f"{path}function {name!r}, "
-            bodies[name] = Scope(function.node_def, skim.node_def, reader, name, arguments, where)
-        return cls(Scope(graph.node, skimmed.node, reader, path=path), bodies, path, roots)
+            values = [*function.attr.values(), *(attr.default_value for attr in function.signature.attr)]
+            strings = tuple(text for value in values if (facts := facts_of(value)) for text in facts.strings)
+            bodies.append(Scope(function.node_def, skim.node_def, reader, name, arguments, where, strings))
+        return cls(Scope(graph.node, skimmed.node, reader, path=path), tuple(bodies), path)
+
+    @cached_property
+    def functions(self) -> dict[str, Scope]:
+        """Name -> body."""
+        return {scope.function: scope for scope in self.bodies if scope.function is not None}
 
     def scopes(self) -> Iterator[Scope]:
         """The graph itself, then the functions."""
         yield self.top
-        yield from self.functions.values()
+        yield from self.bodies
 
     def calls_of(self, function: str) -> list[CallSite]:
         """Every node that names a function: calls it, maps it over a dataset, branches into it."""
@@ -121,24 +126,6 @@ class Program:
             for position, name in self._names_in(scope):
                 found[name].append(CallSite(scope, scope.nodes[position]))
         return found
-
-    def reachable(self, gradients: Iterable[tuple[str, str]] = ()) -> frozenset[str]:
-        """The functions that the graph, or somebody outside, can get to.
-
-        Args:
-            gradients: Pairs of a function and its gradient function, which is within reach when the first one is.
-        """
-        pairs = list(gradients)
-        seen = set(self.roots & self.functions.keys())
-        waiting = [self.top, *(self.functions[name] for name in seen)]
-        while waiting:
-            scope = waiting.pop()
-            names = {name for _, name in self._names_in(scope)}
-            names |= {gradient for of, gradient in pairs if of == scope.function}
-            fresh = (names & self.functions.keys()) - seen
-            seen |= fresh
-            waiting += [self.functions[name] for name in fresh]
-        return frozenset(seen)
 
     def _names_in(self, scope: Scope) -> Iterator[tuple[int, str]]:
         """Positions of the nodes that name functions, and the functions they name."""

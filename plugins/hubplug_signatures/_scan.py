@@ -25,19 +25,18 @@ from hubplug_format import (
     message_class,
     names_in,
 )
-from hubplug_signatures._attributes import AttributeReader, facts_of
+from hubplug_signatures._attributes import AttributeReader
 from hubplug_signatures._nested_code import is_mlir_bytecode, mlir_ops, programs_in
 from hubplug_signatures._program import Program, Scope, node_name
 from hubplug_signatures._saver import CHECKPOINT_OPS, SaverRules
 from hubplug_signatures._tracing import Captures, literal, origins
-from hubplug_signatures._unsafe_ops import is_harmless_as_configured, unsafe_ops
+from hubplug_signatures._unsafe_ops import is_harmless_as_configured, judge, quiet_ops
 
 # Op -> position of the input that is the path of the file.
 _TABLE_OPS = {"InitializeTableFromTextFile": 1, "InitializeTableFromTextFileV2": 1}
 _MAX_NESTING = 8
 _MAX_OF_A_KIND = 100
-
-_Level = Literal["error", "warning", "note"]
+_MAX_PLACES = 20
 
 
 def scan_directory(directory: Path, allow_ops: frozenset[str] = frozenset()) -> list[Finding]:
@@ -72,9 +71,8 @@ class _Scan:
         self._directory = directory
         self._variant = variant
         self._allowed = allow_ops
-        self._registry = OpRegistry.bundled()
-        self._unsafe = unsafe_ops()
-        self._quiet = self._registry.names - self._unsafe.keys()
+        self._quiet = quiet_ops()
+        self._allowed_at: dict[str, list[tuple[str, str]]] = {}
         self._reader = AttributeReader()
         self._asset_of = {node_name(asset.tensor_name): asset.filename for asset in variant.assets}
         self._captures = _captures(variant)
@@ -83,14 +81,9 @@ class _Scan:
         for name in dict.fromkeys(asset.filename for asset in self._variant.assets):
             if error := find_asset_file_error(self._directory, name):
                 yield Finding("safe/asset", "error", error, self._variant.tags, where=name)
-        graph = self._variant.graph
-        called = frozenset(self._captures.bound) | frozenset(graph.registered_gradients)
-        if self._variant.has_object_graph:
-            # Whoever loads it can call each of its functions by name.
-            called |= {function.signature.name for function in graph.functions}
         # The graph has just been parsed, so it is not damaged.
         skimmed = message_class("SkimmedGraph").FromString(self._variant.graph_bytes)
-        program = Program.of(graph.message, skimmed, self._reader, roots=called)
+        program = Program.of(self._variant.graph.message, skimmed, self._reader)
         roots = [
             name
             for signature in self._variant.signatures.values()
@@ -104,59 +97,59 @@ class _Scan:
         for variable in self._variant.variables:
             roots += [variable.initializer_name, variable.initial_value_name, variable.snapshot_name]
         saver = SaverRules(program, self._variant.saver, roots, frozenset(self._captures.bound))
-        yield from self._scan_program(program, saver, list(graph.gradients.items()), 0)
-        for function in graph.functions:
-            for attr in function.attr.values():
-                if facts := facts_of(attr):
-                    where = f"function {function.signature.name!r}"
-                    yield from self._scan_strings(facts.strings, where, 1, "error")
+        yield from self._scan_program(program, saver, 0)
+        for op, places in sorted(self._allowed_at.items()):
+            said = _allowed_words(op, [place for _, place in places])
+            yield Finding("safe/allowed-op", "note", said, self._variant.tags, where=places[0][0])
 
-    def _scan_program(
-        self, program: Program, saver: SaverRules | None, gradients: list[tuple[str, str]], depth: int
-    ) -> Iterator[Finding]:
-        reachable = program.reachable(gradients)
+    def _scan_program(self, program: Program, saver: SaverRules | None, depth: int) -> Iterator[Finding]:
+        yield from self._check_function_names(program)
+        # Whether anything leads to a function is not asked: the graph optimizer puts a function in the place of another one
+        # that implements the same, and attributes name functions in ways that only TensorFlow knows.
         for scope in program.scopes():
-            used = scope.function is None or scope.function in reachable
-            level: _Level = "error" if used else "note"
             for position, op in enumerate(scope.ops):
-                if op not in self._quiet:
-                    yield from self._check_node(program, saver, scope, scope.nodes[position], used)
+                if op not in self._quiet and op not in program.functions:
+                    yield from self._check_node(program, saver, scope, scope.nodes[position])
             for position, facts in scope.facts.items():
                 if facts.strings:
                     where = f"{scope.path}node {scope.nodes[position].name!r}"
-                    yield from self._scan_strings(facts.strings, where, depth + 1, level)
+                    yield from self._scan_strings(facts.strings, where, depth + 1)
+            if scope.strings:
+                yield from self._scan_strings(scope.strings, scope.path.removesuffix(", "), depth + 1)
 
-    def _check_node(
-        self, program: Program, saver: SaverRules | None, scope: Scope, node: Any, used: bool
-    ) -> Iterator[Finding]:
-        op = node.op
-        if op in self._allowed:
-            return
-        if op in self._unsafe:
-            about = self._unsafe[op]
-            if op in _TABLE_OPS:
-                why = self._find_table_error(program, scope, node)
-                if why is None:
-                    return
-                about_rule, said = "safe/table-file", f"op {op} reads a file that is not an asset of the module: {why}"
-                level: _Level = "error"
+    def _check_function_names(self, program: Program) -> Iterator[Finding]:
+        names = Counter(scope.function for scope in program.bodies)
+        for name, count in names.items():
+            if count > 1:
+                said = f"{count} functions have the name {name!r}, and which of them runs is not defined"
+            elif name in OpRegistry.bundled():
+                said = f"a function has the name of TensorFlow's op {name}, and so takes its place"
             else:
-                if op in CHECKPOINT_OPS and saver is not None and saver.owns(scope, node):
-                    return
-                about_rule, said, level = about.rule, f"op {op} {about.why}", about.level
-                if is_harmless_as_configured(node, self._variant.has_stripped_defaults and not program.path):
-                    level, said = "note", f"{said}, though not as it is configured here"
-        elif op not in self._registry and op not in program.functions:
-            package = self._registry.package_of(op)
-            from_where = f"it comes with the package {package}" if package else "no package is known to have it"
-            about_rule, level = "safe/unknown-op", "error"
-            said = f"op {op} is not one of TensorFlow's, so nothing is known of what it does; {from_where}"
-        else:
+                continue
+            where = f"{program.path}function {name!r}"
+            yield Finding("safe/function-name", "error", f"{said} ({where})", self._variant.tags, where=where)
+
+    def _check_node(self, program: Program, saver: SaverRules | None, scope: Scope, node: Any) -> Iterator[Finding]:
+        about = judge(node.op)
+        if about is None:
             return
-        if not used:
-            level, said = "note", f"{said}; in a function that nothing uses"
+        level: Literal["error", "warning", "note"] = "warning" if about.level == "warning" else "error"
+        said = f"op {node.op} {about.reason}"
+        if node.op in _TABLE_OPS:
+            why = self._find_table_error(program, scope, node)
+            if why is None:
+                return
+            said = f"op {node.op} reads a file that is not an asset of the module: {why}"
+        elif node.op in CHECKPOINT_OPS and saver is not None and saver.owns(scope, node):
+            return
+        elif is_harmless_as_configured(node, self._variant.has_stripped_defaults and not program.path):
+            level, said = "note", f"{said}, though not as it is configured here"
         where = f"{scope.path}node {node.name!r}"
-        yield Finding(about_rule, level, f"{said} ({where}{_arguments(scope, node)})", self._variant.tags, where=where)
+        place = f"{where}{_arguments(scope, node)}"
+        if node.op in self._allowed:
+            self._allowed_at.setdefault(node.op, []).append((where, place))
+        else:
+            yield Finding(f"safe/{about.name}", level, f"{said} ({place})", self._variant.tags, where=where)
 
     def _find_table_error(self, program: Program, scope: Scope, node: Any) -> str | None:
         inputs = [name for name in node.input if not name.startswith("^")]
@@ -176,20 +169,35 @@ class _Scan:
                 return error
         return None
 
-    def _scan_strings(self, strings: Iterable[bytes], where: str, depth: int, level: _Level) -> Iterator[Finding]:
+    def _scan_strings(self, strings: Iterable[bytes], where: str, depth: int) -> Iterator[Finding]:
         for data in strings:
             if is_mlir_bytecode(data):
                 said = f"a string holds a compiled MLIR program, which cannot be looked into ({where})"
-                yield Finding("safe/nested-program", level, said, self._variant.tags, where=where)
-            for op in sorted(mlir_ops(data) & self._unsafe.keys() - self._allowed):
-                said = f"op {op} {self._unsafe[op].why}, in an MLIR program in a string ({where})"
-                yield Finding(self._unsafe[op].rule, level, said, self._variant.tags, where=where)
+                yield Finding("safe/nested-program", "error", said, self._variant.tags, where=where)
+            # What TensorFlow does not have is an attribute there, as a rule.
+            for op in sorted(mlir_ops(data) & OpRegistry.bundled().names - self._quiet):
+                about = judge(op)
+                assert about is not None
+                place = f"{where}, in an MLIR program in a string"
+                if op in self._allowed:
+                    self._allowed_at.setdefault(op, []).append((where, place))
+                    continue
+                said = f"op {op} {about.reason} ({place})"
+                yield Finding(f"safe/{about.name}", "error", said, self._variant.tags, where=where)
             for program in programs_in(data, self._reader, f"{where}, program in a string: "):
                 if depth > _MAX_NESTING:
                     said = f"programs are hidden in strings of programs more than {_MAX_NESTING} deep"
                     yield Finding("safe/nested-program", "error", said, self._variant.tags, where=where)
                     return
-                yield from self._scan_program(program, None, [], depth)
+                yield from self._scan_program(program, None, depth)
+
+
+def _allowed_words(op: str, places: list[str]) -> str:
+    times = "once" if len(places) == 1 else f"{len(places)} times"
+    shown = "; ".join(places[:_MAX_PLACES])
+    more = f"; and {len(places) - _MAX_PLACES} more" if len(places) > _MAX_PLACES else ""
+    about = judge(op)
+    return f"op {op} {about.reason if about else ''}; it is allowed by name, and occurs {times}: {shown}{more}"
 
 
 def _captures(variant: GraphVariant) -> Captures:

@@ -1,34 +1,14 @@
-"""Which ops are unsafe and why, from the bundled list, and when an attribute makes one of them harmless.
+"""Which ops reach outside of a graph, and when an attribute makes one of them harmless.
 
-The list was found by going through all ops of TensorFlow 2.15 and tracing them. Whether an op is registered as stateful
-says nothing: ReadFile, ImmutableConst and DatasetFromGraph are not.
+Everything is denied that is not known to be harmless: an op without a class as much as one whose class says what it does.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import Any, Literal
+from typing import Any
 
-_GROUPS: dict[str, tuple[str, str, Literal["error", "warning"]]] = {
-    "A_write_or_delete_files": ("safe/writes-files", "can write or delete files", "error"),
-    "B_read_files": ("safe/reads-files", "can read files", "error"),
-    "C_network_or_cross_process": ("safe/network", "can talk to other processes or machines", "error"),
-    "D_host_code_or_nested_program": ("safe/runs-code", "runs code of the host or a program of its own", "error"),
-    "E_kill_or_hang": ("safe/kills-or-hangs", "can end the process or block it for ever", "warning"),
-}
-
-# Of TensorFlow 1's contrib, so in no list of registered ops.
-_CONTRIB = {
-    "BigQueryReader": "C_network_or_cross_process",
-    "GcsConfigureBlockCache": "C_network_or_cross_process",
-    "GcsConfigureCredentials": "C_network_or_cross_process",
-    "KafkaDataset": "C_network_or_cross_process",
-    "Rpc": "C_network_or_cross_process",
-    "TryRpc": "C_network_or_cross_process",
-}
+from hubplug_format import OpClass, OpRegistry
 
 # Op -> the attribute that decides; the values with which the op touches nothing outside, the default among them; and
 # beginnings of such values. Then it is worth a note only.
@@ -44,25 +24,27 @@ _HARMLESS: dict[str, tuple[str, frozenset[bytes], tuple[bytes, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class UnsafeOp:
-    """Why an op is on the list: the rule it breaks, in words, and how bad that is."""
-
-    rule: str
-    why: str
-    level: Literal["error", "warning"]
-
-
 @cache
-def unsafe_ops() -> dict[str, UnsafeOp]:
-    """Op type -> why it is unsafe."""
-    groups = json.loads(resources.files(__package__).joinpath("unsafe-ops.json").read_text(encoding="utf-8"))
-    listed = {
-        op: UnsafeOp(*_GROUPS[group])
-        for group, ops in groups.items()
-        for op in (*ops["present_in_tf_2.15"], *ops["absent"])
-    }
-    return listed | {op: UnsafeOp(*_GROUPS[group]) for op, group in _CONTRIB.items()}
+def quiet_ops() -> frozenset[str]:
+    """The op types that every module may have."""
+    registry = OpRegistry.bundled()
+    return frozenset(op for op in registry.names if judge(op) is None)
+
+
+def judge(op: str) -> OpClass | None:
+    """What an op of a module can do; None for one that only computes.
+
+    An op type that TensorFlow does not have is one of class ``unknown-op``.
+    """
+    registry = OpRegistry.bundled()
+    found = registry.class_of(op)
+    if found is not None:
+        return None if found.level == "allowed" else found
+    package = registry.package_of(op)
+    from_where = f"it comes with the package {package}" if package else "no package is known to have it"
+    return OpClass(
+        "unknown-op", "error", f"is not one of TensorFlow's, so nothing is known of what it does; {from_where}"
+    )
 
 
 def is_harmless_as_configured(node: Any, stripped: bool) -> bool:

@@ -44,7 +44,8 @@ def test_findings_come_back_whole(tmp_path: Path) -> None:
         frozenset({"train"}),
         "node 'bad'",
     )
-    assert validate(tmp_path / "m", "safe", allow_ops=["ReadFile"]) == []
+    (allowed,) = validate(tmp_path / "m", "safe", allow_ops=["ReadFile"])
+    assert (allowed.rule, allowed.level, allowed.where) == ("safe/allowed-op", "note", "node 'bad'")
 
 
 def test_a_relative_directory_is_found(text_module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
