@@ -24,6 +24,8 @@ class CommonSignatures:
         "complete",
         "safe",
     )
+    # Who allows an op vouches for every module that has it.
+    trusted_options: ClassVar[Sequence[str]] = ("allow_ops",)
 
     def __init__(
         self,
@@ -34,7 +36,8 @@ class CommonSignatures:
         """Sets what the profile ``safe`` allows, and how much a look at a module's files may cost.
 
         Args:
-            allow_ops: Op types that are accepted although they are unsafe or unknown: ``SentencepieceOp``.
+            allow_ops: Op types that are accepted although they are unsafe or unknown: ``SentencepieceOp``. Not taken from
+                a ``hubplug.yaml`` that was merely found in the working directory.
             timeout: Seconds after which the child process is given up.
             memory_mib: MiB of address space that it may use.
         """

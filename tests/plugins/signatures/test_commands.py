@@ -60,8 +60,25 @@ def test_a_prefix_of_another_directory_demands_nothing(unsafe: Path) -> None:
     assert demanding.load_spec(str(unsafe))
 
 
-def test_allowed_ops_are_accepted(unsafe: Path) -> None:
-    assert run(validate, unsafe, "--profile", "safe", "--allow-op", "ReadFile").exit_code == 0
+@pytest.mark.parametrize("form", ["text", "json", "sarif"])
+def test_allowed_ops_are_accepted_and_every_report_says_where_they_are(unsafe: Path, form: str) -> None:
+    result = run(validate, unsafe, "--profile", "safe", "--allow-op", "ReadFile", "--format", form)
+    assert result.exit_code == 0
+    assert "safe/allowed-op" in result.output
+    assert "op ReadFile can read files; it is allowed by name, and occurs once: node 'bad'" in result.output
+
+
+def test_a_file_that_lay_in_the_working_directory_allows_no_ops(unsafe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(unsafe.parent)
+    path = unsafe.parent / "hubplug.yaml"
+    path.write_text(
+        "version: 1\nchain: [file, tf1, signatures]\nplugins: {signatures: {options: {allow_ops: [ReadFile]}}}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError, match=r"plugins\.signatures\.options\.allow_ops.*merely found"):
+        Hub().load_spec(str(unsafe))
+    monkeypatch.setenv("HUBPLUG_CONFIG", str(path))
+    assert [finding.rule for finding in Hub().validate(str(unsafe), ["safe"])] == ["safe/allowed-op"]
 
 
 def test_json_says_all_there_is(unsafe: Path) -> None:
