@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from hubplug.hookspecs import hookimpl as hookimpl
     from hubplug.hub import Hub as Hub
     from hubplug.module import Module as Module
-    from hubplug.resolvers import OldResolver as OldResolver
     from hubplug.spec import ModuleSpec as ModuleSpec
     from hubplug.urls import redact as redact
     from hubplug.urls import under_prefix as under_prefix
+    from hubplug_compat._old_resolver import OldResolver as OldResolver
 
 _HOMES = {
     "Hub": "hubplug.hub",
     "Module": "hubplug.module",
     "ModuleSpec": "hubplug.spec",
-    "OldResolver": "hubplug.resolvers",
+    "OldResolver": "hubplug_compat._old_resolver",
     "explain": "hubplug.api",
     "hookimpl": "hubplug.hookspecs",
     "load_module_spec": "hubplug.api",

@@ -1,5 +1,5 @@
 """``python -m hubplug``: the command line."""
 
-from hubplug.cli import main
+from hubplug.cli.main import main
 
 main()

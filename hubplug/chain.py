@@ -18,8 +18,8 @@ from typing import Any
 import pluggy
 
 from hubplug import hookspecs
-from hubplug.config import nearest
 from hubplug.errors import HubplugError, NobodyAnswered, PluginError
+from hubplug.shown.words import nearest
 from hubplug.spec import ModuleSpec
 from hubplug.types import Declined, Finding, Handle, Plan, Source
 from hubplug.urls import redact_all

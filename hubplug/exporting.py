@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from hubplug import staging
 from hubplug.chain import Answer, Chain
 from hubplug.errors import ExportError, HubplugError, OccupiedError, OfflineError
-from hubplug.space import reason_of
+from hubplug.files.space import reason_of
 from hubplug.trail import on_the_trail, refuse_loop
 from hubplug.types import ExportRequest, Handle, Plan
 from hubplug.urls import scheme_of

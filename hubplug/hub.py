@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from hubplug.chain import Answer, Chain
-from hubplug.config import Config, environment_fingerprint, load_config
 from hubplug.errors import ConfigError, ValidationError
-from hubplug.manager import build_chain
-from hubplug.options import find_option_error
 from hubplug.pins import Pins
 from hubplug.retrieval import Retrieval
+from hubplug.settings.config import Config, environment_fingerprint, load_config
+from hubplug.settings.options import find_option_error
+from hubplug.settings.plugins import build_chain
 from hubplug.spec import ModuleSpec
 from hubplug.types import (
     AuthRequest,
@@ -312,7 +312,7 @@ _default = _DefaultHub()
 def _check_limits(config: Config) -> None:
     if not config.limits:
         return
-    from hubplug.tree import Limits
+    from hubplug.files.tree import Limits
 
     if error := find_option_error(Limits, config.limits):
         option, problem, hint = error

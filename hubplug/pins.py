@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hubplug.config import Config
 from hubplug.errors import ConfigError, DigestMismatch
+from hubplug.settings.config import Config
 from hubplug.types import FileRecord, Handle, LocalModule
 
 _LOG = logging.getLogger("hubplug")
@@ -159,8 +159,8 @@ class Pins:
         Raises:
             ConfigError: It cannot be written.
         """
-        from hubplug.space import reason_of
-        from hubplug.staging import replace_file
+        from hubplug.files.space import reason_of
+        from hubplug.files.staging import replace_file
 
         try:
             with replace_file(self.path) as file:

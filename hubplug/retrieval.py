@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubplug.chain import Answer, Chain
-from hubplug.config import Config
 from hubplug.errors import ArchiveError, FormatError, HubplugError, OfflineError, PluginError, SourceChanged
 from hubplug.pins import Pins
+from hubplug.settings.config import Config
 from hubplug.spec import ModuleSpec
 from hubplug.trail import on_the_trail, refuse_leak, refuse_loop
 from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
 from hubplug.urls import redact
 
 if TYPE_CHECKING:
-    from hubplug.tree import TreeWriter
+    from hubplug.files.tree import TreeWriter
 
 _LOG = logging.getLogger("hubplug")
 _MOST_RESTARTS = 2
@@ -95,7 +95,7 @@ class Retrieval:
 
     def _produce_once(self, source: Source, dest: Path, pins: Pins, looked: Sequence[tuple[str, str]]) -> Provenance:
         """Fetch, unpack, check; what is in ``dest`` at the end is a module."""
-        from hubplug.tree import Limits, TreeWriter
+        from hubplug.files.tree import Limits, TreeWriter
 
         tree = TreeWriter(dest, Limits(**self._limits))
         archive_sha256 = etag = None

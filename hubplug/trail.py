@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hubplug.config import Config
 from hubplug.errors import ConfigError, PluginError
+from hubplug.settings.config import Config
 from hubplug.types import Handle
 from hubplug.urls import origin_of, redact, scheme_of
 

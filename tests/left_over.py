@@ -11,7 +11,7 @@ from pathlib import Path
 _WRITE = """
 import sys, time
 from pathlib import Path
-from hubplug.staging import replace_file
+from hubplug.files.staging import replace_file
 with replace_file(Path(sys.argv[1])) as file:
     file.write(b"half")
     print(file.name, flush=True)

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hubplug.config import DEFAULT
-from hubplug.manager import installed_plugins, load_entry_point
-from hubplug.options import kind_in_words, option_parameters
+from hubplug.settings.config import DEFAULT
+from hubplug.settings.options import kind_in_words, option_parameters
+from hubplug.settings.plugins import installed_plugins, load_entry_point
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 BEGIN = "<!-- Written by tools/write_option_docs.py from the plugins' constructors. -->\n"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from hubplug.files.tree import TreeWriter
 from hubplug.testing._contract import CANARY, PluginContract, assert_quiet, missing
 from hubplug.testing._modules import write_tiny_module
-from hubplug.tree import TreeWriter
 from hubplug.types import Handle, LocalModule, Provenance, Source
 
 _SECONDS_OF_A_SLOW_DOWNLOAD = 0.5

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubplug.chain import Answer, Chain, Member
-from hubplug.options import options_schema
+from hubplug.settings.options import options_schema
 from hubplug.testing._watching import watching
 
 CANARY = "canary-of-the-contract"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hubplug.errors import HubplugError
+from hubplug.files.tree import TreeWriter
 from hubplug.testing._contract import CANARY, PluginContract, assert_quiet, missing
 from hubplug.testing._watching import watching
-from hubplug.tree import TreeWriter
 from hubplug.types import ArchiveStream, Handle, Source
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import HubplugError
+from hubplug.files.tree import TreeWriter
 from hubplug.testing._contract import PluginContract, missing
-from hubplug.tree import TreeWriter
 from hubplug.types import ArchiveStream
 
 

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 from isal import igzip_lib
 
 from hubplug.errors import ArchiveError, UnsafeArchiveError
-from hubplug.tree import Limits
+from hubplug.files.tree import Limits
 from hubplug_archive._recognition import Compression
 
 _PIECE = 1 << 20

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hubplug.errors import ArchiveError, UnsafeArchiveError
-from hubplug.tree import Limits
+from hubplug.files.tree import Limits
 from hubplug_archive._headers import BLOCK, Header, HeaderFault, parse_header, shown
 from hubplug_archive._pax import PaxRecords, parse_pax
 

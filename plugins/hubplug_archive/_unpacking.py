@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import chain
 
 from hubplug.errors import ArchiveError, HubplugError
-from hubplug.tree import Limits, TreeWriter
+from hubplug.files.tree import Limits, TreeWriter
 from hubplug.types import ArchiveStream
 from hubplug_archive._decompression import decompress
 from hubplug_archive._headers import BLOCK

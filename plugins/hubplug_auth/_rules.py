@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from hubplug.config import nearest
 from hubplug.errors import ConfigError
+from hubplug.shown.words import nearest
 from hubplug.urls import find_url_error, redact, scheme_of
 from hubplug_auth._secret import SOURCES, Secret, command_words
 from hubplug_auth._signers import Basic, Bearer, CredentialHelper, Header, Netrc, Signer

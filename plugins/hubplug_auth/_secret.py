@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hubplug.config import environment_value
 from hubplug.errors import ConfigError
+from hubplug.settings.config import environment_value
 
 SOURCES = ("", "_env", "_file", "_command")
 _COMMAND_TIMEOUT = 60.0

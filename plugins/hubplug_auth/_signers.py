@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hubplug.config import environment_value
 from hubplug.errors import ConfigError
+from hubplug.settings.config import environment_value
 from hubplug.urls import origin_of
 from hubplug_auth._secret import Secret, run_command
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import CacheError
-from hubplug.space import nearest_existing
+from hubplug.files.space import nearest_existing
 from hubplug.urls import redact, scheme_of
 from hubplug_cache._trouble import cache_error, ownership, user_name, who_asks
 

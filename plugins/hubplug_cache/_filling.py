@@ -18,8 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hubplug.errors import CacheError, HubplugError
-from hubplug.space import note_room
-from hubplug.staging import sync_directory
+from hubplug.files.space import note_room
+from hubplug.files.staging import sync_directory
 from hubplug.types import LocalModule, Provenance, Source
 from hubplug_cache._directory import Root
 from hubplug_cache._entry import Entry, find_entry, find_fault, identity, list_tree

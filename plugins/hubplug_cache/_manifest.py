@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from hubplug.names import MANIFEST_NAME as MANIFEST_NAME
+from hubplug.files.names import MANIFEST_NAME as MANIFEST_NAME
 from hubplug.types import FileRecord, Provenance
 
 FORMAT = 1

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hubplug.staging import last_change
+from hubplug.files.staging import last_change
 from hubplug_cache._layout import FILLING
 
 _NAME = re.compile(

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from hubplug.errors import ArchiveError, CacheError, DigestMismatch, HubplugError
-from hubplug.staging import replace_file
-from hubplug.tree import TreeWriter
+from hubplug.files.staging import replace_file
+from hubplug.files.tree import TreeWriter
 from hubplug.types import FileRecord, Provenance
 from hubplug.urls import redact
 from hubplug_cache._directory import Root

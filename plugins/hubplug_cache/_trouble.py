@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from hubplug.errors import CacheError
-from hubplug.space import FULL, how_to_make_room, nearest_existing, reason_of
+from hubplug.files.space import FULL, how_to_make_room, nearest_existing, reason_of
 
 _REFUSED = {errno.EACCES, errno.EPERM}
 _TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import hubplug
-from hubplug.config import environment_value
+from hubplug.settings.config import environment_value
 
 
 class Resolver(ABC):

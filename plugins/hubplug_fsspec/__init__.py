@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hubplug.errors import ConfigError, HandleError
+from hubplug.files.tree import TreeWriter
 from hubplug.hookspecs import hookimpl
-from hubplug.tree import TreeWriter
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import scheme_of
 

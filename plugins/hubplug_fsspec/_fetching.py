@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from hubplug.errors import FetchError, IncompleteDownload, MissingError
-from hubplug.progress import progress
-from hubplug.tree import TreeWriter
+from hubplug.files.tree import TreeWriter
+from hubplug.shown.progress import progress
 from hubplug.types import ArchiveStream, Source
 from hubplug_fsspec._errors import as_fetch_error
 from hubplug_fsspec._filesystem import StoredObject

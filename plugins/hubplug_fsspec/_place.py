@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from hubplug.errors import FetchError, HubplugError, UnsafeArchiveError
-from hubplug.names import is_of_a_cache
+from hubplug.files.names import is_of_a_cache
 from hubplug.urls import redact
 from hubplug_fsspec._errors import shows_a_secret
 from hubplug_fsspec._filesystem import StoredObject, open_filesystem

@@ -22,7 +22,7 @@ from typing import Any
 from fsspec.callbacks import Callback
 
 from hubplug.errors import ExportError, OccupiedError
-from hubplug.progress import Progress, progress
+from hubplug.shown.progress import Progress, progress
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE
 from hubplug_fsspec._errors import as_export_error, is_there_already, knows_no_conditions
 from hubplug_fsspec._place import Place

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from hubplug.names import find_name_error
+from hubplug.files.names import find_name_error
 from hubplug_format import SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE
 from hubplug_hosting._members import opened_directory
 

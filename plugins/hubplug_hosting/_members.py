@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hubplug.errors import ExportError
-from hubplug.names import abridged, collision_key, find_name_error, is_of_a_cache
-from hubplug.tree import Limits
+from hubplug.files.names import abridged, collision_key, find_name_error, is_of_a_cache
+from hubplug.files.tree import Limits
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

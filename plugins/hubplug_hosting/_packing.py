@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import ExportError, FormatError
-from hubplug.space import reason_of
-from hubplug.staging import replace_file
+from hubplug.files.space import reason_of
+from hubplug.files.staging import replace_file
 from hubplug.urls import redact, scheme_of
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, check_complete, names_in
 from hubplug_hosting._archive_bytes import gzip_deflated, gzip_stored, tar_bytes

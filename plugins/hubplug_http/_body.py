@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib3.exceptions import HTTPError
 
 from hubplug.errors import FetchError, HubplugError, IncompleteDownload, SourceChanged
-from hubplug.progress import Progress
+from hubplug.shown.progress import Progress
 from hubplug_http._failures import Failure, describe_exception
 from hubplug_http._options import ServerOptions
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hubplug.errors import FetchError, HubplugError, IncompleteDownload
-from hubplug.progress import progress
+from hubplug.shown.progress import progress
 from hubplug.types import ArchiveStream, Handle, Source
 from hubplug.urls import redact
 from hubplug_http._arrived import PEEKED, Arrival, find_body_error, find_status_error

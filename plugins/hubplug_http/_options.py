@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hubplug.config import nearest
 from hubplug.errors import ConfigError
+from hubplug.shown.words import nearest
 from hubplug.urls import redact
 from hubplug_http._urls import covering, find_address_error, is_http
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubplug.config import environment_switch
 from hubplug.errors import FormatError, UnknownTagsError
+from hubplug.settings.config import environment_switch
 from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words
 from hubplug.types import SignatureInfo
 from hubplug.urls import scheme_of

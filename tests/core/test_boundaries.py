@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import hubplug
-from hubplug.manager import installed_plugins
+from hubplug.settings.plugins import installed_plugins
 from hubplug_format import ModuleBuilder, write_module
 
 CORE = Path(hubplug.__file__).parent
@@ -25,8 +25,8 @@ HEAVY = ("tensorflow", "tf_keras", "requests", "fsspec", "gcsfs", "tqdm", "isal"
          "google.protobuf", "urllib3", "jsonschema", "pytest")  # fmt: skip
 # What only tests, the command line and the conversion of YAML need may be imported by the module that is about it.
 MAY_IMPORT = {
-    ("hubplug/cli.py", "click"),
-    ("hubplug/_yaml.py", "yaml"),
+    ("hubplug/cli/main.py", "click"),
+    ("hubplug/settings/strict_yaml.py", "yaml"),
 }
 
 
@@ -113,7 +113,7 @@ def test_no_module_reads_the_environment_but_the_configuration() -> None:
                 readers.add(f"{package}/{path.name}")
     # Credentials are read from the variable that a rule names, and `hubplug run` sets variables for the old program.
     # A child process gets the variables that it needs to start, and no other.
-    allowed = {"hubplug/config.py", "hubplug/_fixtures.py", "hubplug_signatures/_file_checks.py"}
+    allowed = {"hubplug/settings/config.py", "hubplug/_fixtures.py", "hubplug_signatures/_file_checks.py"}
     assert readers - allowed <= {name for name in readers if name.startswith(("hubplug_auth/", "hubplug_compat/"))}
 
 
@@ -238,7 +238,7 @@ def test_a_command_that_builds_no_graph_needs_no_tensorflow_and_no_requests(
 ) -> None:
     arguments = [str(module) if argument == "MODULE" else argument for argument in arguments]
     code = f"""
-        from hubplug.cli import main
+        from hubplug.cli.main import main
         try:
             main({arguments!r})
         except SystemExit as end:

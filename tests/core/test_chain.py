@@ -13,7 +13,7 @@ import pytest
 import hubplug
 from hubplug.chain import HOOKS
 from hubplug.errors import ConfigError, HubplugError, MissingError, NobodyAnswered, PluginError
-from hubplug.manager import installed_plugins
+from hubplug.settings.plugins import installed_plugins
 from hubplug.types import Declined, Handle, Source
 from tests.core.small_plugins import Resolver
 
@@ -456,8 +456,8 @@ def test_with_a_configuration_the_chain_is_exactly_what_it_says(tmp_path: Path) 
 
 
 def effective_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    from hubplug.config import load_config
-    from hubplug.manager import effective_names
+    from hubplug.settings.config import load_config
+    from hubplug.settings.plugins import effective_names
 
     monkeypatch.chdir(tmp_path)
     return effective_names(load_config(), installed_plugins())

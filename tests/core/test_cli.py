@@ -16,9 +16,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 import hubplug
-from hubplug.cli import hubplug as command
-from hubplug.inventory import config_schema, inventory
-from hubplug.manager import installed_plugins
+from hubplug.cli.main import hubplug as command
+from hubplug.settings.inventory import config_schema, inventory
+from hubplug.settings.plugins import installed_plugins
 from tests.core.small_plugins import toy_plugins
 
 MakeHub = Callable[..., hubplug.Hub]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import hubplug
-from hubplug.config import DEFAULT, Config, environment_fingerprint, load_config, parse_config
 from hubplug.errors import ConfigError
+from hubplug.settings.config import DEFAULT, Config, environment_fingerprint, load_config, parse_config
 
 ROOT = Path(__file__).resolve().parents[2]
 Install = Callable[..., None]
@@ -41,7 +41,7 @@ def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_repositorys_hubplug_yaml_is_the_built_in_default() -> None:
-    from hubplug._yaml import read_yaml
+    from hubplug.settings.strict_yaml import read_yaml
 
     assert read_yaml(ROOT / "hubplug.yaml") == DEFAULT
 

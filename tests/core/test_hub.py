@@ -532,7 +532,7 @@ def test_a_hub_pickles_as_its_configuration_and_plugins(hub: hubplug.Hub) -> Non
 
 
 def test_no_repr_of_a_hub_or_its_configuration_shows_an_option(make_hub: MakeHub) -> None:
-    config = hubplug.config.parse_config(
+    config = hubplug.settings.config.parse_config(
         {"version": 1, "chain": [], "plugins": {"x": {"options": {"token": "canary"}}}}, "f"
     )
     assert "canary" not in repr(config)

@@ -8,8 +8,8 @@ from typing import Any, Literal, Optional, Union
 import jsonschema
 import pytest
 
-from hubplug.options import find_option_error, kind_in_words, options_schema
-from hubplug.redaction import scrub, without_secrets
+from hubplug.settings.options import find_option_error, kind_in_words, options_schema
+from hubplug.shown.redaction import scrub, without_secrets
 
 
 class Everything:

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from hubplug.progress import Progress, progress
+from hubplug.shown.progress import Progress, progress
 
 
 def test_a_forced_bar_shows_name_total_and_rate(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +99,7 @@ def test_a_closed_bar_stays_closed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_terminal_gets_a_bar_without_asking() -> None:
-    program = "from hubplug.progress import progress\nwith progress('m', 2048) as bar: bar.advance(2048)"
+    program = "from hubplug.shown.progress import progress\nwith progress('m', 2048) as bar: bar.advance(2048)"
     ours, theirs = pty.openpty()
     environment = {"PYTHONPATH": ":".join(sys.path), "TERM": "xterm", "COLUMNS": "80"}
     subprocess.run([sys.executable, "-c", program], stderr=theirs, check=True, env=environment)
@@ -122,7 +122,7 @@ from types import SimpleNamespace
 shell = SimpleNamespace(config={"IPKernelApp": {}})
 sys.modules["ipykernel"] = SimpleNamespace()
 sys.modules["IPython"] = SimpleNamespace(get_ipython=lambda: shell)
-from hubplug.progress import progress
+from hubplug.shown.progress import progress
 with progress("m", 2048) as bar:
     bar.advance(2048)
 """
@@ -132,5 +132,5 @@ with progress("m", 2048) as bar:
 
 
 def test_importing_it_does_not_import_tqdm() -> None:
-    program = "import sys, hubplug.progress as p\nwith p.progress('m') as bar: bar.advance(5)\nassert 'tqdm' not in sys.modules"
+    program = "import sys, hubplug.shown.progress as p\nwith p.progress('m') as bar: bar.advance(5)\nassert 'tqdm' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": ":".join(sys.path)})

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from hubplug import staging
 from hubplug.errors import ExportError
+from hubplug.files import staging
 
 
 def names(folder: Path) -> list[str]:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import ArchiveError, CacheError, IncompleteDownload, PluginError, UnsafeArchiveError
-from hubplug.names import find_name_error
-from hubplug.tree import Limits, TreeWriter
+from hubplug.files.names import find_name_error
+from hubplug.files.tree import Limits, TreeWriter
 from hubplug.types import FileRecord
 
 
@@ -330,7 +330,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from hubplug.errors import CacheError
-from hubplug.tree import TreeWriter
+from hubplug.files.tree import TreeWriter
 root = Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -64,11 +64,11 @@ def entry_points(wheel: zipfile.ZipFile) -> configparser.ConfigParser:
 
 
 def test_the_built_ins_are_entry_points_as_a_third_partys_are(wheel: zipfile.ZipFile) -> None:
-    from hubplug.config import DEFAULT
+    from hubplug.settings.config import DEFAULT
 
     parser = entry_points(wheel)
     assert set(parser["hubplug"]) == set(DEFAULT["chain"])
-    assert parser["console_scripts"]["hubplug"] == "hubplug.cli:main"
+    assert parser["console_scripts"]["hubplug"] == "hubplug.cli.main:main"
     for value in parser["hubplug"].values():
         module, _, name = value.partition(":")
         assert re.fullmatch(r"hubplug_[a-z0-9]+", module)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.chain import HOOKS
-from hubplug.manager import installed_plugins
+from hubplug.settings.plugins import installed_plugins
 from tests.docs.documents import PAGES, ROOT, examples, needs_tensorflow, run
 
 needs_installation = pytest.mark.skipif("http" not in installed_plugins(), reason="hubplug is not installed here")
@@ -83,7 +83,7 @@ def test_every_hook_is_documented_and_tested(hook: str) -> None:
 
 
 def test_every_section_and_variable_is_in_the_page_about_configuration() -> None:
-    from hubplug.config import DEFAULT
+    from hubplug.settings.config import DEFAULT
 
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     for section in DEFAULT:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hubplug import staging
 from hubplug.errors import CacheError, ExportError, HubplugError
+from hubplug.files import staging
 from hubplug.testing import archive_of, write_tiny_module
 from hubplug_cache import CacheDirectory
 from hubplug_cache._transfer import export_entries

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hubplug.tree import Limits, TreeWriter
+from hubplug.files.tree import Limits, TreeWriter
 from hubplug.types import ArchiveStream, FileRecord, Plan
 from hubplug_archive import TarArchive
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from hubplug.tree import Limits
+from hubplug.files.tree import Limits
 from tests import archives
 
 UNPACK = """
 import resource, sys
 from pathlib import Path
 from hubplug.errors import ArchiveError
-from hubplug.tree import TreeWriter
+from hubplug.files.tree import TreeWriter
 from hubplug.types import ArchiveStream
 from hubplug_archive import TarArchive
 import hubplug_archive._unpacking

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import ArchiveError, HubplugError
-from hubplug.tree import Limits, TreeWriter
+from hubplug.files.tree import Limits, TreeWriter
 from hubplug.types import ArchiveStream, Plan
 from hubplug_archive import TarArchive
 from tests import archives

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import ArchiveError, UnsafeArchiveError
-from hubplug.tree import Limits
+from hubplug.files.tree import Limits
 from hubplug.types import ArchiveStream, Declined
 from hubplug_archive import TarArchive
 from tests import archives
@@ -155,7 +155,7 @@ _UNPACK_ALL = """
 import io, json, resource, sys, time
 from pathlib import Path
 from hubplug.errors import ArchiveError
-from hubplug.tree import TreeWriter
+from hubplug.files.tree import TreeWriter
 from hubplug.types import ArchiveStream, Plan
 from hubplug_archive import TarArchive
 from tests import archives

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hubplug.tree import TreeWriter
+from hubplug.files.tree import TreeWriter
 from hubplug.types import ArchiveStream
 from hubplug_archive import TarArchive
 from tests import archives

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hubplug.errors import ConfigError
-from hubplug.options import find_option_error
+from hubplug.settings.options import find_option_error
 from hubplug.types import AuthRequest, Declined, Handle
 from hubplug_auth import Credentials
 from tests.plugins.auth.signing import URL, signed, signer

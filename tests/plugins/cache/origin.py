@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hubplug.errors import HubplugError
-from hubplug.tree import TreeWriter
+from hubplug.files.tree import TreeWriter
 from hubplug.types import Handle, LocalModule, Plan, Provenance, Source
 from hubplug_cache import CacheDirectory
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from hubplug.cli import hubplug
+from hubplug.cli.main import hubplug
 from hubplug.hub import Hub
 from hubplug.types import Handle, Plan, Source
 from hubplug_cache import CacheDirectory
@@ -251,7 +251,7 @@ def test_remove_of_a_link_leaves_its_target(run: Callable[..., Result], root: Pa
 
 def test_a_reader_keeps_what_it_has_open_for_the_grace_period(root: Path) -> None:
     directory = os.open(entry_of(root, TWO), os.O_RDONLY)
-    program = "import sys; from hubplug.cli import main; sys.exit(main(sys.argv[1:]))"
+    program = "import sys; from hubplug.cli.main import main; sys.exit(main(sys.argv[1:]))"
     remover = subprocess.Popen(
         [sys.executable, "-c", program, "cache", "remove", TWO, "--grace", "3600"],
         cwd=root.parent,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hubplug.cli import hubplug
+from hubplug.cli.main import hubplug
 from hubplug_format import ModuleBuilder, describe_directory, write_module
 
 

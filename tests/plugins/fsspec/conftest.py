@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hubplug.tree import TreeWriter
+from hubplug.files.tree import TreeWriter
 from hubplug.types import ArchiveStream, Handle, Source
 from hubplug_fsspec import Fsspec
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from hubplug.cli import hubplug
+from hubplug.cli.main import hubplug
 from hubplug.hub import Hub
 from hubplug_fsspec._credentials import describe_credentials
 

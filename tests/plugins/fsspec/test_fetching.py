@@ -18,7 +18,7 @@ from hubplug.errors import (
     MissingError,
     UnsafeArchiveError,
 )
-from hubplug.tree import Limits, TreeWriter
+from hubplug.files.tree import Limits, TreeWriter
 from hubplug.types import ArchiveStream, Handle, Source
 from hubplug_fsspec import Fsspec
 from tests.servers import Reply, ScriptedServer

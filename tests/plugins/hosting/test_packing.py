@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from hubplug.errors import ExportError, FormatError, HubplugError
-from hubplug.tree import TreeWriter
+from hubplug.files.tree import TreeWriter
 from hubplug.types import ArchiveStream
 from hubplug_archive import TarArchive
 from hubplug_hosting import pack_module

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hubplug.errors import ConfigError
-from hubplug.options import find_option_error
+from hubplug.settings.options import find_option_error
 from hubplug_http import Http
 from hubplug_http._options import read_servers
 from tests.plugins.http.driving import ARCHIVE, bring

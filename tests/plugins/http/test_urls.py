@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hubplug.config import DEFAULT
 from hubplug.errors import AccessError, ConfigError, FetchError, MissingError
+from hubplug.settings.config import DEFAULT
 from hubplug.types import Declined, Handle, Plan, Source
 from hubplug_http import Http
 from tests.plugins.http.driving import ARCHIVE, bring, start

@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from hubplug.config import load_config
 from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.hub import Hub, current_hub
-from hubplug.manager import build_chain, installed_commands, load_entry_point, origin_of_plugin
-from hubplug.redaction import printable
+from hubplug.settings.config import load_config
+from hubplug.settings.plugins import build_chain, installed_commands, load_entry_point, origin_of_plugin
+from hubplug.shown.words import printable
 from hubplug.types import Handle
 
 FORMAT = click.option(
@@ -149,7 +149,7 @@ def plugins(ctx: click.Context, form: str) -> None:
     """List the installed plugins, the hooks they implement, and which are in the chain."""
     if ctx.invoked_subcommand is not None:
         return
-    from hubplug.inventory import inventory, inventory_of_parts
+    from hubplug.settings.inventory import inventory, inventory_of_parts
 
     problem = None
     try:
@@ -169,7 +169,7 @@ def plugins(ctx: click.Context, form: str) -> None:
 @click.argument("name")
 def plugins_new(name: str) -> None:
     """Write a plugin project: a working plugin, its packaging and passing tests."""
-    from hubplug.scaffold import write_project
+    from hubplug.cli.scaffold import write_project
 
     folder = write_project(name, Path.cwd())
     click.echo(f"{folder}: written; now: cd {name} && pip install . pytest && pytest")
@@ -183,7 +183,7 @@ def config() -> None:
 @config.command("show")
 def config_show() -> None:
     """Print which file is read and what is in effect, without secrets."""
-    from hubplug.inventory import effective_config
+    from hubplug.settings.inventory import effective_config
 
     click.echo(effective_config(current_hub()), nl=False)
 
@@ -191,7 +191,7 @@ def config_show() -> None:
 @config.command("check")
 def config_check() -> None:
     """Check the configuration and every plugin that it names, in the alternative chains too."""
-    from hubplug.inventory import find_profile_error
+    from hubplug.settings.inventory import find_profile_error
 
     hub = current_hub()
     if problem := find_profile_error(hub.config, hub.chain):
@@ -209,7 +209,7 @@ def config_check() -> None:
 @config.command("schema")
 def config_schema() -> None:
     """Print the JSON Schema of hubplug.yaml with the plugins that are installed here."""
-    from hubplug.inventory import config_schema as schema
+    from hubplug.settings.inventory import config_schema as schema
 
     click.echo(json.dumps(schema(), indent=2))
 

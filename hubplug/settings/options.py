@@ -8,8 +8,8 @@ import typing
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, Union
 
-from hubplug.config import nearest
-from hubplug.redaction import without_secrets
+from hubplug.shown.redaction import without_secrets
+from hubplug.shown.words import nearest
 
 _NAMES: Mapping[Any, str] = {str: "a string", bool: "true or false", int: "a whole number", float: "a number"}
 _JSON_TYPES: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}

@@ -13,11 +13,11 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 from hubplug.chain import Chain, Member
-from hubplug.config import EVERY_OTHER, Config, environment_switch, expand, has_reference, nearest
-from hubplug.config import environment_value as _environment_value
 from hubplug.errors import ConfigError, HubplugError, PluginError
-from hubplug.options import find_option_error, option_parameters
-from hubplug.redaction import scrub
+from hubplug.settings.config import EVERY_OTHER, Config, environment_switch, expand, has_reference, nearest
+from hubplug.settings.config import environment_value as _environment_value
+from hubplug.settings.options import find_option_error, option_parameters
+from hubplug.shown.redaction import scrub
 
 GROUP = "hubplug"
 COMMANDS_GROUP = "hubplug.commands"

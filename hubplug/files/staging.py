@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hubplug.errors import HubplugError
-from hubplug.space import note_room, reason_of
+from hubplug.files.space import note_room, reason_of
 from hubplug.urls import redact, scheme_of
 
 _SUFFIX = ".partial"

@@ -9,8 +9,8 @@ from pathlib import Path
 from string import Template
 
 from hubplug.errors import ConfigError
-from hubplug.manager import installed_plugins
-from hubplug.staging import publish
+from hubplug.files.staging import publish
+from hubplug.settings.plugins import installed_plugins
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 

@@ -7,13 +7,13 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from hubplug.chain import Chain, Member, hooks_of_class
-from hubplug.config import DEFAULT, Config, nearest
 from hubplug.errors import ConfigError, HubplugError, PluginError
+from hubplug.files.tree import Limits
 from hubplug.hub import Hub
-from hubplug.manager import installed_plugins, load_entry_point, make_members, origin_of_plugin
-from hubplug.options import options_schema
-from hubplug.redaction import without_secrets
-from hubplug.tree import Limits
+from hubplug.settings.config import DEFAULT, Config, nearest
+from hubplug.settings.options import options_schema
+from hubplug.settings.plugins import installed_plugins, load_entry_point, make_members, origin_of_plugin
+from hubplug.shown.redaction import without_secrets
 from hubplug.urls import redact
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import ArchiveError, CacheError, IncompleteDownload, PluginError, UnsafeArchiveError
-from hubplug.names import abridged, collision_key, find_name_error
-from hubplug.space import FULL, how_to_make_room, is_of_inodes, reason_of
-from hubplug.staging import sync_directory
+from hubplug.files.names import abridged, collision_key, find_name_error
+from hubplug.files.space import FULL, how_to_make_room, is_of_inodes, reason_of
+from hubplug.files.staging import sync_directory
 from hubplug.types import FileRecord
 
 _GIB = 1 << 30
@@ -120,7 +120,7 @@ class TreeFile:
 class TreeWriter:
     """Fills an empty directory with a module.
 
-    Names are relative, with ``/``; ``hubplug.names`` says what is wrong with others. Parents are made. Modes are
+    Names are relative, with ``/``; ``hubplug.files.names`` says what is wrong with others. Parents are made. Modes are
     0755 and 0444 under the umask, links are neither made nor followed, and nothing that exists is written over: a file
     that comes once more must have the same bytes. Several threads may have files open at once.
     """

@@ -79,7 +79,7 @@ class Config:
         offline: Whether no socket may be opened.
         locked: Whether a handle that hubplug.lock does not list is refused.
         server_schemes: Those that a handle may have which a server named, in lower case.
-        limits: Caps on what is unpacked, by the field names of ``hubplug.tree.Limits``.
+        limits: Caps on what is unpacked, by the field names of ``hubplug.files.tree.Limits``.
         validate: Profiles that modules under a URL prefix must keep.
         path: The file this came from; None for the built-in default, and for settings that a program gave.
         given: Whether a program gave the settings as a dict.
@@ -297,7 +297,7 @@ def _find(path: str | os.PathLike[str] | None) -> tuple[Path | None, bool]:
 
 
 def _read_yaml(path: Path) -> object:
-    from hubplug._yaml import read_yaml
+    from hubplug.settings.strict_yaml import read_yaml
 
     return read_yaml(path)
 
