@@ -18,19 +18,23 @@ if TYPE_CHECKING:
     from hubplug.api import validate as validate
     from hubplug.hookspecs import hookimpl as hookimpl
     from hubplug.hub import Hub as Hub
+    from hubplug.hub import current_hub as current_hub
+    from hubplug.hub import hub_in_effect as hub_in_effect
     from hubplug.module import Module as Module
     from hubplug.spec import ModuleSpec as ModuleSpec
     from hubplug.urls import redact as redact
     from hubplug.urls import under_prefix as under_prefix
-    from hubplug_compat._old_resolver import OldResolver as OldResolver
 
 _HOMES = {
     "Hub": "hubplug.hub",
     "Module": "hubplug.module",
     "ModuleSpec": "hubplug.spec",
     "OldResolver": "hubplug_compat._old_resolver",
+    "ExportRequest": "hubplug.spec",
     "explain": "hubplug.api",
+    "current_hub": "hubplug.hub",
     "hookimpl": "hubplug.hookspecs",
+    "hub_in_effect": "hubplug.hub",
     "load_module_spec": "hubplug.api",
     "redact": "hubplug.urls",
     "resolve": "hubplug.api",
@@ -41,7 +45,6 @@ _HOMES = {
             "ArchiveStream",
             "AuthRequest",
             "Declined",
-            "ExportRequest",
             "FileRecord",
             "Finding",
             "Handle",
@@ -57,6 +60,7 @@ _HOMES = {
     "HubplugError": "hubplug.errors",
     **dict.fromkeys(
         [
+            "ExportExistsError",
             "ImageModuleInfo",
             "LatestModuleExporter",
             "add_signature",
@@ -99,7 +103,7 @@ _UNLISTED = dict.fromkeys(
         "tf_v1",
     ],
     "hubplug_compat",
-)
+) | {"describe_tensor": "hubplug_tf1"}
 
 
 def __getattr__(name: str) -> Any:

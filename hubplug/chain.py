@@ -7,24 +7,20 @@ who answered: errors and ``explain`` name them.
 from __future__ import annotations
 
 import errno
-import inspect
-import sys
-import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import ModuleType
+from dataclasses import dataclass
 from typing import Any
 
 import pluggy
 
 from hubplug import hookspecs
 from hubplug.errors import HubplugError, NobodyAnswered, PluginError
-from hubplug.shown.words import nearest
+from hubplug.settings.config import Config
+from hubplug.settings.members import HOOKS, Member, find_misfit, hooks_of_class, in_file
+from hubplug.settings.plugins import installed_plugins, make_members, refuse_options_of_nobody
 from hubplug.spec import ModuleSpec
 from hubplug.types import Declined, Finding, Handle, Plan, Source
 from hubplug.urls import redact_all
-
-HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("hubplug_"))
 
 # None: any callable will do, since the core does not know requests.auth.AuthBase.
 _ANSWERS: Mapping[str, tuple[type, ...] | None] = {
@@ -39,26 +35,7 @@ _ANSWERS: Mapping[str, tuple[type, ...] | None] = {
 }
 
 _TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
-_MARK = f"{hookspecs.PROJECT_NAME}_impl"
 _MISTAKE = "this is a mistake in the plugin: tell its author, with what `hubplug --traceback ...` prints"
-_SEE_HOOKS = "a hook's arguments are positional and in its documentation (docs/hooks.md)"
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One plugin instance of a chain.
-
-    Attributes:
-        name: Its name in the chain.
-        plugin: The instance.
-        distribution: ``name version`` of the distribution it came from.
-        overrides: Option -> the environment variable that set it, over the file.
-    """
-
-    name: str
-    plugin: object
-    distribution: str = "this program"
-    overrides: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +80,7 @@ class Answer:
         if expect is not None and not isinstance(result, expect):
             raise PluginError(
                 f"The plan of {self.hook} of the plugin {self.member.name!r} ({self.member.distribution}) gave "
-                f"{type(result).__name__}, expected {_type_names(expect)}{_in_file(self.member)}",
+                f"{type(result).__name__}, expected {_type_names(expect)}{in_file(self.member)}",
                 hint=_MISTAKE,
             )
         return result
@@ -122,13 +99,11 @@ class Chain:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
         self._manager.add_hookspecs(hookspecs)
         for member in self.members:
-            if problem := find_hook_problem(member.plugin):
-                said = f"The plugin {member.name!r} of {member.distribution} {problem[0]}{_in_file(member)}"
-                raise PluginError(said, hint=problem[1])
+            if error := find_misfit(member):
+                raise error
         # pluggy calls the last registered first.
         for member in reversed(self.members):
-            self._register(member)
-        self._manager.check_pending()
+            self._manager.register(_Registered(member), member.name)
         self._implementations = {
             hook: tuple(
                 (implementation.plugin.member, implementation)
@@ -211,15 +186,25 @@ class Chain:
                 raise _blamed(error, member, f"hook {hook}") from error
             yield member, value
 
-    def _register(self, member: Member) -> None:
-        try:
-            self._manager.register(_Registered(member), member.name)
-        except (pluggy.PluginValidationError, ValueError) as error:
-            raise PluginError(
-                f"The plugin {member.name!r} of {member.distribution} does not fit a hook: "
-                f"{' '.join(str(error).split())}{_in_file(member)}",
-                hint=_SEE_HOOKS,
-            ) from error
+
+def build_chain(config: Config, first: Sequence[object] = ()) -> Chain:
+    """Makes the plugin instances that the configuration names.
+
+    Args:
+        config: The settings.
+        first: Plugin objects that are asked before all others.
+
+    Raises:
+        ConfigError: A name or an option is wrong.
+        PluginError: A plugin cannot be imported or constructed, or breaks the contract of a hook.
+    """
+    members = [Member(f"{type(plugin).__name__}[{index}]", plugin) for index, plugin in enumerate(first)]
+    for _, made in make_members(config):
+        if isinstance(made, HubplugError):
+            raise made
+        members.append(made)
+    refuse_options_of_nobody(config, installed_plugins())
+    return Chain(members)
 
 
 class _Registered:
@@ -239,46 +224,6 @@ class _Registered:
         return hooks_of_class(type(self.member.plugin))
 
 
-def hooks_of_class(kind: type[Any]) -> list[str]:
-    """The hooks that a plugin class implements, in the order in which a handle travels."""
-    return [hook for hook in HOOKS if hasattr(getattr(kind, hook, None), _MARK)]
-
-
-def find_hook_problem(plugin: object) -> tuple[str, str] | None:
-    """What is wrong with a plugin's hooks, and a hint; pluggy would let each of these pass or take effect silently."""
-    if isinstance(plugin, (type, ModuleType)):
-        return f"is a {type(plugin).__name__}, not an object", "make an instance of a class: plugins=[MyPlugin()]"
-    kind = type(plugin)
-    for name in dir(kind):
-        method = getattr(kind, name, None)
-        if name in HOOKS:
-            if problem := _find_method_problem(name, method):
-                return problem
-        elif callable(method) and (name.startswith("hubplug_") or hasattr(method, _MARK)):
-            return f"has {name!r}, and there is no such hook", nearest(name, HOOKS)
-    if not hooks_of_class(kind):
-        return "implements no hook", f"methods marked with @hubplug.hookimpl, named as one of: {', '.join(HOOKS)}"
-    return None
-
-
-def _find_method_problem(name: str, method: Any) -> tuple[str, str] | None:
-    marks: Mapping[str, Any] | None = getattr(method, _MARK, None)
-    if marks is None:
-        return f"has {name!r} without the marker, so it would never be called", "put @hubplug.hookimpl before it"
-    for mark in ("tryfirst", "trylast", "hookwrapper", "wrapper"):
-        if marks.get(mark):
-            return (
-                f"marks {name} as {mark}: the order of the chain is the order of the calls, and nobody wraps an answer",
-                "use @hubplug.hookimpl without arguments, and order the chain in hubplug.yaml",
-            )
-    if marks.get("specname"):
-        return f"gives {name} the other name {marks['specname']!r}", "name the method as the hook"
-    code = getattr(inspect.unwrap(method), "__code__", None)
-    if code is not None and (method.__defaults__ or method.__kwdefaults__ or code.co_kwonlyargcount):
-        return f"gives an argument of {name} a default or a keyword: it would never be passed", _SEE_HOOKS
-    return None
-
-
 def _error_of(member: Member, hook: str, declined: Declined) -> type[HubplugError] | None:
     kind = declined.error
     if kind is not None and not (isinstance(kind, type) and issubclass(kind, HubplugError)):
@@ -289,7 +234,7 @@ def _error_of(member: Member, hook: str, declined: Declined) -> type[HubplugErro
 def _wrong_type(member: Member, hook: str, value: object, expected: str) -> PluginError:
     return PluginError(
         f"The plugin {member.name!r} of {member.distribution} answered {hook} with {type(value).__name__}, expected "
-        f"{expected}{_in_file(member)}",
+        f"{expected}{in_file(member)}",
         hint=_MISTAKE,
     )
 
@@ -305,19 +250,9 @@ def _blamed(error: Exception, member: Member, doing: str) -> Exception:
         )
     return PluginError(
         f"The plugin {member.name!r} of {member.distribution} failed ({doing}): {type(error).__name__}: "
-        f"{redact_all(' '.join(str(error).split()))}{_in_file(member, error)}",
+        f"{redact_all(' '.join(str(error).split()))}{in_file(member, error)}",
         hint=_MISTAKE,
     )
-
-
-def _in_file(member: Member, error: Exception | None = None) -> str:
-    """Where a plugin's class is, for the end of a message, and at which of its lines an error came out."""
-    file = getattr(sys.modules.get(type(member.plugin).__module__), "__file__", None)
-    if not file:
-        return ""
-    steps = traceback.walk_tb(error.__traceback__ if error else None)
-    lines = [line for frame, line in steps if frame.f_code.co_filename == file]
-    return f" (in {file}, line {lines[-1]})" if lines else f" (in {file})"
 
 
 def _type_names(kinds: Sequence[type]) -> str:

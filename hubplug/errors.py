@@ -30,10 +30,7 @@ ValueError`` keeps working. Those that must be a ``tf.errors`` type as well are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hubplug.types import Finding
+from typing import Any
 
 
 class HubplugError(Exception):
@@ -137,9 +134,9 @@ class ValidationError(HubplugError, ValueError):
     """A module does not keep a profile that is demanded of it.
 
     Attributes:
-        findings: What was found, errors and warnings.
+        findings: What was found, errors and warnings: a tuple of ``hubplug.Finding``.
     """
 
-    def __init__(self, message: str, *, findings: Sequence[Finding] = (), hint: str | None = None) -> None:
+    def __init__(self, message: str, *, findings: Sequence[Any] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.findings = tuple(findings)

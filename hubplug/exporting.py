@@ -7,15 +7,19 @@ the answer is there before anything is written, so that what nobody can publish 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import hubplug
 from hubplug.chain import Answer, Chain
 from hubplug.errors import ExportError, HubplugError, OccupiedError, OfflineError
+from hubplug.files import staging
 from hubplug.files.space import reason_of
+from hubplug.spec import ExportRequest
 from hubplug.trail import on_the_trail, refuse_loop
-from hubplug.types import ExportRequest, Handle, Plan
+from hubplug.types import Handle, Plan
 from hubplug.urls import scheme_of
 
 
@@ -84,6 +88,14 @@ def find_place(chain: Chain, path: str) -> tuple[str, Sequence[Answer]]:
         handle = on_the_trail(answer.value, handle)
         refuse_loop(trail, handle.text)
     return handle.text, answers
+
+
+def tensorflow_error(error: OccupiedError) -> OccupiedError:
+    """The error as old programs catch it where TensorFlow is imported: a ``tf.errors.AlreadyExistsError`` as well."""
+    if "tensorflow" not in sys.modules:
+        return error
+    kind: type[OccupiedError] = hubplug.ExportExistsError
+    return error if isinstance(error, kind) else kind(error.message, hint=error.hint)
 
 
 def _as_export_error(error: BaseException, handle: Handle) -> BaseException:

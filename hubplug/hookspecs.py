@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from hubplug.spec import ModuleSpec
+    from hubplug.spec import ExportRequest, ModuleSpec
     from hubplug.types import (
         ArchiveStream,
         AuthRequest,
         Declined,
-        ExportRequest,
         Finding,
         Handle,
         LocalModule,
@@ -246,15 +245,15 @@ def hubplug_unpack(archive: ArchiveStream) -> Plan[None] | Declined | None:
 def hubplug_load_format(module: LocalModule) -> ModuleSpec | Declined | None:
     """Recognizes the format of a module directory and reads its definition, without TensorFlow.
 
-    ::
+    A whole format, whose modules are shown, validated, put into graphs and exported, is this::
 
         import json
 
         import hubplug
 
         class TableSpec(hubplug.ModuleSpec):
-            def __init__(self, path):
-                self.table = json.loads(path.read_text())
+            def __init__(self, table):
+                self.table = table
 
             def get_tags(self):
                 return [frozenset()]
@@ -265,12 +264,39 @@ def hubplug_load_format(module: LocalModule) -> ModuleSpec | Declined | None:
                 text = hubplug.TensorInfo("string", (None,))
                 return {"default": hubplug.SignatureInfo({"key": text}, {"default": text})}
 
+            def instantiate(self, name, trainable, tags):
+                return Table(self)
+
+        class Table:
+            variable_map = {}
+
+            def __init__(self, spec):
+                import tensorflow as tf
+
+                pairs = tf.lookup.KeyValueTensorInitializer(list(spec.table), list(spec.table.values()))
+                self.spec, self.table = spec, tf.lookup.StaticHashTable(pairs, default_value="")
+
+            def apply(self, inputs, signature, as_dict):
+                import tensorflow as tf
+
+                outputs = {"default": self.table.lookup(tf.convert_to_tensor(inputs))}
+                return outputs if as_dict else outputs["default"]
+
+            def request_export(self, path, session):
+                return hubplug.ExportRequest(self.spec, path, session=session)
+
         class Tables:
             @hubplug.hookimpl
             def hubplug_load_format(self, module):
                 if (module.path / "table.json").is_file():
-                    return TableSpec(module.path / "table.json")
+                    return TableSpec(json.loads((module.path / "table.json").read_text()))
                 return hubplug.Declined("there is no table.json")
+
+            @hubplug.hookimpl
+            def hubplug_export(self, request):
+                if isinstance(request.spec, TableSpec):
+                    content = json.dumps(request.spec.table)
+                    return hubplug.Plan("write a table", lambda dest: (dest / "table.json").write_text(content) and None)
 
     Args:
         module: The directory; probe it for a marker file.

@@ -10,17 +10,15 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from hubplug.chain import Answer, Chain
-from hubplug.errors import ConfigError, ValidationError
+from hubplug.chain import Answer, Chain, build_chain
+from hubplug.errors import ConfigError, OccupiedError, ValidationError
 from hubplug.pins import Pins
 from hubplug.retrieval import Retrieval
 from hubplug.settings.config import Config, environment_fingerprint, load_config
 from hubplug.settings.options import find_option_error
-from hubplug.settings.plugins import build_chain
-from hubplug.spec import ModuleSpec
+from hubplug.spec import ExportRequest, ModuleSpec
 from hubplug.types import (
     AuthRequest,
-    ExportRequest,
     Finding,
     Handle,
     LocalModule,
@@ -121,6 +119,7 @@ class Hub:
         module, source = self._bring(handle, self._pins)
         spec = self._retrieval.read_format(module)
         self._demand_profiles(source, spec, self._demanded_profiles(module, source))
+        spec.hub = self
         return spec
 
     def resolve_to_load(self, handle: str | Handle) -> LocalModule:
@@ -165,15 +164,18 @@ class Hub:
         """Writes a module to a local directory or, where a plugin publishes there, to a URL; whole or not at all.
 
         Raises:
-            OccupiedError: Something is there already.
+            OccupiedError: Something is there already; a ``tf.errors.AlreadyExistsError`` too where TensorFlow is imported.
             ExportError: The place cannot be written.
             NobodyAnswered: No plugin writes modules of this kind, or none publishes there.
             TypeError: The path is no text, bytes or ``os.PathLike``.
             OfflineError: The network would be needed, and it is switched off.
         """
-        from hubplug.exporting import export
+        from hubplug.exporting import export, tensorflow_error
 
-        export(self._chain, request, offline=self.config.offline)
+        try:
+            export(self._chain, request, offline=self.config.offline)
+        except OccupiedError as error:
+            raise tensorflow_error(error) from error.__cause__
 
     def pin(self, handles: Iterable[str]) -> Pins:
         """Fetches modules, and adds what they are now to the pins of the lock file; whatever it said of them before.
@@ -270,6 +272,19 @@ def current_hub() -> Hub:
     """
     active = _active.get()
     return _default.get() if active is None else active
+
+
+class _HubInEffect:
+    """Stands for the Hub that is in effect when it is asked: of specs that a program made without loading them."""
+
+    def export(self, request: ExportRequest) -> None:
+        current_hub().export(request)
+
+    def __reduce__(self) -> str:
+        return "hub_in_effect"
+
+
+hub_in_effect = _HubInEffect()
 
 
 def put_first_in_default_hub(plugin: object) -> None:

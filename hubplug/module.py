@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hubplug.api import load_module_spec
+from hubplug.hub import hub_in_effect
 from hubplug.spec import ModuleSpec
 
 
@@ -98,7 +100,7 @@ class Module:
             ExportError: The place cannot be written; nothing was kept, or what remains is named.
             NobodyAnswered: No plugin publishes to such a URL.
         """
-        self._impl.export(path, session)
+        (self._spec.hub or hub_in_effect).export(self._impl.request_export(path, session))
 
     def get_signature_names(self) -> list[str]:
         """The names of the signatures."""
@@ -121,7 +123,5 @@ def _as_spec(spec: ModuleSpec | str) -> ModuleSpec:
     if isinstance(spec, ModuleSpec):
         return spec
     if isinstance(spec, str):
-        from hubplug.hub import current_hub
-
-        return current_hub().load_spec(spec)
+        return load_module_spec(spec)
     raise ValueError(f"Unknown module spec type: {type(spec)}. Give a handle (str) or a ModuleSpec.")

@@ -7,8 +7,11 @@ A format plugin subclasses ``ModuleSpec``. What needs no TensorFlow (tags, signa
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import hubplug
+from hubplug.errors import PluginError, UnknownSignatureError
 from hubplug.types import SignatureInfo
 
 
@@ -22,12 +25,28 @@ class ModuleImpl(Protocol):
     def apply(self, inputs: Any, signature: str | None, as_dict: bool | None) -> Any:
         """Adds one application of a signature to the current graph; see ``Module.__call__``."""
 
-    def export(self, path: str, session: Any) -> None:
-        """Writes the module with the values that ``session`` holds; see ``Module.export``."""
+    def request_export(self, path: str, session: Any) -> ExportRequest:
+        """What is to be written when the module is exported with the values of a session; see ``Module.export``.
+
+        Raises:
+            HubplugError: ``session`` cannot have the values of this module.
+        """
+
+
+class Exporter(Protocol):
+    """Who writes modules: a Hub."""
+
+    def export(self, request: ExportRequest) -> None: ...
 
 
 class ModuleSpec:
-    """The definition of a module: its graph variants and their signatures, from which Modules are made."""
+    """The definition of a module: its graph variants and their signatures, from which Modules are made.
+
+    Attributes:
+        hub: The Hub that loaded it, which its exports ask; None for one that no Hub loaded. Pickled with it.
+    """
+
+    hub: Exporter | None = None
 
     def get_tags(self) -> list[frozenset[str]]:
         """The sets of tags that identify the graph variants."""
@@ -67,11 +86,17 @@ class ModuleSpec:
             UnknownTagsError: There is no such graph variant.
             UnknownSignatureError: There is no such signature. It is a KeyError and a ValueError.
         """
-        raise NotImplementedError
+        return self._tensors("inputs", signature, tags)
 
     def get_output_info_dict(self, signature: str | None = None, tags: Collection[str] | None = None) -> dict[str, Any]:
         """Describes the outputs that a signature provides; as ``get_input_info_dict``."""
-        raise NotImplementedError
+        return self._tensors("outputs", signature, tags)
+
+    def _tensors(self, side: str, signature: str | None, tags: Collection[str] | None) -> dict[str, Any]:
+        name, known = "default" if signature is None else signature, self.signatures(tags)
+        if name not in known:
+            raise UnknownSignatureError(f"There is no signature {name!r}", hint=f"there are: {sorted(known)}")
+        return {key: hubplug.describe_tensor(info) for key, info in getattr(known[name], side).items()}
 
     def describe(self) -> dict[str, Any]:
         """What a person wants to know at a glance, as plain data for JSON; formats add what they know."""
@@ -152,15 +177,39 @@ class ModuleSpec:
             OccupiedError: Something is there already.
             ExportError: The place cannot be written; nothing was kept, or what remains is named.
             NobodyAnswered: No plugin publishes to such a URL.
+            PluginError: No Hub loaded this spec, and its ``hub`` was not set.
         """
-        from hubplug.hub import current_hub
-        from hubplug.types import ExportRequest
-
         if not checkpoint_path:
             raise ValueError("Missing mandatory 'checkpoint_path' parameter: the checkpoint that holds the values")
-        current_hub().export(
-            ExportRequest(self, path, checkpoint_path=checkpoint_path, name_transform_fn=name_transform_fn)
-        )
+        if self.hub is None:
+            raise PluginError(
+                f"This {type(self).__name__} was not loaded by a Hub, so it does not know who writes it",
+                hint="set spec.hub = hubplug.Hub(...), or spec.hub = hubplug.hub_in_effect for the one in effect then",
+            )
+        self.hub.export(ExportRequest(self, path, checkpoint_path=checkpoint_path, name_transform_fn=name_transform_fn))
+
+
+@dataclass(frozen=True, eq=False)
+class ExportRequest:
+    """A module to be written.
+
+    Attributes:
+        spec: The definition.
+        path: The directory that is to hold the module, or a URL.
+        session: A ``tf.compat.v1.Session`` with the variables' values; None when they come from a checkpoint.
+        variables: Name in the module -> Variable, or list of Variables, of the graph of ``session``.
+        tags: The graph variant that ``variables`` belong to.
+        checkpoint_path: A checkpoint with the values, or None.
+        name_transform_fn: Name in the module -> name in the checkpoint.
+    """
+
+    spec: ModuleSpec
+    path: str
+    session: Any = None
+    variables: Mapping[str, Any] | None = None
+    tags: frozenset[str] = frozenset()
+    checkpoint_path: str | None = None
+    name_transform_fn: Callable[[str], str] | None = None
 
 
 def _plain(signature: SignatureInfo) -> dict[str, Any]:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 from hubplug.errors import HandleError
 from hubplug.urls import find_url_error, redact, scheme_of
 
 if TYPE_CHECKING:
     from hubplug.errors import HubplugError
-    from hubplug.spec import ModuleSpec
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -349,26 +348,3 @@ class AuthRequest:
 
     def __repr__(self) -> str:
         return f"AuthRequest({redact(self.url)!r})"
-
-
-@dataclass(frozen=True, eq=False)
-class ExportRequest:
-    """A module to be written.
-
-    Attributes:
-        spec: The definition.
-        path: The directory that is to hold the module, or a URL.
-        session: A ``tf.compat.v1.Session`` with the variables' values; None when they come from a checkpoint.
-        variables: Name in the module -> Variable, or list of Variables, of the graph of ``session``.
-        tags: The graph variant that ``variables`` belong to.
-        checkpoint_path: A checkpoint with the values, or None.
-        name_transform_fn: Name in the module -> name in the checkpoint.
-    """
-
-    spec: ModuleSpec
-    path: str
-    session: Any = None
-    variables: Mapping[str, Any] | None = None
-    tags: frozenset[str] = frozenset()
-    checkpoint_path: str | None = None
-    name_transform_fn: Callable[[str], str] | None = None

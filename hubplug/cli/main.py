@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
+from hubplug.chain import build_chain
 from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.hub import Hub, current_hub
 from hubplug.settings.config import load_config
-from hubplug.settings.plugins import build_chain, installed_commands, load_entry_point, origin_of_plugin
+from hubplug.settings.plugins import installed_commands, load_entry_point, origin_of_plugin
 from hubplug.shown.words import printable
 from hubplug.types import Handle
 
@@ -153,7 +154,8 @@ def plugins(ctx: click.Context, form: str) -> None:
 
     problem = None
     try:
-        rows = inventory(Hub(ctx.obj) if ctx.obj else current_hub())
+        hub = Hub(ctx.obj) if ctx.obj else current_hub()
+        rows = inventory(hub.config, hub.chain.members)
     except HubplugError as error:
         problem = error
         rows = inventory_of_parts(ctx.obj or load_config())
@@ -185,7 +187,8 @@ def config_show() -> None:
     """Print which file is read and what is in effect, without secrets."""
     from hubplug.settings.inventory import effective_config
 
-    click.echo(effective_config(current_hub()), nl=False)
+    hub = current_hub()
+    click.echo(effective_config(hub.config, hub.chain.members), nl=False)
 
 
 @config.command("check")
@@ -194,12 +197,12 @@ def config_check() -> None:
     from hubplug.settings.inventory import find_profile_error
 
     hub = current_hub()
-    if problem := find_profile_error(hub.config, hub.chain):
+    if problem := find_profile_error(hub.config, hub.chain.members):
         raise problem
     for name, chain in hub.config.chains.items():
         try:
             built = build_chain(replace(hub.config, chain=chain))
-            if problem := find_profile_error(hub.config, built):
+            if problem := find_profile_error(hub.config, built.members):
                 raise problem
         except HubplugError as error:
             raise ConfigError(f"The chain {name!r} cannot be used: {error.message}", hint=error.hint) from error

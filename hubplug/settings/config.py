@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hubplug.errors import ConfigError
+from hubplug.shown.words import nearest
 from hubplug.urls import find_url_error, redact, scheme_of
 
 VERSION = 1
@@ -261,15 +262,6 @@ def has_reference(value: Any) -> bool:
     if isinstance(value, Sequence):
         return any(has_reference(item) for item in value)
     return False
-
-
-def nearest(name: object, names: Sequence[str] | Mapping[str, Any]) -> str:
-    """A hint for a name that is not one of ``names``."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(str(name), names, n=1)
-    possible = "possible: " + ", ".join(sorted(names)) if names else "there are none"
-    return f"did you mean {close[0]!r}? {possible}" if close else possible
 
 
 def user_config_path() -> Path:

@@ -6,38 +6,38 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from hubplug.chain import Chain, Member, hooks_of_class
 from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.files.tree import Limits
-from hubplug.hub import Hub
-from hubplug.settings.config import DEFAULT, Config, nearest
+from hubplug.settings.config import DEFAULT, Config
+from hubplug.settings.members import Member, hooks_of_class
 from hubplug.settings.options import options_schema
 from hubplug.settings.plugins import installed_plugins, load_entry_point, make_members, origin_of_plugin
 from hubplug.shown.redaction import without_secrets
+from hubplug.shown.words import nearest
 from hubplug.urls import redact
 
 
-def inventory(hub: Hub) -> list[dict[str, Any]]:
+def inventory(config: Config, members: Sequence[Member]) -> list[dict[str, Any]]:
     """Every member of the chain and every other installed plugin, one row each.
 
     Returns:
         Rows with ``name``, ``distribution``, ``state`` (its place in the chain, or why it is not in it) and ``hooks``.
     """
-    return _rows(hub.config, [(member.name, member) for member in hub.chain.members])
+    return _rows(config, [(member.name, member) for member in members])
 
 
 def inventory_of_parts(config: Config) -> list[dict[str, Any]]:
     """The same rows where no Hub can be made: the state of a plugin that cannot be used says why."""
-    return _rows(config, [(name, _checked(made)) for name, made in make_members(config)])
+    return _rows(config, list(make_members(config)))
 
 
-def find_profile_error(config: Config, chain: Chain) -> ConfigError | None:
+def find_profile_error(config: Config, members: Sequence[Member]) -> ConfigError | None:
     """Says which profile in the section ``validate`` no plugin of the chain knows.
 
     Returns:
         None when all are known, or when a plugin that validates does not say what it knows (its attribute ``profiles``).
     """
-    validating = [member for member in chain.members if "hubplug_validate" in chain.hooks_of(member)]
+    validating = [member for member in members if "hubplug_validate" in hooks_of_class(type(member.plugin))]
     known: set[str] = set()
     for member in validating:
         profiles = getattr(member.plugin, "profiles", None)
@@ -56,17 +56,16 @@ def find_profile_error(config: Config, chain: Chain) -> ConfigError | None:
     return None
 
 
-def effective_config(hub: Hub) -> str:
+def effective_config(config: Config, members: Sequence[Member]) -> str:
     """The configuration in effect as YAML, with secrets replaced and references unexpanded.
 
     What the environment says over it stands in comments at its head.
     """
     import yaml
 
-    config = hub.config
     content = {
         "version": DEFAULT["version"],
-        "chain": [member.name for member in hub.chain.members],
+        "chain": [member.name for member in members],
         "chains": {name: list(chain) for name, chain in config.chains.items()},
         "offline": config.offline,
         "locked": config.locked,
@@ -81,7 +80,7 @@ def effective_config(hub: Hub) -> str:
     head = [f"# read from {config.where}"]
     head += [
         f"# {variable} sets plugins.{member.name}.options.{option}"
-        for member in hub.chain.members
+        for member in members
         for option, variable in member.overrides.items()
     ]
     return "\n".join(head) + "\n" + yaml.safe_dump(content, sort_keys=False, width=100)
@@ -149,14 +148,6 @@ def _rows(config: Config, members: Sequence[tuple[str, Member | HubplugError]]) 
         if name not in used:
             rows.extend(_outside(config, name, entry_point) for entry_point in offered)
     return rows
-
-
-def _checked(made: Member | HubplugError) -> Member | HubplugError:
-    """A plugin whose hooks do not fit is no better than one that cannot be imported."""
-    try:
-        return Chain([made]).members[0] if isinstance(made, Member) else made
-    except HubplugError as error:
-        return error
 
 
 def _inside(config: Config, place: int, name: str, made: Member | HubplugError) -> dict[str, Any]:

@@ -12,37 +12,18 @@ from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
-from hubplug.chain import Chain, Member
 from hubplug.errors import ConfigError, HubplugError, PluginError
-from hubplug.settings.config import EVERY_OTHER, Config, environment_switch, expand, has_reference, nearest
+from hubplug.settings.config import EVERY_OTHER, Config, environment_switch, expand, has_reference
 from hubplug.settings.config import environment_value as _environment_value
+from hubplug.settings.members import Member, find_misfit
 from hubplug.settings.options import find_option_error, option_parameters
 from hubplug.shown.redaction import scrub
+from hubplug.shown.words import nearest
 
 GROUP = "hubplug"
 COMMANDS_GROUP = "hubplug.commands"
 DISTRIBUTION = "hubplug"
 _SWITCH_OFF = "HUBPLUG_DISABLE_PLUGIN_AUTOLOAD"
-
-
-def build_chain(config: Config, first: Sequence[object] = ()) -> Chain:
-    """Makes the plugin instances that the configuration names.
-
-    Args:
-        config: The settings.
-        first: Plugin objects that are asked before all others.
-
-    Raises:
-        ConfigError: A name or an option is wrong.
-        PluginError: A plugin cannot be imported or constructed, or breaks the contract of a hook.
-    """
-    members = [Member(f"{type(plugin).__name__}[{index}]", plugin) for index, plugin in enumerate(first)]
-    for _, made in make_members(config):
-        if isinstance(made, HubplugError):
-            raise made
-        members.append(made)
-    _refuse_options_of_nobody(config, installed_plugins())
-    return Chain(members)
 
 
 def make_members(config: Config) -> Iterator[tuple[str, Member | HubplugError]]:
@@ -56,7 +37,8 @@ def make_members(config: Config) -> Iterator[tuple[str, Member | HubplugError]]:
     writable_seen: dict[type[Any], str] = {}
     for name in effective_names(config, installed):
         try:
-            yield name, _make_member(config, name, installed, overlaid, writable_seen)
+            member = _make_member(config, name, installed, overlaid, writable_seen)
+            yield name, find_misfit(member) or member
         except HubplugError as error:
             yield name, error
 
@@ -224,7 +206,7 @@ def _refuse_no_class(kind: Any, entry_point: EntryPoint) -> None:
         )
 
 
-def _refuse_options_of_nobody(config: Config, installed: Mapping[str, Sequence[EntryPoint]]) -> None:
+def refuse_options_of_nobody(config: Config, installed: Mapping[str, Sequence[EntryPoint]]) -> None:
     """A misspelt name in the section ``plugins`` would leave its credentials or rules out without a word."""
     if config.chain in config.chains.values():
         return  # the names of the chain that this one replaced are not known any more

@@ -63,8 +63,3 @@ def _secrets(value: Any, raw: Any, name: str) -> Iterator[str]:
         and (is_secret_name(name) or (isinstance(raw, str) and raw != value))
     ):
         yield value
-
-
-def printable(text: str) -> str:
-    """One line of output with everything a terminal would act on as an escape: names come from modules, too."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

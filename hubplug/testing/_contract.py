@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hubplug.chain import Answer, Chain, Member
+from hubplug.chain import Answer, Chain
+from hubplug.settings.members import Member
 from hubplug.settings.options import options_schema
 from hubplug.testing._watching import watching
 

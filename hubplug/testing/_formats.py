@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from hubplug.chain import Chain, Member
+from hubplug.chain import Chain
 from hubplug.errors import HubplugError, UnknownTagsError
-from hubplug.spec import ModuleSpec
+from hubplug.settings.members import Member
+from hubplug.spec import ExportRequest, ModuleSpec
 from hubplug.testing._contract import PluginContract, missing
 from hubplug.testing._watching import watching
-from hubplug.types import ExportRequest, Finding, Handle, LocalModule
+from hubplug.types import Finding, Handle, LocalModule
 
 
 class LoadFormatContract(PluginContract):

@@ -40,7 +40,7 @@ class SavedModelSpec(ModuleSpec):
         return cls(SavedModelFile.read(directory), directory)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).load, (self.directory,)
+        return type(self).load, (self.directory,), {"hub": self.hub}
 
     def get_tags(self) -> list[frozenset[str]]:
         return list(self._model.variants)

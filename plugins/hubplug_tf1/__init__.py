@@ -11,13 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hubplug.hookspecs import hookimpl
-from hubplug.spec import ModuleSpec
-from hubplug.types import Declined, ExportRequest, LocalModule, Plan
+from hubplug.spec import ExportRequest, ModuleSpec
+from hubplug.types import Declined, LocalModule, Plan
 
 if TYPE_CHECKING:
     from hubplug_tf1._authoring import add_signature as add_signature
     from hubplug_tf1._authoring import attach_message as attach_message
     from hubplug_tf1._authoring import create_module_spec as create_module_spec
+    from hubplug_tf1._errors import ExportExistsError as ExportExistsError
     from hubplug_tf1._estimator import LatestModuleExporter as LatestModuleExporter
     from hubplug_tf1._estimator import register_module_for_export as register_module_for_export
     from hubplug_tf1._eval_function import eval_function_for_module as eval_function_for_module
@@ -36,12 +37,14 @@ _MARKER = "tfhub_module.pb"
 
 _HOMES = {
     "ImageModuleInfo": "_image_info",
+    "ExportExistsError": "_errors",
     "LatestModuleExporter": "_estimator",
     "add_signature": "_authoring",
     "attach_image_module_info": "_image_info",
     "attach_message": "_authoring",
     "create_module_spec": "_authoring",
     "create_module_spec_from_saved_model": "_from_saved_model",
+    "describe_tensor": "_tensor_info",
     "eval_function_for_module": "_eval_function",
     "get_expected_image_size": "_image_info",
     "get_num_image_channels": "_image_info",

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.compat.v1 import MetaGraphDef
 
+from hubplug.hub import hub_in_effect
 from hubplug_format import ATTACHMENTS_COLLECTION, message_class
 from hubplug_tf1._authoring_checks import (
     find_colocated_inputs,
@@ -71,7 +72,9 @@ def create_module_spec(
                 hint += f": a list of names, where {drop_collections!r} is a list of letters"
             raise AuthoringError(f"{error} of {where}", hint=hint)
         variants[tags] = variant_of(meta_graph, where)
-    return GraphSpec(variants.values())
+    spec = GraphSpec(variants.values())
+    spec.hub = hub_in_effect
+    return spec
 
 
 def add_signature(name: str | None = None, inputs: Any = None, outputs: Any = None) -> None:

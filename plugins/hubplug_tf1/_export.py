@@ -10,7 +10,8 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug.errors import UnknownTagsError
-from hubplug.types import ExportRequest, Plan
+from hubplug.spec import ExportRequest
+from hubplug.types import Plan
 from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE
 from hubplug_tf1._assets import AssetFiles, put_paths
 from hubplug_tf1._checkpoint import save_from_checkpoint, save_from_session

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from hubplug.errors import FormatError
+from hubplug.hub import hub_in_effect
 from hubplug.urls import scheme_of
 from hubplug_format import GraphVariant, SavedModelFile
 from hubplug_tf1._collections import find_collections_error
@@ -54,7 +55,9 @@ def create_module_spec_from_saved_model(
                 f"{path} is a TF2 SavedModel: its variables belong to objects, which a module in TF1 Hub format lacks",
                 hint="use hubplug.load(path)",
             )
-    return GraphSpec(variants, path, rest=saved_model.rest)
+    spec = GraphSpec(variants, path, rest=saved_model.rest)
+    spec.hub = hub_in_effect
+    return spec
 
 
 def _read(path: str) -> SavedModelFile:

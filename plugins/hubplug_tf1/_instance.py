@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from hubplug.errors import InputError
+from hubplug.spec import ExportRequest
 from hubplug_tf1 import _checks, _feeding
 from hubplug_tf1._apply_graph import ApplyTemplate, import_application
 from hubplug_tf1._autograph import not_converted
 from hubplug_tf1._collector import collector_paused
 from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError, NameTakenError
-from hubplug_tf1._occupied import as_already_exists
 from hubplug_tf1._replacements import Replacements
 from hubplug_tf1._scopes import ApplicationScopes
 from hubplug_tf1._state_graph import StateTemplate, import_state
@@ -177,20 +177,14 @@ class Instance:
         outputs = _feeding.outputs_from(asked.outputs, tensors)
         return outputs if as_dict else outputs[_feeding.OUTPUT]
 
-    @collector_paused()
-    def export(self, path: str, session: Any) -> None:
-        """Writes the module with the values that ``session`` holds; see ``hubplug.Module.export``."""
-        from hubplug.hub import current_hub
-        from hubplug.types import ExportRequest
-
+    def request_export(self, path: str, session: Any) -> ExportRequest:
+        """What is to be written; see ``hubplug.Module.export``."""
         if getattr(session, "graph", self._graph) is not self._graph:
             raise GraphError(
                 "The session graph differs from the graph where the module was instantiated",
                 hint="make the session in the graph of the module: tf.compat.v1.Session(graph=...)",
             )
-        request = ExportRequest(self._spec, path, session=session, variables=self._variable_map, tags=self._tags)
-        with as_already_exists():
-            current_hub().export(request)
+        return ExportRequest(self._spec, path, session=session, variables=self._variable_map, tags=self._tags)
 
     def _state_tensor(self, name: str) -> tf.Tensor | None:
         if op_name(name) not in self._variant.state_ops:

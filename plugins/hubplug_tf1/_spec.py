@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,8 @@ class GraphSpec(ModuleSpec):
         return cls(saved_model.variants.values(), os.fspath(directory), import_whole_graph, saved_model.rest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (list(self._variants.values()), self.root, self._import_whole_graph, self.rest)
+        arguments = (list(self._variants.values()), self.root, self._import_whole_graph, self.rest)
+        return type(self), arguments, {"hub": self.hub}
 
     @property
     def directory(self) -> Path | None:
@@ -160,18 +161,6 @@ class GraphSpec(ModuleSpec):
             checkpoint=self.checkpoint,
             import_whole_graph=self._import_whole_graph or environment_switch("HUBPLUG_IMPORT_WHOLE_GRAPH"),
         )
-
-    def export(
-        self,
-        path: str,
-        _sentinel: Any = None,
-        checkpoint_path: str | None = None,
-        name_transform_fn: Callable[[str], str] | None = None,
-    ) -> None:
-        from hubplug_tf1._occupied import as_already_exists
-
-        with as_already_exists():
-            super().export(path, _sentinel, checkpoint_path, name_transform_fn)
 
     def _prepare(self, tags: Collection[str] | None) -> Variant:
         """The graph variant as the graph side uses it, parsed once."""

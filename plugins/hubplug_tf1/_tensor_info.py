@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.compat.v1 import TensorInfo
 
+from hubplug import types
 from hubplug_tf1 import _private_tensorflow
 
 _SPARSE = "coo_sparse"
@@ -81,6 +82,13 @@ def parse_tensor_info(info: Any) -> ParsedTensorInfo:
         names = (sparse.indices_tensor_name, sparse.values_tensor_name, sparse.dense_shape_tensor_name)
         return ParsedTensorInfo(tf.SparseTensorSpec(shape, dtype), names)
     return ParsedTensorInfo(tf.TensorSpec(shape, dtype), (info.name,))
+
+
+def describe_tensor(info: types.TensorInfo) -> ParsedTensorInfo:
+    """The same description of an input or output that a format describes without TensorFlow."""
+    dtype, shape = tf.as_dtype(info.dtype), tf.TensorShape(info.shape)
+    kinds = {"dense": tf.TensorSpec, "sparse": tf.SparseTensorSpec, "composite": tf.RaggedTensorSpec}
+    return ParsedTensorInfo(kinds[info.kind](shape, dtype), tuple(info.names.values()))
 
 
 def build_tensor_info(value: Any) -> TensorInfo:

@@ -11,6 +11,7 @@ import pytest
 
 import hubplug
 from hubplug.errors import FormatError, MissingError, PluginError
+from hubplug.spec import ExportRequest
 from hubplug.testing import (
     AuthContract,
     CacheContract,
@@ -25,7 +26,7 @@ from hubplug.testing import (
 )
 from hubplug.testing._cache import Producer
 from hubplug.testing._contract import CANARY
-from hubplug.types import ArchiveStream, ExportRequest, Finding, Handle, LocalModule, Plan, Source
+from hubplug.types import ArchiveStream, Finding, Handle, LocalModule, Plan, Source
 from tests.core.small_plugins import TextSpec
 
 caught = pytest.raises((AssertionError, PluginError, pytest.fail.Exception))

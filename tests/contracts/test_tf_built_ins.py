@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import hubplug
+from hubplug.spec import ExportRequest
 from hubplug.testing import ExportContract, LoadFormatContract
-from hubplug.types import ExportRequest
 from hubplug_tf1 import Tf1Format
 
 pytestmark = pytest.mark.tensorflow

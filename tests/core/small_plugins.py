@@ -14,10 +14,10 @@ from typing import Any
 
 import hubplug
 from hubplug.errors import IncompleteDownload, MissingError
+from hubplug.spec import ExportRequest
 from hubplug.types import (
     ArchiveStream,
     Declined,
-    ExportRequest,
     Finding,
     Handle,
     LocalModule,

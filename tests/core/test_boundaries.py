@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
+import re
 import subprocess
 import sys
 import textwrap
+import tokenize
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -65,9 +69,13 @@ def test_there_are_built_in_plugins_to_look_at() -> None:
     assert {"hubplug_cache", "hubplug_file", "hubplug_http", "hubplug_tf1", "hubplug_format"} <= set(BUILT_IN)
 
 
-@pytest.mark.parametrize("path", sorted(CORE.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in CORE.rglob("*.py") if path.parent != CORE / "testing"),
+    ids=lambda path: path.relative_to(CORE).as_posix(),
+)
 def test_the_core_imports_no_plugin_and_nothing_heavy(path: Path) -> None:
-    inside = f"hubplug/{path.name}"
+    inside = f"hubplug/{path.relative_to(CORE).as_posix()}"
     for name in imports_of(path, module_level=False):
         assert not name.startswith("hubplug_"), name
         assert not is_under(name, "hubplug.testing"), name
@@ -110,16 +118,90 @@ def test_no_module_reads_the_environment_but_the_configuration() -> None:
         for path in folder.rglob("*.py"):
             text = path.read_text(encoding="utf-8")
             if "os.environ" in text or "getenv" in text:
-                readers.add(f"{package}/{path.name}")
+                readers.add(f"{package}/{path.relative_to(folder).as_posix()}")
     # Credentials are read from the variable that a rule names, and `hubplug run` sets variables for the old program.
     # A child process gets the variables that it needs to start, and no other.
-    allowed = {"hubplug/settings/config.py", "hubplug/_fixtures.py", "hubplug_signatures/_file_checks.py"}
+    allowed = {"hubplug/settings/config.py", "hubplug/testing/_fixtures.py", "hubplug_signatures/_file_checks.py"}
     assert readers - allowed <= {name for name in readers if name.startswith(("hubplug_auth/", "hubplug_compat/"))}
 
 
-def test_the_core_is_small() -> None:
-    for path in CORE.rglob("*.py"):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path.name
+def test_contract_and_engine_can_be_read_in_an_hour() -> None:
+    assert sum(map(code_lines, CORE.glob("*.py"))) < 1_500
+
+
+def code_lines(path: Path) -> int:
+    """Lines that hold code: no blank ones, comments or docstrings."""
+    text = path.read_text(encoding="utf-8")
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        number
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, documented) and ast.get_docstring(node) is not None
+        for number in range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1)
+    }
+    nothing = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    lines = {n for token in tokens if token.type not in nothing for n in range(token.start[0], token.end[0] + 1)}
+    return len(lines - docstrings)
+
+
+# The layers, lowest first. A module may import what stands in a lower layer, or in its own.
+LAYERS = (
+    ("hubplug.errors", "hubplug.urls"),
+    ("hubplug.types", "hubplug.spec", "hubplug.hookspecs"),
+    ("hubplug.files", "hubplug.shown"),
+    ("hubplug.settings",),
+    ("hubplug.chain", "hubplug.trail", "hubplug.pins", "hubplug.retrieval", "hubplug.exporting", "hubplug.hub",
+     "hubplug.api", "hubplug.module"),
+    ("hubplug.cli", "hubplug.testing", "hubplug.__main__"),
+)  # fmt: skip
+
+
+def layer_of(module: str) -> int:
+    (layer,) = (place for place, names in enumerate(LAYERS) if any(is_under(module, name) for name in names))
+    return layer
+
+
+def all_imports() -> dict[str, set[str]]:
+    """Which module of hubplug imports which; imports for type checkers and inside of functions are imports too."""
+    paths = {
+        ".".join((package, *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__"): path
+        for package, folder in [("hubplug", CORE), *((package, folder_of(package)) for package in BUILT_IN)]
+        for path in folder.rglob("*.py")
+    }
+    found: dict[str, set[str]] = {}
+    for module, path in paths.items():
+        named = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                named.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                named.update(f"{node.module}.{alias.name}" for alias in node.names)
+        known = {name if name in paths else name.rpartition(".")[0] for name in named} & set(paths)
+        # A package offers the names of its own modules.
+        own = {name for name in known if path.name == "__init__.py" and name.startswith(f"{module}.")}
+        found[module] = known - own - {module}
+    return found
+
+
+def test_a_lower_layer_imports_no_upper_one() -> None:
+    for module, imported in all_imports().items():
+        if is_under(module, "hubplug") and module != "hubplug":
+            for name in imported:
+                if is_under(name, "hubplug") and name != "hubplug":
+                    assert layer_of(name) <= layer_of(module), f"{module} imports {name}"
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    core = {module: names for module, names in all_imports().items() if is_under(module, "hubplug")}
+    TopologicalSorter(core).prepare()
+
+
+def test_the_layers_are_those_of_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    lines = text.partition("## Layers\n")[2].partition("\n## ")[0].splitlines()
+    written = [set(re.findall("[a-z_]+", line)) for line in lines if line.startswith("    ")]
+    assert written == [{name.removeprefix("hubplug.") for name in names} - {"__main__"} for names in LAYERS]
 
 
 # What stays lazy, in fresh processes

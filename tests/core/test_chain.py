@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import hubplug
-from hubplug.chain import HOOKS
 from hubplug.errors import ConfigError, HubplugError, MissingError, NobodyAnswered, PluginError
+from hubplug.settings.members import HOOKS
 from hubplug.settings.plugins import installed_plugins
 from hubplug.types import Declined, Handle, Source
 from tests.core.small_plugins import Resolver
@@ -272,8 +272,10 @@ def test_wrong_arguments_of_a_hook_are_refused() -> None:
             return None
 
     error = problem(Wrong())
-    assert "'Wrong[0]' of this program does not fit a hook" in error.message
-    assert "url" in error.message
+    assert (
+        "'Wrong[0]' of this program gives hubplug_resolve an argument 'url', and that hook has only handle"
+        in error.message
+    )
     assert "docs/hooks.md" in error.hint
 
 

@@ -191,7 +191,8 @@ def test_plugins_are_listed_with_distribution_place_and_hooks(install: Install, 
 
 
 def test_a_plugin_object_of_the_program_is_listed_too(make_hub: MakeHub) -> None:
-    row = inventory(make_hub())[0]
+    hub = make_hub()
+    row = inventory(hub.config, hub.chain.members)[0]
     assert (row["name"], row["distribution"], row["state"], row["hooks"]) == (
         "Resolver[0]", "this program", "1", ["hubplug_resolve"],
     )  # fmt: skip

@@ -12,7 +12,8 @@ import pytest
 
 import hubplug
 from hubplug.errors import ExportError, HandleError, NobodyAnswered, OccupiedError, OfflineError, PluginError
-from hubplug.types import Declined, ExportRequest, Handle, Plan
+from hubplug.spec import ExportRequest
+from hubplug.types import Declined, Handle, Plan
 from tests.core.small_plugins import TextSpec, Writer
 
 MakeHub = Callable[..., hubplug.Hub]

@@ -622,3 +622,31 @@ def test_an_old_resolver_only_answers_for_its_own_handles_even_behind_others(tmp
     hub = hubplug.Hub({"chain": []}, plugins=[plugins[0], plugins[-1], *plugins[1:-1]])
     assert (hub.resolve("toy://a").path / "model.txt").read_text() == "good a"
     assert os.fspath(hub.resolve("anything").path) == str(tmp_path)
+
+
+def test_a_spec_knows_the_hub_that_loaded_it_also_after_pickling(make_hub: Callable[..., hubplug.Hub]) -> None:
+    hub = make_hub()
+    spec = hub.load_spec("toy://a")
+    assert spec.hub is hub
+    copied = pickle.loads(pickle.dumps(spec))
+    assert copied.text == spec.text
+    assert [type(member.plugin) for member in copied.hub.chain.members] == [
+        type(member.plugin) for member in hub.chain.members
+    ]
+
+
+def test_a_spec_that_no_hub_loaded_says_what_to_do(tmp_path: Path) -> None:
+    spec = TextSpec("x")
+    with pytest.raises(PluginError, match="was not loaded by a Hub") as caught:
+        spec.export(str(tmp_path / "out"), checkpoint_path="x")
+    assert "spec.hub" in str(caught.value.hint)
+
+
+def test_a_spec_may_ask_the_hub_in_effect(make_hub: Callable[..., hubplug.Hub], tmp_path: Path) -> None:
+    spec = TextSpec("x")
+    spec.hub = hubplug.hub_in_effect
+    copied = pickle.loads(pickle.dumps(spec))
+    assert copied.hub is hubplug.hub_in_effect
+    with make_hub().activate():
+        copied.export(str(tmp_path / "out"), checkpoint_path="x")
+    assert (tmp_path / "out" / "model.txt").read_text() == "x"

@@ -79,7 +79,7 @@ def test_a_working_directory_that_is_written_to_meanwhile_keeps_only_that(
 
 
 def test_what_a_killed_process_left_in_the_working_directory_does_not_occupy_it(tmp_path: Path) -> None:
-    code = "import os, signal\nfrom hubplug import staging\n"
+    code = "import os, signal\nfrom hubplug.files import staging\n"
     code += "with staging.publish('.', RuntimeError):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
     assert len(names(tmp_path)) == 1
@@ -192,7 +192,7 @@ def test_a_disk_that_is_full_is_an_error_of_the_export(tmp_path: Path) -> None:
 
 def test_a_kill_in_the_middle_leaves_no_module_in_the_place_and_the_next_export_succeeds(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom hubplug import staging\nfrom hubplug.errors import ExportError\n"
+        "import sys, time\nfrom hubplug.files import staging\nfrom hubplug.errors import ExportError\n"
         "with staging.publish(sys.argv[1], ExportError) as dest:\n"
         "    (dest / 'half').write_text('x')\n    print('half', flush=True)\n    time.sleep(60)\n"
     )
@@ -386,7 +386,7 @@ def test_a_file_is_on_the_disk_before_the_rename_and_its_name_after_it(
 
 def test_what_a_killed_writer_left_is_deleted_by_the_next_one_and_a_live_one_is_left_alone(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom hubplug import staging\n"
+        "import sys, time\nfrom pathlib import Path\nfrom hubplug.files import staging\n"
         "with staging.replace_file(Path(sys.argv[1])) as file:\n"
         "    file.write(b'half')\n    file.flush()\n    print('half', flush=True)\n    time.sleep(60)\n"
     )

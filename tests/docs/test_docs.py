@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hubplug.chain import HOOKS
+from hubplug.settings.members import HOOKS
 from hubplug.settings.plugins import installed_plugins
 from tests.docs.documents import PAGES, ROOT, examples, needs_tensorflow, run
 

@@ -13,8 +13,9 @@ import pytest
 
 import hubplug
 from hubplug.errors import ArchiveError, UnknownTagsError, UnsafeArchiveError
+from hubplug.spec import ExportRequest
 from hubplug.testing import archive_of
-from hubplug.types import ArchiveStream, ExportRequest, Handle, LocalModule, Plan, Source
+from hubplug.types import ArchiveStream, Handle, LocalModule, Plan, Source
 from tests.core.small_plugins import TextSpec, toy_plugins
 from tests.docs.documents import ROOT
 

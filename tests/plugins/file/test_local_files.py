@@ -13,7 +13,8 @@ import pytest
 from hubplug.errors import FetchError, FormatError, HandleError, MissingError, OccupiedError
 from hubplug.hookspecs import hookimpl
 from hubplug.hub import Hub
-from hubplug.types import Declined, ExportRequest, Handle, Plan, Source
+from hubplug.spec import ExportRequest
+from hubplug.types import Declined, Handle, Plan, Source
 from hubplug_file import LocalFiles
 from hubplug_format import ModuleBuilder, Type, write_module
 

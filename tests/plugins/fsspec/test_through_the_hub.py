@@ -12,8 +12,8 @@ import pytest
 from hubplug.errors import DigestMismatch, HubplugError, NobodyAnswered, OccupiedError, OfflineError
 from hubplug.hookspecs import hookimpl
 from hubplug.hub import Hub
-from hubplug.spec import ModuleSpec
-from hubplug.types import ExportRequest, Plan
+from hubplug.spec import ExportRequest, ModuleSpec
+from hubplug.types import Plan
 
 from .conftest import Store
 
