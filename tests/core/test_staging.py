@@ -214,7 +214,7 @@ def test_what_a_killed_process_left_is_deleted_by_whatever_is_put_into_that_dire
     tmp_path: Path, again: str
 ) -> None:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom hubplug import staging\n"
+        "import sys, time\nfrom pathlib import Path\nfrom hubplug.files import staging\n"
         "from hubplug.errors import ExportError\n"
         "with staging.publish(sys.argv[1], ExportError) as dest, staging.replace_file(Path(sys.argv[2])) as file:\n"
         "    (dest / 'half').write_text('x')\n    print('half', flush=True)\n    time.sleep(60)\n"
