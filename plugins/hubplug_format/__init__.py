@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from hubplug_format._assets import ASSETS_COLLECTION, AssetInfo, find_asset_name_error
     from hubplug_format._attrs import Func, Shape, Type
     from hubplug_format._builder import ModuleBuilder, Tensor
-    from hubplug_format._checkpoint import CheckpointEntry, CheckpointIndex
+    from hubplug_format._bundle_entries import CheckpointEntry
+    from hubplug_format._checkpoint import CheckpointIndex
     from hubplug_format._completeness import VARIABLES_PREFIX, check_complete, find_asset_file_error
     from hubplug_format._describing import IMAGE_INFO_KEY, describe_directory, image_size
     from hubplug_format._dtypes import dtype_name, dtype_number
@@ -46,7 +47,7 @@ _HOME = {
     "ASSETS_COLLECTION": "_assets",
     "ATTACHMENTS_COLLECTION": "_graph_variant",
     "AssetInfo": "_assets",
-    "CheckpointEntry": "_checkpoint",
+    "CheckpointEntry": "_bundle_entries",
     "CheckpointIndex": "_checkpoint",
     "CollectionInfo": "_graph_variant",
     "FORMAT_V3": "_module_def",

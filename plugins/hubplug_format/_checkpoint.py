@@ -14,41 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubplug.errors import FormatError
-from hubplug_format._dtypes import dtype_name, element_bytes
-from hubplug_format._files import PROTO_BYTES, read_capped
-from hubplug_format._schema import message_class, parse
+from hubplug_format._bundle_entries import AGAIN, CheckpointEntry, EntryReader, read_header
+from hubplug_format._files import read_capped
 from hubplug_format._slice_keys import FULL_EXTENT, slice_key
-from hubplug_format._table import read_table
+from hubplug_format._table import MAX_TABLE_BYTES, read_table
 
 if TYPE_CHECKING:
     import numpy as np
-
-_AGAIN = "fetch or export the module again"
-
-
-@dataclass(frozen=True)
-class CheckpointEntry:
-    """A tensor in a checkpoint.
-
-    Attributes:
-        name: Its key.
-        dtype: ``float32``, ``string``, ...
-        shape: Of the whole tensor.
-        shard: The number of its data file; of no meaning for a partitioned one.
-        offset: Of its first byte in that file.
-        size: In bytes; 0 for a partitioned one.
-        crc32c: Masked checksum of its bytes.
-        slices: Start and length in each dimension, for each part of a partitioned one.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    shard: int
-    offset: int
-    size: int
-    crc32c: int
-    slices: tuple[tuple[tuple[int, int], ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,26 +53,24 @@ class CheckpointIndex:
         """
         prefix = os.fspath(prefix)
         path = f"{prefix}.index"
-        pairs = read_table(read_capped(Path(path), PROTO_BYTES), path)
+        pairs = read_table(read_capped(Path(path), MAX_TABLE_BYTES), path)
         if not pairs or pairs[0][0] != b"":
-            raise FormatError(f"{path} is damaged: it has no header", hint=_AGAIN)
-        header = parse(message_class("BundleHeaderProto"), pairs[0][1], f"the header of {path}")
-        if header.num_shards < 1:
-            raise FormatError(f"{path} is damaged: it names {header.num_shards} data files", hint=_AGAIN)
+            raise FormatError(f"{path} is damaged: it has no header", hint=AGAIN)
+        header = read_header(pairs[0][1], path)
         entries: dict[str, CheckpointEntry] = {}
         parts: dict[bytes, CheckpointEntry] = {}
+        reader = EntryReader(path, header.num_shards, len(pairs))
         for key, value in pairs[1:]:
-            entry = _read_entry(key, value, header.num_shards, path)
+            entry = reader.read(key, value)
             if key.startswith(b"\0"):
                 parts[key] = entry
             else:
                 entries[entry.name] = entry
-        index = cls(prefix, header.num_shards, header.endianness == 1, entries, parts)
-        for entry in entries.values():
-            for extents in entry.slices:
-                index._part(entry, extents)
+        index = cls(prefix, header.num_shards, header.big_endian, entries, parts)
+        if len(index._named_parts()) != len(parts):
+            raise FormatError(f"{path} is damaged: it has parts of tensors that no tensor has", hint=AGAIN)
         if check_shards and (error := index.find_shard_error()):
-            raise FormatError(error, hint=_AGAIN)
+            raise FormatError(error, hint=AGAIN)
         return index
 
     @property
@@ -147,7 +117,7 @@ class CheckpointIndex:
         entry = self.entries[name]
         found = split_strings(self.raw(name), prod(entry.shape)) if entry.dtype == "string" else None
         if found is None:
-            raise FormatError(f"{name!r} in {self.prefix} is {entry.dtype}, expected string", hint=_AGAIN)
+            raise FormatError(f"{name!r} in {self.prefix} is {entry.dtype}, expected string", hint=AGAIN)
         return found
 
     def array(self, name: str) -> np.ndarray[Any, Any]:
@@ -189,27 +159,40 @@ class CheckpointIndex:
                     file.seek(entry.offset)
                 data = file.read(min(entry.size, available))
         except OSError as error:
-            raise FormatError(f"{path} cannot be read: {error.strerror}", hint=_AGAIN) from error
+            raise FormatError(f"{path} cannot be read: {error.strerror}", hint=AGAIN) from error
         if len(data) < entry.size:
             raise FormatError(
                 f"{path} is truncated: {entry.name!r} needs {entry.size} bytes at {entry.offset}, found {len(data)}",
-                hint=_AGAIN,
+                hint=AGAIN,
             )
         if error_text := find_checksum_error(data, entry):
-            raise FormatError(f"{path} is damaged: {error_text}", hint=_AGAIN)
+            raise FormatError(f"{path} is damaged: {error_text}", hint=AGAIN)
         return data
 
     def _part(self, entry: CheckpointEntry, extents: tuple[tuple[int, int], ...]) -> CheckpointEntry:
-        part = self._parts.get(slice_key(entry.name, extents))
+        return self._part_at(slice_key(entry.name, extents), entry, extents)
+
+    def _part_at(self, key: bytes, entry: CheckpointEntry, extents: tuple[tuple[int, int], ...]) -> CheckpointEntry:
+        part = self._parts.get(key)
         wanted = tuple(length for _, length in _resolved(entry, extents))
         if part is None or part.dtype != entry.dtype or part.shape != wanted:
             found = "missing" if part is None else f"{part.dtype} {list(part.shape)}"
             raise FormatError(
                 f"{self.prefix}.index is damaged: part {list(extents)} of {entry.name!r} is {found}, "
                 f"expected {entry.dtype} {list(wanted)}",
-                hint=_AGAIN,
+                hint=AGAIN,
             )
         return part
+
+    def _named_parts(self) -> set[bytes]:
+        """The keys of the parts that tensors say they have; all of them are there and fit."""
+        keys = set()
+        for entry in self.entries.values():
+            for extents in entry.slices:
+                key = slice_key(entry.name, extents)
+                self._part_at(key, entry, extents)
+                keys.add(key)
+        return keys
 
     def _shard_path(self, number: int) -> Path:
         return Path(f"{self.prefix}.data-{number:05d}-of-{self.num_shards:05d}")
@@ -227,45 +210,3 @@ def _resolved(entry: CheckpointEntry, extents: tuple[tuple[int, int], ...]) -> l
         (0, size) if length == FULL_EXTENT else (start, length)
         for (start, length), size in zip(extents, entry.shape, strict=True)
     ]
-
-
-def _read_entry(key: bytes, value: bytes, num_shards: int, path: str) -> CheckpointEntry:
-    shown = key.decode(errors="backslashreplace")
-    message = parse(message_class("BundleEntryProto"), value, f"the entry of {shown!r} in {path}")
-    entry = CheckpointEntry(
-        shown,
-        dtype_name(message.dtype),
-        tuple(dim.size for dim in message.shape.dim),
-        message.shard_id,
-        message.offset,
-        message.size,
-        message.crc32c,
-        tuple(
-            tuple(
-                (extent.start, extent.length if extent.WhichOneof("has_length") else FULL_EXTENT)
-                for extent in part.extent
-            )
-            for part in message.slices
-        ),
-    )
-    if error := _find_entry_error(entry, num_shards):
-        raise FormatError(f"{path} is damaged: {shown!r} {error}", hint=_AGAIN)
-    return entry
-
-
-def _find_entry_error(entry: CheckpointEntry, num_shards: int) -> str | None:
-    if any(dim < 0 for dim in entry.shape):
-        return f"has the shape {list(entry.shape)}"
-    if not 0 <= entry.shard < num_shards or entry.offset < 0 or entry.size < 0:
-        return f"lies at {entry.offset} of data file {entry.shard} of {num_shards}, {entry.size} bytes"
-    for extents in entry.slices:
-        if len(extents) != len(entry.shape):
-            return f"has a part of rank {len(extents)} in a tensor of rank {len(entry.shape)}"
-        for (start, length), size in zip(extents, entry.shape, strict=True):
-            whole = start == 0 and length == FULL_EXTENT
-            if not whole and not (start >= 0 and length >= 0 and start + length <= size):
-                return f"has a part from {start}, {length} long, in a dimension of {size}"
-    width = element_bytes(entry.dtype)
-    if not entry.slices and width is not None and entry.size != width * prod(entry.shape):
-        return f"has {entry.size} bytes, where {entry.dtype} {list(entry.shape)} has {width * prod(entry.shape)}"
-    return None

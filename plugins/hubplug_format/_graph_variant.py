@@ -8,16 +8,18 @@ from functools import cached_property
 from typing import Any
 
 from hubplug.types import SignatureInfo
+from hubplug_format._allowance import Allowance
 from hubplug_format._assets import ASSETS_COLLECTION, AssetInfo, read_assets
 from hubplug_format._schema import message_class, parse
-from hubplug_format._signatures import read_signatures
+from hubplug_format._signatures import count_tensors, read_signatures
 from hubplug_format._variables import VARIABLE_COLLECTIONS, VariableInfo, read_variables
 from hubplug_format._wire import BYTES, wire_fields
 
 ATTACHMENTS_COLLECTION = "hub_module_attachments"
 
 # Fields of MetaGraphDef.
-_GRAPH, _OBJECT_GRAPH = 2, 7
+_GRAPH, _COLLECTIONS, _OBJECT_GRAPH = 2, 4, 7
+_MESSAGES = ("bytes_list", "any_list")
 
 
 @dataclass(frozen=True)
@@ -80,27 +82,40 @@ class GraphVariant:
         where: What a person calls it, for errors.
     """
 
-    def __init__(self, meta_graph_bytes: bytes | memoryview, where: str = "the meta graph") -> None:
+    def __init__(
+        self, meta_graph_bytes: bytes | memoryview, where: str = "the meta graph", allowance: Allowance | None = None
+    ) -> None:
         """Reads everything but the graphs, which are not even copied.
 
         Args:
             meta_graph_bytes: The serialized MetaGraphDef.
             where: What a person calls it.
+            allowance: How much it may hold; None: as much as a whole file.
 
         Raises:
-            FormatError: The bytes are damaged.
+            FormatError: The bytes are damaged, or hold more than they may.
         """
         self.where = where
+        allowance = allowance or Allowance()
         self._data = memoryview(meta_graph_bytes)
         # A field that occurs twice is one message to TensorFlow, which merges the two: so all occurrences count.
         self._graphs: dict[int, list[memoryview]] = {_GRAPH: [], _OBJECT_GRAPH: []}
         rest = []
         for field in wire_fields(self._data, where):
+            allowance.take("fields", 1, where)
             if field.number in self._graphs and field.wire_type == BYTES:
                 self._graphs[field.number].append(self._data[field.content : field.end])
             else:
+                kind = "collections" if field.number == _COLLECTIONS else "others"
+                allowance.take(kind, field.end - field.start, where)
                 rest.append(self._data[field.start : field.end])
         self._message = parse(message_class("MetaGraphDef"), b"".join(rest), where)
+        about, signatures = self._message.meta_info_def, self._message.signature_def
+        allowance.take("items", len(about.tags) + len(about.stripped_op_list.op), where)
+        for collection in self.collections.values():
+            allowance.take("items", collection.size * (2 if collection.kind in _MESSAGES else 1), where)
+        for name in signatures:
+            allowance.take("tensors", count_tensors(signatures[name]), where)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.meta_graph_bytes, self.where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ FORMAT_V3 = 3
 # Field 1 (format) = 3, as a varint.
 MODULE_DEF_BYTES = b"\x08\x03"
 
-_MAX_BYTES = 1 << 20
+_MAX_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,12 @@ def read_module_def(directory: str | os.PathLike[str]) -> ModuleDef:
         )
     if definition.required_features:
         raise FormatError(
-            f"Unsupported features: {list(definition.required_features)} are required by {path}, and hubplug knows none",
+            f"Unsupported features: {_abridged(definition.required_features)} are required by {path}, and hubplug knows none",
             hint="use a release of hubplug that knows them",
         )
     return definition
+
+
+def _abridged(names: Sequence[str]) -> str:
+    shown = [name[:80] for name in names[:8]]
+    return f"{shown}" if len(names) <= 8 else f"{shown} and {len(names) - 8} more"

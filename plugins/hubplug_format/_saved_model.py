@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hubplug.errors import FormatError, UnknownTagsError
 from hubplug.spec import variants_in_words
+from hubplug_format._allowance import Allowance
 from hubplug_format._files import PROTO_BYTES, names_in, read_capped
 from hubplug_format._graph_variant import GraphVariant
 from hubplug_format._schema import message_class, private_pool
@@ -19,6 +20,9 @@ SAVED_MODEL_FILE = "saved_model.pb"
 SAVED_MODEL_TEXT_FILE = "saved_model.pbtxt"
 # Written for models over 2 GB: the message in pieces.
 SAVED_MODEL_CHUNKED_FILE = "saved_model.cpb"
+
+# Reading text format takes a second for a megabyte.
+_MOST_TEXT_BYTES = 4 << 20
 
 # Fields of SavedModel.
 _SCHEMA_VERSION, _META_GRAPHS = 1, 2
@@ -76,9 +80,9 @@ class SavedModelFile:
             FormatError: As ``read``.
         """
         path = Path(path)
-        data = read_capped(path, max_bytes)
-        if path.suffix == ".pbtxt":
-            data = _from_text(data, path)
+        if path.suffix != ".pbtxt":
+            return cls.from_bytes(read_capped(path, max_bytes), path)
+        data = _from_text(read_capped(path, min(max_bytes, _MOST_TEXT_BYTES)), path)
         return cls.from_bytes(data, path)
 
     @classmethod
@@ -86,19 +90,24 @@ class SavedModelFile:
         """A SavedModel from its encoding; ``path`` is what errors call it.
 
         Raises:
-            FormatError: It is damaged, has no meta graph, or two with the same tags.
+            FormatError: It is damaged, has no meta graph, two with the same tags, or more than a module can have.
         """
         view = memoryview(data)
         schema_version = 0
         rest = bytearray()
+        allowance = Allowance()
         variants: dict[frozenset[str], GraphVariant] = {}
         for field in wire_fields(view, str(path)):
+            allowance.take("fields", 1, str(path))
             if (field.number, field.wire_type) != (_META_GRAPHS, BYTES):
+                allowance.take("others", field.end - field.start, str(path))
                 rest += view[field.start : field.end]
                 if (field.number, field.wire_type) == (_SCHEMA_VERSION, VARINT):
                     schema_version = get_varint(view, field.content)[0]
             else:
-                variant = GraphVariant(view[field.content : field.end], f"meta graph {len(variants)} of {path}")
+                allowance.take("variants", 1, str(path))
+                where = f"meta graph {len(variants)} of {path}"
+                variant = GraphVariant(view[field.content : field.end], where, allowance)
                 if variant.tags in variants:
                     raise FormatError(
                         f"{path} has two graph variants with the same tags {sorted(variant.tags)}",

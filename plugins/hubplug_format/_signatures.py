@@ -25,6 +25,19 @@ def read_signatures(meta_graph: Any) -> dict[str, SignatureInfo]:
     }
 
 
+def count_tensors(definition: Any) -> int:
+    """How many tensors a SignatureDef message has, with the dimensions and the parts of each."""
+    return sum(_count(info) for side in (definition.inputs, definition.outputs) for info in map(side.get, side))
+
+
+def _count(info: Any) -> int:
+    count = 1 + len(info.tensor_shape.dim)
+    if info.WhichOneof("encoding") == "composite_tensor":
+        composite = info.composite_tensor
+        count += len(composite.components) + composite.type_spec.type_state.ByteSize() // 2
+    return count
+
+
 def _read_tensors(infos: Mapping[str, Any], what: str) -> dict[str, TensorInfo]:
     return {key: _read_tensor(infos[key], f"{what}: {key!r}") for key in sorted(infos)}
 

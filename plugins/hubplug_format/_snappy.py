@@ -11,15 +11,19 @@ from hubplug_format._varints import get_varint
 _MAX_RATIO = 64
 
 
-def decompress(data: bytes) -> bytes:
+def decompress(data: bytes, max_bytes: int = 1 << 32) -> bytes:
     """The content of a Snappy block.
+
+    Args:
+        data: The block.
+        max_bytes: One with more content is refused, before anything is decompressed.
 
     Raises:
         ValueError: It is damaged.
     """
     size, position = get_varint(data, 0)
-    if size > _MAX_RATIO * len(data):
-        raise ValueError(f"{len(data)} bytes cannot hold {size}")
+    if size > min(max_bytes, _MAX_RATIO * len(data)):
+        raise ValueError(f"{len(data)} bytes claim to hold {size}, more than they may")
     out = bytearray()
     while position < len(data):
         tag = data[position]
@@ -45,7 +49,7 @@ def decompress(data: bytes) -> bytes:
             if not 0 < offset <= len(out):
                 raise ValueError(f"a copy from {offset} bytes back, of {len(out)}")
             # The source may overlap what is being written: then its bytes repeat.
-            source = bytes(out[-offset:][:length])
+            source = out[len(out) - offset : len(out) - offset + length]
             out += (source * (length // len(source) + 1))[:length]
         if len(out) > size:
             break

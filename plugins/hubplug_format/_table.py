@@ -3,18 +3,29 @@
 Layout: data blocks, a meta index block (empty here), an index block, and a footer of 48 bytes that says where the two
 indexes are. Each block is followed by its compression type (1 byte) and the masked CRC-32C of both (4 bytes). Source:
 LevelDB's ``doc/table_format.md`` and ``tensorflow/core/lib/io``.
+
+A table is read whole and strictly, since TensorFlow ends the process where it finds some kinds of damage; and at a cost
+that follows its size, whatever its entries share: blocks lie one behind the other, and there are caps on what they unpack to.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from hubplug.errors import FormatError
 from hubplug_format._crc32c import crc32c, masked
 from hubplug_format._snappy import decompress
 from hubplug_format._varints import get_varint, put_varint
+
+# The index of a checkpoint takes some 60 bytes for each tensor.
+MAX_TABLE_BYTES = 32 << 20
+MAX_PAIRS = 100_000
+
+# Of all blocks, and of all keys as they are without what they share.
+_MAX_UNPACKED = 64 << 20
+# A pure Python program does two million steps in a second.
+_MAX_SNAPPY_BYTES = 2 << 20
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
@@ -36,16 +47,12 @@ def read_table(data: bytes, what: str) -> list[tuple[bytes, bytes]]:
         what: Its path, for errors.
 
     Raises:
-        FormatError: It is damaged, truncated, or no table at all.
+        FormatError: It is damaged, truncated, no table at all, or beyond the caps.
     """
     try:
-        pairs = [pair for block in _data_blocks(data) for pair in _block_pairs(block)]
-        for (key, _), (following, _) in pairwise(pairs):
-            if not key < following:
-                raise _Damage(f"its keys are out of order: {following[:80]!r} after {key[:80]!r}")
+        return _Table(data).read()
     except _Damage as damage:
         raise FormatError(f"{what} is damaged: {damage}", hint="fetch or export the module again") from None
-    return pairs
 
 
 def write_table(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
@@ -69,18 +76,116 @@ def write_table(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
     return bytes(out) + footer.ljust(_FOOTER_BYTES - 8, b"\0") + struct.pack("<Q", _MAGIC)
 
 
-def _data_blocks(data: bytes) -> Iterator[bytes]:
-    if len(data) < _FOOTER_BYTES:
-        raise _Damage(f"it has {len(data)} bytes, fewer than the {_FOOTER_BYTES} of a footer")
-    footer = data[-_FOOTER_BYTES:]
-    if struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
-        raise _Damage("it does not end as the index of a checkpoint does (truncated, or another kind of file)")
-    _, position = _get_handle(footer, 0)
-    handle, position = _get_handle(footer, position)
-    if any(footer[position:-8]):
-        raise _Damage("its footer has stray bytes")
-    for _, value in _block_pairs(_block(data, handle)):
-        yield _block(data, _get_handle(value, 0)[0])
+class _Table:
+    """A table that is being read, and what is left of its caps."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._unpacked = 0
+        self._snappy = 0
+        self._pairs = 0
+        self._read_up_to = 0
+
+    def read(self) -> list[tuple[bytes, bytes]]:
+        data = self._data
+        if len(data) < _FOOTER_BYTES:
+            raise _Damage(f"it has {len(data)} bytes, fewer than the {_FOOTER_BYTES} of a footer")
+        footer = data[-_FOOTER_BYTES:]
+        if struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
+            raise _Damage("it does not end as the index of a checkpoint does (truncated, or another kind of file)")
+        meta_index, position = _get_handle(footer, 0)
+        index, position = _get_handle(footer, position)
+        if any(footer[position:-8]):
+            raise _Damage("its footer has stray bytes")
+        pairs: list[tuple[bytes, bytes]] = []
+        # Of the index block before the data blocks, although it lies behind them.
+        separators = list(self._block_pairs(self._block(index)))
+        self._read_up_to = 0
+        last_separator = b""
+        for separator, value in separators:
+            first = len(pairs)
+            handle, end = _get_handle(value, 0)
+            if end != len(value):
+                raise _Damage("it does not say where a block is")
+            pairs.extend(self._block_pairs(self._block(handle)))
+            # What is found by a search must be what is found by reading all.
+            if len(pairs) == first or separator < pairs[-1][0] or (first and not last_separator < pairs[first][0]):
+                raise _Damage(f"its own index is wrong about the block at byte {handle[0]}")
+            last_separator = separator
+        if list(self._block_pairs(self._block(meta_index))):
+            raise _Damage("it has meta blocks, which no checkpoint has")
+        if not index[0] >= self._read_up_to:
+            raise _Damage("its blocks overlap")
+        previous = b""
+        for position, (key, _) in enumerate(pairs):
+            if position and not previous < key:
+                raise _Damage(f"its keys are out of order: {key[:80]!r} after {previous[:80]!r}")
+            previous = key
+        return pairs
+
+    def _block(self, handle: tuple[int, int]) -> bytes:
+        offset, size = handle
+        data, end = self._data, offset + size
+        if end + _TRAILER_BYTES > len(data) - _FOOTER_BYTES:
+            raise _Damage(f"a block reaches to byte {end + _TRAILER_BYTES} of {len(data) - _FOOTER_BYTES}")
+        if offset < self._read_up_to:
+            raise _Damage(f"the block at byte {offset} begins before the end of another at {self._read_up_to}")
+        self._read_up_to = end + _TRAILER_BYTES
+        compression, stored = struct.unpack("<BI", data[end : end + _TRAILER_BYTES])
+        found = masked(crc32c(data[offset : end + 1]))
+        if found != stored:
+            raise _Damage(f"the checksum of the block at byte {offset} is {found:#010x}, expected {stored:#010x}")
+        if compression == _PLAIN:
+            return data[offset:end]
+        if compression != _SNAPPY:
+            raise _Damage(f"the block at byte {offset} has the compression type {compression}, which no checkpoint has")
+        self._snappy += size
+        if self._snappy > _MAX_SNAPPY_BYTES:
+            raise _Damage(f"more than {_MAX_SNAPPY_BYTES} bytes of its blocks are compressed")
+        try:
+            block = decompress(data[offset:end], _MAX_UNPACKED - self._unpacked)
+        except ValueError as error:
+            raise _Damage(f"the Snappy block at byte {offset} does not decompress: {error}") from None
+        self._unpacked += len(block)
+        return block
+
+    def _block_pairs(self, block: bytes) -> Iterator[tuple[bytes, bytes]]:
+        if len(block) < 8:
+            raise _Damage("a block is too short")
+        (count,) = struct.unpack("<I", block[-4:])
+        end = len(block) - 4 - 4 * count
+        if end < 0 or not count:
+            raise _Damage(f"a block of {len(block)} bytes claims {count} restart points")
+        restarts = struct.unpack(f"<{count}I", block[end:-4])
+        position, key, restart = 0, b"", 0
+        while position < end:
+            start = position
+            try:
+                shared, fresh, length = block[position : position + 3]
+                if shared | fresh | length < 0x80:
+                    position += 3
+                else:
+                    shared, position = get_varint(block, position)
+                    fresh, position = get_varint(block, position)
+                    length, position = get_varint(block, position)
+            except ValueError:
+                raise _Damage("an entry of a block is cut short") from None
+            if shared > len(key) or position + fresh + length > end:
+                raise _Damage("an entry of a block reaches beyond it")
+            if restart < count and restarts[restart] == start:
+                restart += 1
+                if shared:
+                    raise _Damage("the key of an entry at a restart point is not whole")
+            self._pairs += 1
+            self._unpacked += shared + fresh
+            if self._unpacked > _MAX_UNPACKED or self._pairs > 2 * MAX_PAIRS:
+                raise _Damage(f"it unpacks to more than {_MAX_UNPACKED} bytes, or to more than {MAX_PAIRS} entries")
+            key = key[:shared] + block[position : position + fresh]
+            position += fresh
+            yield key, block[position : position + length]
+            position += length
+        if restart < count and not (count == 1 and restarts == (0,) and end == 0):
+            raise _Damage("a restart point of a block is not where an entry begins")
 
 
 def _get_handle(data: bytes, position: int) -> tuple[tuple[int, int], int]:
@@ -90,48 +195,6 @@ def _get_handle(data: bytes, position: int) -> tuple[tuple[int, int], int]:
     except ValueError:
         raise _Damage("it does not say where a block is") from None
     return (offset, size), position
-
-
-def _block(data: bytes, handle: tuple[int, int]) -> bytes:
-    offset, size = handle
-    end = offset + size
-    if end + _TRAILER_BYTES > len(data) - _FOOTER_BYTES:
-        raise _Damage(f"a block reaches to byte {end + _TRAILER_BYTES} of {len(data) - _FOOTER_BYTES}")
-    compression, stored = struct.unpack("<BI", data[end : end + _TRAILER_BYTES])
-    found = masked(crc32c(data[offset : end + 1]))
-    if found != stored:
-        raise _Damage(f"the checksum of the block at byte {offset} is {found:#010x}, expected {stored:#010x}")
-    if compression == _SNAPPY:
-        try:
-            return decompress(data[offset:end])
-        except ValueError as error:
-            raise _Damage(f"the Snappy block at byte {offset} does not decompress: {error}") from None
-    if compression != _PLAIN:
-        raise _Damage(f"the block at byte {offset} has the compression type {compression}, which no checkpoint has")
-    return data[offset:end]
-
-
-def _block_pairs(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    if len(block) < 4:
-        raise _Damage("a block is too short")
-    (restarts,) = struct.unpack("<I", block[-4:])
-    end = len(block) - 4 - 4 * restarts
-    if end < 0:
-        raise _Damage(f"a block of {len(block)} bytes claims {restarts} restart points")
-    position, key = 0, b""
-    while position < end:
-        try:
-            shared, position = get_varint(block, position)
-            fresh, position = get_varint(block, position)
-            length, position = get_varint(block, position)
-        except ValueError:
-            raise _Damage("an entry of a block is cut short") from None
-        if shared > len(key) or position + fresh + length > end:
-            raise _Damage("an entry of a block reaches beyond it")
-        key = key[:shared] + block[position : position + fresh]
-        position += fresh
-        yield key, block[position : position + length]
-        position += length
 
 
 def _append_block(out: bytearray, pairs: Sequence[tuple[bytes, bytes]], interval: int) -> bytes:

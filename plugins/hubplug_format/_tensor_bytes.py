@@ -19,7 +19,7 @@ from hubplug_format._varints import get_varint, put_varint
 if TYPE_CHECKING:
     import numpy as np
 
-    from hubplug_format._checkpoint import CheckpointEntry
+    from hubplug_format._bundle_entries import CheckpointEntry
 
 _NUMPY_NAMES = {"qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16", "qint32": "int32"}
 _NUMPY_KINDS = "fiubc"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
+from hubplug.errors import FormatError
+from hubplug_format._bundle_entries import AGAIN, MAX_RANK
 from hubplug_format._schema import message_class, parse
 
 VARIABLE_COLLECTIONS = (
@@ -64,24 +67,24 @@ def read_variables(collections: Mapping[str, Iterable[bytes]], where: str) -> tu
         FormatError: One of them is damaged.
     """
     # By the whole definition: two that differ under one name are two, so that nothing hides behind the first.
-    found: dict[VariableInfo, VariableInfo] = {}
+    found: dict[tuple[Any, ...], dict[str, None]] = {}
     for collection, items in collections.items():
+        what = f"a variable in collection {collection!r} of {where}"
         for data in items:
-            variable = _read_variable(data, f"a variable in collection {collection!r} of {where}")
-            known = found.get(variable, variable)
-            if collection not in known.collections:
-                known = replace(known, collections=(*known.collections, collection))
-            found[variable] = known
-    return tuple(found.values())
+            found.setdefault(_read_variable(data, what), {})[collection] = None
+    return tuple(VariableInfo(*(*fields, tuple(names))) for fields, names in found.items())
 
 
-def _read_variable(data: bytes, what: str) -> VariableInfo:
+def _read_variable(data: bytes, what: str) -> tuple[Any, ...]:
+    """All of a VariableInfo but its collections."""
     message = parse(message_class("VariableDef"), data, what)
     part = None
     if message.HasField("save_slice_info_def"):
         info = message.save_slice_info_def
+        if len(info.full_shape) + len(info.var_offset) + len(info.var_shape) > 3 * MAX_RANK:
+            raise FormatError(f"{what} is damaged: it has more dimensions than a tensor can have", hint=AGAIN)
         part = SliceInfo(info.full_name, tuple(info.full_shape), tuple(info.var_offset), tuple(info.var_shape))
-    return VariableInfo(
+    return (
         message.variable_name,
         message.initializer_name,
         message.initial_value_name,

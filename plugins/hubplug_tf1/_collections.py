@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from hubplug_format import ASSETS_COLLECTION, ATTACHMENTS_COLLECTION
 
 ASSET_FILEPATHS = "asset_filepaths"
+_SHOWN = 20
 
 SUPPORTED = frozenset(
     {
@@ -28,4 +29,5 @@ SUPPORTED = frozenset(
 def find_collections_error(names: Iterable[str]) -> str | None:
     """Says so if there are collections that no module may have; None if all are fine."""
     unknown = sorted(set(names) - SUPPORTED)
-    return f"Unsupported collections in graph: {unknown}" if unknown else None
+    more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+    return f"Unsupported collections in graph: {[name[:200] for name in unknown[:_SHOWN]]}{more}" if unknown else None
