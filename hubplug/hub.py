@@ -16,6 +16,7 @@ from hubplug.pins import Pins
 from hubplug.retrieval import Retrieval
 from hubplug.settings.config import Config, environment_fingerprint, load_config
 from hubplug.settings.options import find_option_error
+from hubplug.settings.trust import refuse_grants
 from hubplug.spec import ExportRequest, ModuleSpec
 from hubplug.types import (
     AuthRequest,
@@ -65,6 +66,7 @@ class Hub:
         self._first = tuple(plugins)
         self._chain = build_chain(self.config, self._first)
         _check_limits(self.config)
+        refuse_grants(self.config)
         self._retrieval = Retrieval(self._chain, self.config)
         self._pins = Pins.read(self.config)
 

@@ -16,8 +16,9 @@ from hubplug.chain import Answer, Chain
 from hubplug.errors import ArchiveError, FormatError, HubplugError, OfflineError, PluginError, SourceChanged
 from hubplug.pins import Pins
 from hubplug.settings.config import Config
+from hubplug.settings.trust import refuse_leak
 from hubplug.spec import ModuleSpec
-from hubplug.trail import on_the_trail, refuse_leak, refuse_loop
+from hubplug.trail import on_the_trail, refuse_loop
 from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
 from hubplug.urls import redact
 

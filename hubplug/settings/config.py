@@ -58,7 +58,7 @@ _SECTIONS: Mapping[str, type | tuple[type, ...]] = {
 }
 _GIVEN = "the given configuration"
 _BUILT_IN = "the built-in configuration"
-_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def expand(value: Any, where: str) -> Any:
                 )
             return os.environ[match[1]]
 
-        return _REFERENCE.sub(substitute, value)
+        return REFERENCE.sub(substitute, value)
     if isinstance(value, Mapping):
         return {key: expand(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, Sequence):
@@ -253,21 +253,11 @@ def expand(value: Any, where: str) -> Any:
     return value
 
 
-def has_reference(value: Any) -> bool:
-    """Whether any string of an option holds a ``${NAME}``."""
-    if isinstance(value, str):
-        return bool(_REFERENCE.search(value))
-    if isinstance(value, Mapping):
-        return any(has_reference(item) for item in value.values())
-    if isinstance(value, Sequence):
-        return any(has_reference(item) for item in value)
-    return False
-
-
 def user_config_path() -> Path:
     """hubplug.yaml in the user's configuration directory."""
-    base = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(base) if base else Path.home() / ".config") / "hubplug" / "hubplug.yaml"
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    # A relative one is to be ignored, says its specification: it would be another directory that a file merely lies in.
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".config") / "hubplug" / "hubplug.yaml"
 
 
 def _find(path: str | os.PathLike[str] | None) -> tuple[Path | None, bool]:

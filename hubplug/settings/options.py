@@ -41,6 +41,23 @@ def find_option_error(
     return None
 
 
+def find_declaration_error(constructor: type[Any]) -> tuple[str, str] | None:
+    """Whether what a plugin class declares of its options is about options that it has: a slip there would fail open.
+
+    Returns:
+        What is wrong with ``trusted_options``, ``untrusted_options`` or ``environment``, and a hint; None when nothing is.
+    """
+    parameters, _ = option_parameters(constructor)
+    for declaration in ("trusted_options", "untrusted_options", "environment"):
+        names = getattr(constructor, declaration, ())
+        if isinstance(names, str):
+            return f"declares {declaration} as a string, and it is a list of names", f"write ({names!r},)"
+        for name in names:
+            if name not in parameters:
+                return f"names {name!r} in {declaration}, and it has no such option", nearest(name, parameters)
+    return None
+
+
 def options_schema(constructor: type[Any]) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the options of a plugin class."""
     parameters, hints = option_parameters(constructor)

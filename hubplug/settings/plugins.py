@@ -13,10 +13,11 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 from hubplug.errors import ConfigError, HubplugError, PluginError
-from hubplug.settings.config import EVERY_OTHER, Config, environment_switch, expand, has_reference
+from hubplug.settings.config import EVERY_OTHER, Config, environment_switch, expand
 from hubplug.settings.config import environment_value as _environment_value
 from hubplug.settings.members import Member, find_misfit
-from hubplug.settings.options import find_option_error, option_parameters
+from hubplug.settings.options import find_declaration_error, find_option_error, option_parameters
+from hubplug.settings.trust import refuse_untrusted_options
 from hubplug.shown.redaction import scrub
 from hubplug.shown.words import nearest
 
@@ -54,6 +55,7 @@ def _make_member(
     entry_point = _entry_point(config, name, settings.use, installed)
     kind = load_entry_point(entry_point, named_in=config.where if name in config.chain else None)
     _refuse_no_class(kind, entry_point)
+    _refuse_declarations(kind, entry_point)
     options, overrides = _effective_options(config, name, kind, settings.options, overlaid)
     _refuse_unreachable(config, name, kind, options, writable_seen)
     plugin = _construct(config, name, kind, options, entry_point)
@@ -150,7 +152,7 @@ def _effective_options(
     config: Config, name: str, kind: Any, options: Mapping[str, Any], overlaid: set[tuple[type[Any], str]]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Options from the file, with references expanded, under what the environment says; and which variables did."""
-    _refuse_untrusted(config, name, kind, options)
+    refuse_untrusted_options(config, name, kind, options)
     effective = dict(expand(options, f"{config.where}: plugins.{name}.options"))
     overrides: dict[str, str] = {}
     parameters, _ = option_parameters(kind)
@@ -168,17 +170,12 @@ def _effective_options(
     return effective, overrides
 
 
-def _refuse_untrusted(config: Config, name: str, kind: type[Any], options: Mapping[str, Any]) -> None:
-    if config.trusted:
-        return
-    guarded = set(getattr(kind, "trusted_options", ()))
-    for option, value in options.items():
-        if option in guarded or has_reference(value):
-            raise ConfigError(
-                f"{config.where}: plugins.{name}.options.{option}: a file that was merely found in the working directory "
-                "may not define credentials, commands or references to the environment",
-                hint=f"if you trust it, name it: HUBPLUG_CONFIG={config.path}",
-            )
+def _refuse_declarations(kind: type[Any], entry_point: EntryPoint) -> None:
+    if (problem := find_declaration_error(kind)) is not None:
+        raise PluginError(
+            f"The plugin {entry_point.name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} {problem[0]}",
+            hint=f"a mistake in the plugin, which its author has to mend: {problem[1]}",
+        )
 
 
 def _refuse_unreachable(

@@ -9,7 +9,7 @@ import pytest
 
 from hubplug.chain import Answer, Chain
 from hubplug.settings.members import Member
-from hubplug.settings.options import options_schema
+from hubplug.settings.options import find_declaration_error, options_schema
 from hubplug.testing._watching import watching
 
 CANARY = "canary-of-the-contract"
@@ -36,6 +36,9 @@ class PluginContract:
 
     def test_its_options_can_be_written_in_a_file(self, plugin: object) -> None:
         json.dumps(options_schema(type(plugin)))
+
+    def test_what_it_declares_of_its_options_is_about_options_that_it_has(self, plugin: object) -> None:
+        assert find_declaration_error(type(plugin)) is None
 
     def ask(self, plugin: object, *arguments: Any) -> Answer:
         """Asks the plugin alone, as the core does: an answer of a wrong type is an error. Deciding must do nothing."""

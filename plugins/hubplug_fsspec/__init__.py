@@ -31,7 +31,8 @@ class Fsspec:
     """
 
     environment: ClassVar[Mapping[str, str]] = {"progress": "TFHUB_DOWNLOAD_PROGRESS"}
-    trusted_options: ClassVar[Sequence[str]] = ("storage_options",)
+    # Credentials; and an allow-list, which grants trust when it grows.
+    trusted_options: ClassVar[Sequence[str]] = ("schemes", "storage_options")
 
     def __init__(
         self,

@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 
 import hubplug
-from hubplug.errors import ConfigError
+from hubplug.errors import ConfigError, PluginError
 from hubplug.settings.config import DEFAULT, Config, environment_fingerprint, load_config, parse_config
+from hubplug.settings.members import hooks_of_class
+from hubplug.settings.options import option_parameters
+from hubplug.settings.plugins import installed_plugins, load_entry_point
+from hubplug.settings.trust import guarded_options
 
 ROOT = Path(__file__).resolve().parents[2]
 Install = Callable[..., None]
@@ -324,6 +328,117 @@ def test_a_file_that_was_merely_found_may_set_what_is_no_credential(working_dire
     write(working_directory / "hubplug.yaml", "version: 1\nchain: [rec]\nplugins: {rec: {options: {place: here}}}\n")
     (plugin,) = options_of(hubplug.Hub())
     assert plugin.place == "here"
+
+
+SIGNERS = """
+    import hubplug
+
+    class Signer:
+        untrusted_options = ("color",)
+        def __init__(self, *, server: str = "", color: str = "", later: str = "") -> None:
+            pass
+        @hubplug.hookimpl
+        def hubplug_auth(self, request):
+            return None
+
+    class Heir(Signer):
+        trusted_options = ("color",)
+        untrusted_options = ()
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "fine"),
+    [
+        ("{server: 'https://h/'}", False),
+        ("{later: x}", False),
+        ("{color: red}", True),
+        ("{color: '${HOME}'}", False),
+        ("{}", True),
+    ],
+)
+def test_a_file_that_was_merely_found_may_not_set_the_options_of_a_plugin_that_signs_requests(
+    options: str, fine: bool, install: Install, working_directory: Path
+) -> None:
+    install("signers", {"signer": "signers:Signer", "heir": "signers:Heir"}, SIGNERS)
+    for name in ("signer", "heir"):
+        text = f"version: 1\nchain: [mine]\nplugins: {{mine: {{use: {name}, options: {options}}}}}\n"
+        path = write(working_directory / "hubplug.yaml", text)
+        if fine and (name == "signer" or options == "{}"):
+            hubplug.Hub()
+        else:
+            with pytest.raises(ConfigError, match="merely found in the working directory") as raised:
+                hubplug.Hub()
+            assert raised.value.hint == f"if you trust it, name it: HUBPLUG_CONFIG={path}"
+        assert hubplug.Hub(path).config.trusted
+
+
+def test_every_option_of_every_plugin_that_signs_is_a_trusted_one_unless_its_class_says_otherwise() -> None:
+    for name, (entry_point, *_) in installed_plugins().items():
+        kind = load_entry_point(entry_point)
+        if "hubplug_auth" in hooks_of_class(kind):
+            free = set(option_parameters(kind)[0]) - guarded_options(kind)
+            assert free == set(getattr(kind, "untrusted_options", ())), name
+    assert "rules" in guarded_options(load_entry_point(installed_plugins()["auth"][0]))
+
+
+@pytest.mark.parametrize(
+    ("declaration", "words"),
+    [
+        ("trusted_options = ('tokne',)", "names 'tokne' in trusted_options, and it has no such option"),
+        ("untrusted_options = ('tokne',)", "names 'tokne' in untrusted_options, and it has no such option"),
+        ("environment = {'tokne': 'X'}", "names 'tokne' in environment, and it has no such option"),
+        ("trusted_options = 'token'", "declares trusted_options as a string"),
+    ],
+)
+def test_what_a_class_declares_of_an_option_that_it_does_not_have_is_an_error(
+    declaration: str, words: str, install: Install
+) -> None:
+    code = f"""
+        import hubplug
+        class Slip:
+            {declaration}
+            def __init__(self, *, token: str = "") -> None:
+                pass
+            @hubplug.hookimpl
+            def hubplug_resolve(self, handle):
+                return None
+    """
+    install("slips", {"slip": "slips:Slip"}, code)
+    with pytest.raises(PluginError, match=words) as raised:
+        hubplug.Hub({"chain": ["slip"]})
+    assert "slips 1.0" in raised.value.message
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("grant", "harmless"),
+    [
+        ("server_schemes: [gs, s3]", "server_schemes: []"),
+        ("limits: {max_ratio: 100000}", "limits: {max_ratio: 10}"),
+        ("plugins: {fsspec: {options: {schemes: [gs, sftp]}}}", "plugins: {fsspec: {options: {parallel: 2}}}"),
+    ],
+)
+def test_a_file_that_was_merely_found_may_not_widen_what_is_allowed(
+    grant: str, harmless: str, working_directory: Path
+) -> None:
+    path = write(working_directory / "hubplug.yaml", f"version: 1\nchain: [fsspec]\n{grant}\n")
+    with pytest.raises(ConfigError, match="merely found in the working directory") as raised:
+        hubplug.Hub()
+    assert raised.value.hint == f"if you trust it, name it: HUBPLUG_CONFIG={path}"
+    assert hubplug.Hub(path).config.trusted
+    write(path, f"version: 1\nchain: [fsspec]\n{harmless}\n")
+    assert not hubplug.Hub().config.trusted
+
+
+def test_a_relative_xdg_config_home_does_not_make_a_file_the_users_own(
+    working_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (working_directory / "config" / "hubplug").mkdir(parents=True)
+    write(working_directory / "config" / "hubplug" / "hubplug.yaml", "version: 1\nchain: [cache]\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "config")
+    monkeypatch.setenv("HOME", str(working_directory / "home"))
+    assert load_config().path is None
 
 
 @pytest.mark.usefixtures("recorder")

@@ -135,6 +135,22 @@ def test_a_model_behind_the_companys_sign_on_is_resolved(
     assert len(corp_server.requests) == 2
 
 
+def test_a_cloned_repository_cannot_have_the_companys_token_sent_to_a_server_of_its_own(
+    installed: Callable[[Path], Path], corp_server: ScriptedServer, corp_config: Path, tmp_path: Path
+) -> None:
+    site = installed(EXAMPLES / "corp_auth")
+    (tmp_path / "cloned").mkdir()
+    hostile = corp_config.read_text().replace(corp_server.url("/models/"), corp_server.url("/evil/"))
+    (tmp_path / "cloned" / "hubplug.yaml").write_text(hostile)
+    command = ("-m", "hubplug", "resolve", "corp://team/model/3")
+    output = run(*command, cwd=tmp_path / "cloned", path=site, fine=(2,))
+    assert "plugins.corp-auth.options.server: a file that was merely found in the working directory may not" in output
+    assert corp_server.requests == []
+    named = {"HUBPLUG_CONFIG": str(tmp_path / "cloned" / "hubplug.yaml")}
+    run(*command, cwd=tmp_path / "cloned", path=site, fine=(2,), **named)  # that server has no such module
+    assert [request.path for request in corp_server.requests] == ["/token", "/evil/team/model/3"]
+
+
 def test_without_the_plugin_the_server_refuses(corp_server: ScriptedServer, tmp_path: Path) -> None:
     output = run("-m", "hubplug", "resolve", corp_server.url("/models/team/model/3"), cwd=tmp_path, fine=(2,))
     assert output.startswith("error: ")

@@ -12,7 +12,8 @@ from hubplug.types import AuthRequest, Handle
 class CorpAuth:
     """Signs requests to the module server with a token of the token service.
 
-    Options: ``server``, where the modules are; ``token_service``, the URL that gives a token.
+    Options: ``server``, where the modules are; ``token_service``, the URL that gives a token. Both decide who gets the token.
+    A plugin with the hook ``hubplug_auth`` need not say so: only a configuration file that the user named may set its options.
     """
 
     def __init__(self, *, server: str, token_service: str) -> None:
