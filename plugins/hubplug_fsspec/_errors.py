@@ -66,6 +66,26 @@ def is_there_already(error: Exception) -> bool:
     return isinstance(error, FileExistsError) or any(_status(one) == 412 for one in _causes(error))
 
 
+def is_conflict(error: Exception) -> bool:
+    """Whether a store refused because another request for the same name was under way."""
+    return not isinstance(error, FileExistsError) and any(_status(one) == 409 for one in _causes(error))
+
+
+def says_what_is_there(error: Exception) -> bool:
+    """Whether a store answers about what is there: so it does to a repetition of what it has done already."""
+    return is_there_already(error) or is_conflict(error) or _is_missing(error)
+
+
+def is_unreachable(error: Exception) -> bool:
+    """Whether there was no connection to the store, or no answer."""
+    return isinstance(error, (ConnectionError, TimeoutError)) or bool(_UNREACHABLE.search(type(error).__name__))
+
+
+def is_away(error: Exception) -> bool:
+    """Whether a store does nothing for anybody at the moment, so that another request would end alike."""
+    return is_unreachable(error) or (_status(error) or 0) >= 500
+
+
 def knows_no_conditions(error: Exception) -> bool:
     """Whether a store cannot write on condition that nothing is there."""
     return any(isinstance(one, NotImplementedError) or _status(one) == 501 for one in _causes(error))
@@ -100,7 +120,7 @@ def _in_words(error: Exception, storage_options: Mapping[str, Any]) -> tuple[str
     said = _said(error, storage_options)
     if _is_refusal(error):
         return f"access was refused{f' ({status})' if status else ''}: {said}", _HOW_TO_SIGN
-    if isinstance(error, (ConnectionError, TimeoutError)) or _UNREACHABLE.search(type(error).__name__):
+    if is_unreachable(error):
         return f"the server cannot be reached: {said}", "check the network and the endpoint"
     return f"{f' (status {status})' if status else ''}: {said}", None
 
@@ -138,7 +158,7 @@ def _is_about_credentials(error: Exception) -> bool:
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status, from where gcsfs, aiohttp, azure, requests and botocore put it."""
+    """The HTTP status, from where gcsfs, aiohttp, azure, requests and botocore put it; s3fs, in the cause of its errors."""
     response = getattr(error, "response", None)
     if isinstance(response, Mapping):
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -149,4 +169,4 @@ def _status(error: BaseException) -> int | None:
             return int(str(candidate))
     if isinstance(error, OSError) and error.errno == errno.EACCES:
         return 403
-    return None
+    return _status(error.__cause__) if error.__cause__ else None

@@ -1,8 +1,8 @@
 """Uploads a module so that nobody takes a half one for a whole: the files that make it a module come last.
 
 Every file is written on condition that nothing has that name, where the store can do so: of two who export to one place
-at once, none writes over the other. Elsewhere only a look just before protects. What cannot be finished is deleted again,
-and only what this export brought.
+at once, none writes over the other. Elsewhere only a look just before protects. A file that is there already may be this
+export's own, when a reply was lost. What cannot be finished is deleted again, and only what this export brought.
 """
 
 from __future__ import annotations
@@ -24,12 +24,24 @@ from fsspec.callbacks import Callback
 from hubplug.errors import ExportError, OccupiedError
 from hubplug.shown.progress import Progress, progress
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE
-from hubplug_fsspec._errors import as_export_error, is_there_already, knows_no_conditions
+from hubplug_fsspec._errors import (
+    as_export_error,
+    is_away,
+    is_conflict,
+    is_there_already,
+    knows_no_conditions,
+    says_what_is_there,
+)
+from hubplug_fsspec._marks import Mark
 from hubplug_fsspec._place import Place
 
 _LOG = logging.getLogger(__name__)
 _LAST = (SAVED_MODEL_FILE, MODULE_DEF_FILE)
 _MOST_NAMES = 5
+_MOST_SILENCES = 2
+_CHUNK = 1 << 20
+# Before what conflicted with another request for the same name is sent again: that may have been a request of our own.
+_PAUSES = (0.2, 0.5, 1.0, 2.0)
 _ANOTHER_PLACE = "choose another place, or remove what is there"
 
 
@@ -78,8 +90,12 @@ class _Upload:
         self._bar = bar
         self._stop = threading.Event()
         self._condition = _condition_of(place.filesystem)
+        self._mark = Mark(place.filesystem)
         # Names of which an upload was begun, and which nobody else is known to have written.
         self._begun: set[str] = set()
+        self._done: set[str] = set()
+        # Names under which the same bytes are, in a store that does not tell whose.
+        self._doubtful: set[str] = set()
 
     def run(self) -> None:
         """Uploads every file, in the order that keeps a half module from being taken for a whole one.
@@ -127,33 +143,83 @@ class _Upload:
                 self._put_file(name, {})
 
     def _put_file(self, name: str, condition: Mapping[str, Any]) -> None:
-        filesystem = self._place.filesystem
-        local, remote = str(self._module / name), f"{self._place.root}/{name}"
+        remote = self._remote(name)
+        # Stores that know no conditions ignore them, as do old releases of fsspec.
+        self._place.filesystem.invalidate_cache()
+        if name not in self._begun and self._place.filesystem.exists(remote):
+            raise self._occupied(name)
+        self._begun.add(name)
         try:
-            # Stores that know no conditions ignore them, as do old releases of fsspec.
-            filesystem.invalidate_cache()
-            if filesystem.exists(remote):
-                raise FileExistsError(remote)
-            self._begun.add(name)
-            filesystem.put_file(local, remote, callback=_Counter(self._bar, self._stop), **condition)
+            self._send(name, remote, condition)
         except Exception as error:
-            if not is_there_already(error):
+            # The client repeats a request of which the reply was lost, and gets the answer to the repetition.
+            if not says_what_is_there(error):
                 raise
+            if not self._is_what_was_sent(name):
+                if not is_there_already(error):
+                    raise
+                self._begun.discard(name)
+                raise self._occupied(name) from None
+        self._done.add(name)
+
+    def _send(self, name: str, remote: str, condition: Mapping[str, Any]) -> None:
+        for pause in (*_PAUSES, None):
+            try:
+                self._place.filesystem.put_file(
+                    str(self._module / name),
+                    remote,
+                    callback=_Counter(self._bar, self._stop),
+                    **self._mark.options,
+                    **condition,
+                )
+                return
+            except Exception as error:
+                if pause is None or not is_conflict(error) or self._stop.wait(pause):
+                    raise
+
+    def _is_what_was_sent(self, name: str) -> bool:
+        """Whether this export's own file is there, whole."""
+        try:
+            info, is_marked = self._look_at(name)
+        except FileNotFoundError:
+            return False
+        if info.get("size") != self._sizes[name]:
+            return False
+        if is_marked is not None:
+            return is_marked
+        if is_the_same := self._has_the_same_bytes(name):
             self._begun.discard(name)
-            raise OccupiedError(
-                f"{self._place.shown} is being written by somebody else: {name} came to be there meanwhile",
-                hint=_ANOTHER_PLACE,
-            ) from None
+            self._doubtful.add(name)
+        return is_the_same
+
+    def _look_at(self, name: str) -> tuple[Mapping[str, Any], bool | None]:
+        filesystem, remote = self._place.filesystem, self._remote(name)
+        filesystem.invalidate_cache()
+        info: Mapping[str, Any] = filesystem.info(remote)
+        return info, self._mark.is_on(remote, info)
+
+    def _has_the_same_bytes(self, name: str) -> bool:
+        with open(self._module / name, "rb") as ours, self._place.filesystem.open(self._remote(name), "rb") as theirs:
+            while (data := ours.read(_CHUNK)) == theirs.read(_CHUNK):
+                if not data:
+                    return True
+        return False
+
+    def _remote(self, name: str) -> str:
+        return f"{self._place.root}/{name}"
+
+    def _occupied(self, name: str) -> OccupiedError:
+        return OccupiedError(
+            f"{self._place.shown} is being written by somebody else: {name} came to be there meanwhile",
+            hint=_ANOTHER_PLACE,
+        )
 
     def _check(self, without: Sequence[str]) -> None:
         """Compares what the store lists with what was sent, before the last file makes it a module."""
         found = {name: stored.size for name, stored in self._place.list(sys.maxsize).items()}
         sent = {name: size for name, size in self._sizes.items() if name not in without}
         if strange := sorted(found.keys() - sent.keys()):
-            raise OccupiedError(
-                f"{self._place.shown} is being written by somebody else: {strange[0]} came to be there meanwhile",
-                hint=_ANOTHER_PLACE,
-            )
+            raise self._occupied(strange[0])
         for name, size in sent.items():
             if name not in found or found[name] not in (None, size):
                 there = f"{found[name]:,} bytes are there" if name in found else "nothing is there"
@@ -163,17 +229,34 @@ class _Upload:
         """Deletes what was uploaded, the files that make it a module first, and says what is left."""
         filesystem, root = self._place.filesystem, self._place.root
         tried = sorted(self._begun, key=lambda name: (-_LAST.index(name) if name in _LAST else 1, name))
+        silent = 0
         for name in tried:
-            with suppress(Exception):
-                filesystem.rm_file(f"{root}/{name}")
+            try:
+                self._delete(name)
+            except Exception as error:
+                silent += is_away(error)
+                if silent == _MOST_SILENCES:  # each costs seconds, and a module may have many files
+                    return f"the store does not say what is left of {_names(sorted(self._begun | self._doubtful))}"
         for directory in sorted({os.path.dirname(name) for name in tried} - {""}, key=len, reverse=True):
             with suppress(Exception):  # a store of objects has none
                 filesystem.rmdir(f"{root}/{directory}")
         try:
-            left = [] if self._place.is_free() else sorted(self._place.list(sys.maxsize).keys() & self._begun)
+            there = set() if self._place.is_free() else self._place.list(sys.maxsize).keys()
         except ExportError:
-            return f"the store does not say what is left of {_names(tried)}"
-        return f"what could not be deleted there: {_names(left)}" if left else "nothing that was uploaded is left there"
+            return f"the store does not say what is left of {_names(sorted(self._begun | self._doubtful))}"
+        said = []
+        if left := sorted(there & self._begun):
+            said.append(f"what could not be deleted there: {_names(left)}")
+        if left := sorted(there & self._doubtful):
+            said.append(f"what may be somebody else's and was left there: {_names(left)}")
+        return "; ".join(said) or "nothing that was uploaded is left there"
+
+    def _delete(self, name: str) -> None:
+        # Whether an upload that failed left something there is not known, nor whose it is.
+        if name not in self._done and self._look_at(name)[1] is False:
+            self._begun.discard(name)
+        else:
+            self._place.filesystem.rm_file(self._remote(name))
 
 
 class _Counter(Callback):  # type: ignore[misc]
