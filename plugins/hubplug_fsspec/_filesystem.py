@@ -12,6 +12,7 @@ from fsspec.registry import known_implementations, registry
 
 from hubplug.errors import FetchError, HandleError
 from hubplug.urls import redact, scheme_of
+from hubplug_fsspec._patience import patient_kind, with_bounds
 
 # Different stores, different names for what changes when an object is replaced.
 _VERSION_KEYS = ("generation", "etag", "ETag", "VersionId", "md5Hash", "content_md5", "LastModified", "mtime")
@@ -60,17 +61,18 @@ def open_filesystem(location: str, storage_options: Mapping[str, Any]) -> tuple[
     if not any(scheme in known for known in (registry, known_implementations, fsspec.available_protocols())):
         raise FetchError(f"fsspec {fsspec.__version__} knows no protocol {scheme!r}, which {redact(location)} needs")
     try:
-        filesystem, path = fsspec.core.url_to_fs(location, **storage_options)
+        kind = patient_kind(fsspec.get_filesystem_class(scheme))
     except ImportError as error:
         raise FetchError(
             f"{redact(location)} needs a package that is not installed", hint=_how_to_get(scheme)
         ) from error
+    filesystem = kind(**{**kind._get_kwargs_from_urls(location), **with_bounds(kind, storage_options)})
     # gcsfs logs each failed request with a traceback; without a handler Python would print it beside our error.
     logger = logging.getLogger(type(filesystem).__module__.partition(".")[0])
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     filesystem.invalidate_cache()
-    return filesystem, str(path)
+    return filesystem, str(kind._strip_protocol(location))
 
 
 def _how_to_get(scheme: str) -> str:
