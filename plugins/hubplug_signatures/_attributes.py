@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubplug_format import message_class
+from hubplug_signatures._constants import strings_of_tensor
 
 # A shorter string cannot hold a program that does anything.
 SHORTEST_PROGRAM = 32
@@ -106,7 +107,8 @@ def _strings_of_func(func: Any) -> Iterator[bytes]:
 
 
 def _strings_of_tensor(tensor: Any) -> Iterator[bytes]:
-    for text in tensor.string_val:
+    encoded = strings_of_tensor(tensor) if tensor.tensor_content else None
+    for text in (*tensor.string_val, *sorted(encoded or ())):
         if len(text) > SHORTEST_PROGRAM:
             yield text
     for variant in tensor.variant_val:

@@ -131,6 +131,17 @@ def graph_in_a_constant(path: Path, op: str) -> None:
     write_module(path, builder)
 
 
+def graph_in_encoded_strings(path: Path, op: str) -> None:
+    """In ``tensor_content``, where TensorFlow looks first: all lengths, then all bytes."""
+    data = graph_bytes(op)
+    builder = ModuleBuilder()
+    builder.constant([b"", b"xx"], name="strings")
+    tensor = builder.meta_graph.graph_def.node[0].attr["value"].tensor
+    tensor.tensor_content = bytes([2, len(data)]) + b"xx" + data
+    assert len(data) < 128
+    write_module(path, builder)
+
+
 def graph_in_an_attribute(path: Path, op: str) -> None:
     builder = ModuleBuilder()
     builder.node("NoOp", (), {"_program": graph_bytes(op)})
@@ -152,6 +163,41 @@ def function_in_a_constant(path: Path, op: str) -> None:
     function.node_def.add(name="hidden", op=op)
     builder = ModuleBuilder()
     builder.constant(function.SerializeToString())
+    write_module(path, builder)
+
+
+def graph_in_an_attribute_of_a_function(path: Path, op: str) -> None:
+    builder = ModuleBuilder()
+    add_function(builder, "f", "NoOp")
+    builder.meta_graph.graph_def.library.function[0].attr["_program"].s = graph_bytes(op)
+    write_module(path, builder)
+
+
+def graph_in_the_default_value_of_an_attribute(path: Path, op: str) -> None:
+    builder = ModuleBuilder()
+    add_function(builder, "f", "NoOp")
+    attr = builder.meta_graph.graph_def.library.function[0].signature.attr.add(name="program", type="string")
+    attr.default_value.s = graph_bytes(op)
+    write_module(path, builder)
+
+
+def function_that_implements_the_same(path: Path, op: str) -> None:
+    """The graph optimizer puts it in the place of the one that is called."""
+    builder = ModuleBuilder()
+    for name, inner in (("called", "NoOp"), ("other", op)):
+        add_function(builder, name, inner)
+        builder.meta_graph.graph_def.library.function[-1].attr["api_implements"].s = b"lstm"
+    builder.node("PartitionedCall", (), {"f": Func("called")})
+    write_module(path, builder)
+
+
+def default_value_of_a_function_attribute(path: Path, op: str) -> None:
+    builder = ModuleBuilder()
+    add_function(builder, "f", op)
+    add_function(builder, "g", "NoOp")
+    attr = builder.meta_graph.graph_def.library.function[-1].signature.attr.add(name="f", type="func")
+    attr.default_value.func.name = "f"
+    builder.node("g")
     write_module(path, builder)
 
 
@@ -188,9 +234,14 @@ PLACEMENTS: list[Build] = [
     main_op,
     variable_initializer,
     graph_in_a_constant,
+    graph_in_encoded_strings,
     graph_in_an_attribute,
     graph_in_a_graph,
     function_in_a_constant,
+    graph_in_an_attribute_of_a_function,
+    graph_in_the_default_value_of_an_attribute,
+    function_that_implements_the_same,
+    default_value_of_a_function_attribute,
     nested_attribute_of_a_function,
     split_graph,
 ]
