@@ -20,6 +20,8 @@ from hubplug.settings.config import Config
 from hubplug.types import FileRecord, Handle, LocalModule
 
 _LOG = logging.getLogger("hubplug")
+# Some 400 for each module.
+_MOST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -58,21 +60,18 @@ class Pins:
         """
         path = config.lock_path
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
         except FileNotFoundError:
             return cls(path, locked=config.locked, named=config.names_lock)
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-        import json
-
         try:
-            data: Any = json.loads(content)
-            if data["version"] != 1:
-                raise ValueError(f"version {data['version']!r}")
-            modules = {str(handle): Pin(**pin) for handle, pin in data["modules"].items()}
+            modules = _parse(content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
-                f"{path} is no lock file of version 1: {error}", hint="write it anew with `hubplug lock HANDLE...`"
+                f"{path} is no lock file of version 1: {str(error)[:300]}",
+                hint="write it anew with `hubplug lock HANDLE...`",
             ) from error
         return cls(path, modules, present=True, locked=config.locked)
 
@@ -174,6 +173,22 @@ class Pins:
 
         modules = {handle: vars(pin) for handle, pin in sorted(self.modules.items())}
         return json.dumps({"version": 1, "modules": modules}, indent=2) + "\n"
+
+
+def _parse(content: bytes) -> dict[str, Pin]:
+    from hubplug.files.strict_json import parse_json
+
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+    data: Any = parse_json(content)
+    if data["version"] != 1:
+        raise ValueError(f"its version is {str(data['version'])[:80]!r}")
+    modules = {handle: Pin(**pin) for handle, pin in data["modules"].items()}
+    for handle, pin in modules.items():
+        texts = (pin.handle_sha256, pin.location, pin.tree_sha256, pin.archive_sha256 or "")
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"the pin of {handle[:80]!r} has a value that is no text")
+    return modules
 
 
 def text_digest(text: str) -> str:

@@ -143,10 +143,10 @@ _ERRORS = frozenset(
 
 
 def _as_mapping(content: bytes) -> Mapping[str, Any]:
-    import json
+    from hubplug.files.strict_json import parse_json
 
     try:
-        answer = json.loads(content)
+        answer = parse_json(content)
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
+from hubplug.errors import CacheError
 from hubplug.files.names import MANIFEST_NAME as MANIFEST_NAME
+from hubplug.files.strict_json import parse_json
 from hubplug.types import FileRecord, Provenance
 
 FORMAT = 1
-MAX_BYTES = 64 << 20
+# Some 80,000 files; a module has 10,000 at the most, unless the section limits says otherwise.
+MAX_BYTES = 16 << 20
 _CHECKSUM = b' "checksum": "'
 
 
@@ -45,7 +49,11 @@ class Manifest:
     intact: bool = True
 
     def to_bytes(self) -> bytes:
-        """The manifest as JSON with a final newline."""
+        """The manifest as JSON with a final newline.
+
+        Raises:
+            CacheError: It is larger than ``parse_manifest`` is given.
+        """
         p = self.provenance
         content = {
             "format": FORMAT,
@@ -59,7 +67,13 @@ class Manifest:
             "files": [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in p.files],
         }
         body = json.dumps(content, indent=1).encode("ascii").removesuffix(b"\n}") + b",\n"
-        return body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode("ascii") + b'"\n}\n'
+        data = body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode("ascii") + b'"\n}\n'
+        if len(data) > MAX_BYTES:
+            raise CacheError(
+                f"{p.handle} has {len(p.files)} files, more than a cache entry can record",
+                hint="pack the module's assets into fewer files, or use it from a local directory",
+            )
+        return data
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -70,15 +84,15 @@ def parse_manifest(data: bytes) -> Manifest:
         ManifestError: It is no manifest at all; says why.
     """
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(data)
+    except ValueError as error:
         raise ManifestError(f"it is not JSON ({error})") from error
     if not isinstance(content, dict):
         raise ManifestError("it is not a JSON object")
     version = content.get("format")
     if version != FORMAT:
         kind = OtherFormat if type(version) is int and version > FORMAT else ManifestError
-        raise kind(f"its format is {version!r}, and this hubplug reads {FORMAT}")
+        raise kind(f"its format is {reprlib.repr(version)}, and this hubplug reads {FORMAT}")
     files = content.get("files")
     if not isinstance(files, list) or not files:
         raise ManifestError("it lists no files")
@@ -103,12 +117,12 @@ def _record(item: Any) -> FileRecord:
         raise ManifestError("a file of it is not an object")
     size = item.get("size")
     if type(size) is not int or size < 0:
-        raise ManifestError(f"the size {size!r} of a file is not a number of bytes")
+        raise ManifestError(f"the size {reprlib.repr(size)} of a file is not a number of bytes")
     return FileRecord(_text(item, "path"), size, _text(item, "sha256"))
 
 
 def _text(content: dict[str, Any], name: str) -> str:
     value = content.get(name)
     if not isinstance(value, str):
-        raise ManifestError(f"its {name!r} is {value!r}")
+        raise ManifestError(f"its {name!r} is {reprlib.repr(value)}")
     return value
