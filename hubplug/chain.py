@@ -69,21 +69,25 @@ class Answer:
         Raises:
             HubplugError: As the plugin says; a PluginError when it let out anything else, or gave another type.
         """
-        assert self.member is not None
+        member = member_of(self)
         plan: Plan[Any] = self.value
         try:
             result = plan.run(*arguments)
         except Exception as error:
             if any(error is one for one in not_its_own):
                 raise
-            raise _blamed(error, self.member, f"plan of {self.hook}: {redact_all(plan.what)}") from error
+            raise blamed(error, member, f"plan of {self.hook}: {redact_all(plan.what)}") from error
         if expect is not None and not isinstance(result, expect):
-            raise PluginError(
-                f"The plan of {self.hook} of the plugin {self.member.name!r} ({self.member.distribution}) gave "
-                f"{type(result).__name__}, expected {_type_names(expect)}{in_file(self.member)}",
-                hint=_MISTAKE,
+            raise mistake_of(
+                member, f"has a plan of {self.hook} that gave {type(result).__name__}, expected {_type_names(expect)}"
             )
         return result
+
+
+def member_of(answer: Answer) -> Member:
+    """Who answered, where somebody did."""
+    assert answer.member is not None
+    return answer.member
 
 
 class Chain:
@@ -129,11 +133,13 @@ class Chain:
         for member, value in self._values(hook, arguments):
             if isinstance(value, Declined):
                 declined.append((member.name, value.reason))
-                error = error or _error_of(member, hook, value)
+                error = error or value.error
             elif value is not None:
                 if not (callable(value) if allowed is None else isinstance(value, allowed)):
                     expected = "a callable" if allowed is None else _type_names(allowed)
-                    raise _wrong_type(member, hook, value, f"{expected}, Declined or None")
+                    raise mistake_of(
+                        member, f"answered {hook} with {type(value).__name__}, expected {expected}, Declined or None"
+                    )
                 return Answer(hook, member, value, tuple(declined))
         return Answer(hook, None, None, tuple(declined), error)
 
@@ -171,8 +177,10 @@ class Chain:
             asked.append(member.name)
             if value is None or isinstance(value, Declined):
                 continue
-            if not isinstance(value, Sequence) or not all(isinstance(item, Finding) for item in value):
-                raise _wrong_type(member, "hubplug_validate", value, "a list of Finding or None")
+            if not isinstance(value, (list, tuple)) or not all(isinstance(item, Finding) for item in value):
+                raise mistake_of(
+                    member, f"answered hubplug_validate with {type(value).__name__}, expected a list of Finding or None"
+                )
             found = [*(found or ()), *value]
         return asked, found
 
@@ -183,7 +191,7 @@ class Chain:
             try:
                 value = implementation.function(*[given[name] for name in implementation.argnames])
             except Exception as error:
-                raise _blamed(error, member, f"hook {hook}") from error
+                raise blamed(error, member, f"hook {hook}") from error
             yield member, value
 
 
@@ -224,22 +232,12 @@ class _Registered:
         return hooks_of_class(type(self.member.plugin))
 
 
-def _error_of(member: Member, hook: str, declined: Declined) -> type[HubplugError] | None:
-    kind = declined.error
-    if kind is not None and not (isinstance(kind, type) and issubclass(kind, HubplugError)):
-        raise _wrong_type(member, hook, kind, "a subclass of HubplugError as Declined.error")
-    return kind
+def mistake_of(member: Member, what: str) -> PluginError:
+    """The error that says which plugin broke the contract of a hook."""
+    return PluginError(f"The plugin {member.name!r} of {member.distribution} {what}{in_file(member)}", hint=_MISTAKE)
 
 
-def _wrong_type(member: Member, hook: str, value: object, expected: str) -> PluginError:
-    return PluginError(
-        f"The plugin {member.name!r} of {member.distribution} answered {hook} with {type(value).__name__}, expected "
-        f"{expected}{in_file(member)}",
-        hint=_MISTAKE,
-    )
-
-
-def _blamed(error: Exception, member: Member, doing: str) -> Exception:
+def blamed(error: Exception, member: Member, doing: str) -> Exception:
     """The error to raise for one that a plugin let out: its own if it is one of ours, else one that names the plugin."""
     if isinstance(error, HubplugError):
         return error

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hubplug
-from hubplug.chain import Answer, Chain
+from hubplug.chain import Answer, Chain, member_of, mistake_of
 from hubplug.errors import ExportError, HubplugError, OccupiedError, OfflineError
 from hubplug.files import staging
 from hubplug.files.space import reason_of
@@ -32,7 +32,7 @@ def export(chain: Chain, request: ExportRequest, *, offline: bool) -> None:
     if not scheme_of(place):
         with staging.publish(place, ExportError, OccupiedError) as dest:
             # Not Answer.run: what the session raises (an uninitialized variable, ...) is the caller's to see as it is.
-            writer.value.run(dest)
+            _write(writer, dest)
         return
     publisher = answers[-1]
     handle = Handle.parse(place)
@@ -42,10 +42,13 @@ def export(chain: Chain, request: ExportRequest, *, offline: bool) -> None:
             hint="export to a local directory, and copy it there later, tfhub_module.pb last",
         )
     failures: list[BaseException] = []
+    produced = False
 
     def produce(dest: Path) -> None:
+        nonlocal produced
+        produced = True
         try:
-            writer.value.run(dest)
+            _write(writer, dest)
         except BaseException as error:
             failures.append(_as_export_error(error, handle))
             if failures[-1] is error:
@@ -53,6 +56,14 @@ def export(chain: Chain, request: ExportRequest, *, offline: bool) -> None:
             raise failures[-1] from error
 
     publisher.run(produce, not_its_own=failures)
+    if not produced:
+        raise mistake_of(member_of(publisher), f"published {handle} without having had the module written")
+
+
+def _write(writer: Answer, dest: Path) -> None:
+    writer.value.run(dest)
+    if not any(dest.iterdir()):
+        raise mistake_of(member_of(writer), "exported a module, and wrote nothing")
 
 
 def find_place(chain: Chain, path: str) -> tuple[str, Sequence[Answer]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hubplug.api import load_module_spec
+from hubplug.errors import PluginError
 from hubplug.hub import hub_in_effect
 from hubplug.spec import ModuleSpec
 
@@ -45,6 +46,14 @@ class Module:
         self._spec = _as_spec(spec)
         self._tags = frozenset(tags or ())
         self._impl = self._spec.instantiate(name, bool(trainable), self._tags)
+        for needed in ("apply", "variable_map", "request_export"):
+            if not hasattr(self._impl, needed):
+                kind = type(self._spec)
+                raise PluginError(
+                    f"{kind.__module__}.{kind.__qualname__}.instantiate returned {type(self._impl).__name__}, which has no "
+                    f"{needed!r}",
+                    hint="this is a mistake in the plugin that read the module; see ModuleImpl in docs/hooks.md",
+                )
 
     def __call__(
         self,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubplug.chain import Answer, Chain
+from hubplug.chain import Answer, Chain, blamed, member_of, mistake_of
 from hubplug.errors import ArchiveError, FormatError, HubplugError, OfflineError, PluginError, SourceChanged
 from hubplug.pins import Pins
 from hubplug.settings.config import Config
@@ -65,7 +66,13 @@ class Retrieval:
             return self._bring_for_this_process(source, pins, answer.declined)
         self._refuse_network(answer, source)
         looked = [*answer.declined, (answer.member.name, f"would {answer.value.what}")]
-        module: LocalModule = answer.run(lambda dest: self._produce(source, dest, pins, looked), expect=(LocalModule,))
+
+        def produce(dest: Path) -> Provenance:
+            if answer.value.hit:
+                raise mistake_of(member_of(answer), f"said that it has {source.handle.original}, and had it fetched")
+            return self._produce(source, dest, pins, looked)
+
+        module: LocalModule = answer.run(produce, expect=(LocalModule,))
         return module
 
     def read_format(self, module: LocalModule) -> ModuleSpec:
@@ -123,8 +130,12 @@ class Retrieval:
             self._refuse_network(answer, source, looked)
             got = answer.run(tree, self._auth_for(source), expect=(ArchiveStream, Handle, type(None)))
             if got is None:
+                _refuse_empty(tree, answer, "fetched nothing, and gave neither an archive nor another handle")
                 return redact(source.location)
+            if not tree.is_empty:
+                raise mistake_of(member_of(answer), f"wrote files of {source}, and then gave {type(got).__name__}")
             if isinstance(got, ArchiveStream):
+                got.blame = partial(blamed, member=member_of(answer), doing=f"stream of {got.name}")
                 return got
             source = self._source_named_by_fetch(on_the_trail(got, source.handle))
             refuse_loop(trail, source.location)
@@ -138,6 +149,7 @@ class Retrieval:
                 hint="publish the module as a .tar.gz; a plugin can add other formats",
             )
         answer.run(tree)
+        _refuse_empty(tree, answer, f"unpacked nothing of {archive.name}")
 
     def _demand_module(self, module: LocalModule, location: str) -> None:
         """Refuses to publish what no format plugin recognizes; the staging directory is gone when the error is read."""
@@ -175,7 +187,8 @@ class Retrieval:
         def auth_for(url: str, redirected_from: str | None = None) -> Any:
             if redirected_from is None:  # a mirror; where else to ask, the server itself may say
                 refuse_leak(source.location, url, self._config)
-            return self._chain.ask("hubplug_auth", AuthRequest(url, source.handle, redirected_from)).value
+            answer = self._chain.ask("hubplug_auth", AuthRequest(url, source.handle, redirected_from))
+            return None if answer.member is None else _Signer(answer)
 
         return auth_for
 
@@ -203,6 +216,31 @@ class Retrieval:
             f"{source.handle.original} is not here, and hubplug is offline: it would have to {answer.value.what}{where}",
             hint=f"where there is a network: hubplug resolve '{source.handle.original}', then hubplug cache export",
         )
+
+
+class _Signer:
+    """What a plugin signs a request with; what it returns is checked, and its errors are its own."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def __call__(self, request: Any) -> Any:
+        member = member_of(self._answer)
+        try:
+            signed = self._answer.value(request)
+        except Exception as error:
+            raise blamed(error, member, "signing a request") from error
+        if not isinstance(signed, type(request)):
+            raise mistake_of(
+                member,
+                f"has a signer that returned {type(signed).__name__}, expected the {type(request).__name__} it was given",
+            )
+        return signed
+
+
+def _refuse_empty(tree: TreeWriter, answer: Answer, what: str) -> None:
+    if tree.is_empty:
+        raise mistake_of(member_of(answer), what)
 
 
 def _empty(directory: Path) -> None:

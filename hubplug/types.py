@@ -8,16 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
-from hubplug.errors import HandleError
+from hubplug.errors import HandleError, HubplugError
 from hubplug.urls import find_url_error, redact, scheme_of
-
-if TYPE_CHECKING:
-    from hubplug.errors import HubplugError
 
 T_co = TypeVar("T_co", covariant=True)
 
+_OPTIONAL_TEXT = (str, type(None))
+_LEVELS = ("error", "warning", "note")
 _PIN = re.compile(r"#sha256=(?P<digest>[^#]*)$")
 
 
@@ -110,6 +109,9 @@ class Source:
     cache_key: str | None = None
     cacheable: bool = True
 
+    def __post_init__(self) -> None:
+        _demand(self, handle=Handle, location=str, in_place=bool, cache_key=_OPTIONAL_TEXT, cacheable=bool)
+
     @property
     def key(self) -> str:
         """The cache key in effect. It may hold a secret."""
@@ -140,6 +142,11 @@ class Declined:
     reason: str
     error: type[HubplugError] | None = None
 
+    def __post_init__(self) -> None:
+        _demand(self, reason=str)
+        if self.error is not None and not (isinstance(self.error, type) and issubclass(self.error, HubplugError)):
+            raise TypeError(f"Declined.error is {self.error!r}, expected a subclass of HubplugError")
+
 
 @dataclass(frozen=True, eq=False)
 class Plan(Generic[T_co]):
@@ -160,6 +167,11 @@ class Plan(Generic[T_co]):
     hit: bool = False
     credentials: str | None = None
 
+    def __post_init__(self) -> None:
+        _demand(self, what=str, network=bool, hit=bool, credentials=_OPTIONAL_TEXT)
+        if not callable(self.run):
+            raise TypeError(f"Plan.run is {type(self.run).__name__}, expected a function")
+
 
 class Readable(Protocol):
     """A stream of bytes; ``read`` returns at most ``size`` bytes, and none only at the end."""
@@ -178,6 +190,7 @@ class ArchiveStream:
         location: Where the bytes really came from, after redirects; redacted.
         etag: The server's entity tag, or None.
         media_type: The server's Content-Type, or None.
+        blame: Makes of an error of the stream the one to raise: the core puts in who brought it.
     """
 
     def __init__(
@@ -190,18 +203,24 @@ class ArchiveStream:
         etag: str | None = None,
         media_type: str | None = None,
     ) -> None:
+        for method in ("read", "close"):
+            if not callable(getattr(stream, method, None)):
+                raise TypeError(f"ArchiveStream has a stream of {type(stream).__name__}, which has no {method}()")
         self._stream = stream
         self._ahead = b""
+        self.blame: Callable[[Exception], Exception] = lambda error: error
         self._sha256 = hashlib.sha256()
         self.name = name
         self.size = size
         self.location = name if location is None else location
         self.etag = etag
         self.media_type = media_type
+        optional = {"location": _OPTIONAL_TEXT, "etag": _OPTIONAL_TEXT, "media_type": _OPTIONAL_TEXT}
+        _demand(self, name=str, size=(int, type(None)), **optional)
 
     def peek(self, size: int) -> bytes:
         """The next ``size`` bytes, or all there are, without consuming them."""
-        while len(self._ahead) < size and (more := self._stream.read(size - len(self._ahead))):
+        while len(self._ahead) < size and (more := self._next(size - len(self._ahead))):
             self._ahead += more
         return self._ahead[:size]
 
@@ -210,8 +229,20 @@ class ArchiveStream:
         if self._ahead:
             data, self._ahead = self._ahead[:size], self._ahead[size:]
         else:
-            data = self._stream.read(size)
+            data = self._next(size)
         self._sha256.update(data)
+        return data
+
+    def _next(self, size: int) -> bytes:
+        try:
+            data = self._stream.read(size)
+            if not isinstance(data, bytes):
+                raise TypeError(f"it gave {type(data).__name__}, expected bytes")
+        except Exception as error:
+            blamed = self.blame(error)
+            if blamed is error:
+                raise
+            raise blamed from error
         return data
 
     def sha256(self) -> str:
@@ -284,6 +315,9 @@ class LocalModule:
     handle: Handle
     provenance: Provenance | None = None
 
+    def __post_init__(self) -> None:
+        _demand(self, path=Path, handle=Handle, provenance=(Provenance, type(None)))
+
 
 @dataclass(frozen=True)
 class TensorInfo:
@@ -331,6 +365,11 @@ class Finding:
     signature: str | None = None
     where: str | None = None
 
+    def __post_init__(self) -> None:
+        _demand(self, rule=str, message=str, signature=_OPTIONAL_TEXT, where=_OPTIONAL_TEXT)
+        if self.level not in _LEVELS:
+            raise ValueError(f"Finding.level is {self.level!r}, expected one of {', '.join(_LEVELS)}")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AuthRequest:
@@ -348,3 +387,18 @@ class AuthRequest:
 
     def __repr__(self) -> str:
         return f"AuthRequest({redact(self.url)!r})"
+
+
+def _demand(value: object, **kinds: type | tuple[type, ...]) -> None:
+    """Checks the types of fields where they are made, so that whoever made the value is blamed for it.
+
+    Raises:
+        TypeError: One is of another type.
+    """
+    for name, kind in kinds.items():
+        found = getattr(value, name)
+        if not isinstance(found, kind):
+            allowed = [
+                each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)) if each is not type(None)
+            ]
+            raise TypeError(f"{type(value).__name__}.{name} is {type(found).__name__}, expected {' or '.join(allowed)}")

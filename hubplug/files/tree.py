@@ -138,6 +138,11 @@ class TreeWriter:
         self._bytes = 0
         self._finished = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been written."""
+        return not self._names
+
     def directory(self, name: str) -> None:
         """Makes a directory and its parents; one that the tree has already is fine.
 

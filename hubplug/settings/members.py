@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ def hooks_of_class(kind: type[Any]) -> list[str]:
 
 def find_misfit(member: Member) -> PluginError | None:
     """What is wrong with a plugin's hooks; pluggy would let most of it pass, or take effect silently."""
-    if problem := _find_hook_problem(member.plugin):
+    if problem := _find_hook_problem(member.plugin) or _find_version_problem(member.plugin):
         said = f"The plugin {member.name!r} of {member.distribution} {problem[0]}{in_file(member)}"
         return PluginError(said, hint=problem[1])
     return None
@@ -100,3 +101,20 @@ def _find_argument_problem(name: str, method: Any) -> tuple[str, str] | None:
     if not unknown:
         return None
     return f"gives {name} an argument {unknown[0]!r}, and that hook has only {', '.join(known)}", _SEE_HOOKS
+
+
+def _find_version_problem(plugin: object) -> tuple[str, str] | None:
+    """A plugin may say in its attribute ``needs_hubplug`` which version is the lowest that it works with."""
+    if not hasattr(plugin, "needs_hubplug"):
+        return None
+    needed: Any = plugin.needs_hubplug
+    try:
+        lowest = [int(part) for part in needed.split(".")]
+    except (AttributeError, ValueError):
+        return f"has {needed!r} as needs_hubplug, which is not a version", 'write it as in needs_hubplug = "0.1"'
+    import hubplug
+
+    present = [int(part) for part in re.findall(r"\d+", hubplug.__version__)[:3]]
+    if lowest <= present + [0] * (len(lowest) - len(present)):
+        return None
+    return f"needs hubplug {needed} or newer, and this is {hubplug.__version__}", f"pip install 'hubplug>={needed}'"

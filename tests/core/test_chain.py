@@ -208,7 +208,7 @@ def test_a_decliner_may_refine_the_error_that_is_raised_when_nobody_answers(make
     assert type(raised.value) is Lost
     make_hub(declining(Lost)).resolve("toy://a")
     for wrong in (KeyError, "Lost"):
-        with pytest.raises(PluginError, match=r"expected a subclass of HubplugError as Declined\.error"):
+        with pytest.raises(PluginError, match=r"Declined\.error is .*, expected a subclass of HubplugError"):
             make_hub(declining(wrong)).resolve("nope://a")
 
 
