@@ -65,8 +65,17 @@ MESSAGES: dict[str, str] = {
         map SavedConcreteFunction concrete_functions 2""",
     "SavedObject": """
         one SavedAsset asset 5 kind
+        one SavedFunction function 6 kind
         one SavedVariable variable 7 kind
-        one SavedConstant constant 9 kind""",
+        one SavedBareConcreteFunction bare_concrete_function 8 kind
+        one SavedConstant constant 9 kind
+        one CapturedTensor captured_tensor 12 kind
+        one string registered_name 13""",
+    "SavedFunction": "many string concrete_functions 1",
+    "SavedBareConcreteFunction": "one string concrete_function_name 1",
+    "CapturedTensor": """
+        one string name 1
+        one string concrete_function 2""",
     "SavedAsset": "one int32 asset_file_def_index 1",
     "SavedVariable": """
         one DataType dtype 1

@@ -11,7 +11,7 @@ from hubplug.types import SignatureInfo
 from hubplug_format._allowance import Allowance
 from hubplug_format._assets import ASSETS_COLLECTION, AssetInfo, read_assets
 from hubplug_format._schema import message_class, parse
-from hubplug_format._signatures import count_tensors, read_signatures
+from hubplug_format._signatures import count_tensors, read_signatures, tensors_of
 from hubplug_format._variables import VARIABLE_COLLECTIONS, VariableInfo, read_variables
 from hubplug_format._wire import BYTES, wire_fields
 
@@ -141,6 +141,11 @@ class GraphVariant:
             FormatError: One of them is damaged.
         """
         return read_signatures(self._message)
+
+    @cached_property
+    def signature_tensors(self) -> Mapping[str, tuple[str, ...]]:
+        """Signature -> the names of all its tensors, those of composite ones to any depth."""
+        return tensors_of(self._message)
 
     @cached_property
     def method_names(self) -> Mapping[str, str]:

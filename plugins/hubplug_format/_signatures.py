@@ -38,6 +38,26 @@ def _count(info: Any) -> int:
     return count
 
 
+def tensors_of(meta_graph: Any) -> dict[str, tuple[str, ...]]:
+    """The names of all tensors that the signatures of a MetaGraphDef message take and give, however they are composed."""
+    return {
+        name: tuple(
+            tensor
+            for infos in (signature.inputs, signature.outputs)
+            for info in infos.values()
+            for tensor in _names(info)
+        )
+        for name, signature in meta_graph.signature_def.items()
+    }
+
+
+def _names(info: Any) -> Iterator[str]:
+    parts = info.coo_sparse
+    yield from (info.name, parts.values_tensor_name, parts.indices_tensor_name, parts.dense_shape_tensor_name)
+    for component in info.composite_tensor.components:
+        yield from _names(component)
+
+
 def _read_tensors(infos: Mapping[str, Any], what: str) -> dict[str, TensorInfo]:
     return {key: _read_tensor(infos[key], f"{what}: {key!r}") for key in sorted(infos)}
 

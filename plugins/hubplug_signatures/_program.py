@@ -26,6 +26,7 @@ class Scope:
         arguments: Names of the function's arguments.
         path: What a person calls it; empty for the graph itself.
         strings: Those in attributes of the function that are long enough to be programs.
+        has_lists: Whether an argument is a list of tensors, so that positions do not say which input is which argument.
     """
 
     nodes: Sequence[Any]
@@ -35,6 +36,7 @@ class Scope:
     arguments: tuple[str, ...] = ()
     path: str = ""
     strings: tuple[bytes, ...] = ()
+    has_lists: bool = False
 
     @cached_property
     def ops(self) -> list[str]:
@@ -102,7 +104,8 @@ class Program:
             where = f"{path}function {name!r}, "
             values = [*function.attr.values(), *(attr.default_value for attr in function.signature.attr)]
             strings = tuple(text for value in values if (facts := facts_of(value)) for text in facts.strings)
-            bodies.append(Scope(function.node_def, skim.node_def, reader, name, arguments, where, strings))
+            lists = any(arg.number_attr or arg.type_list_attr for arg in function.signature.input_arg)
+            bodies.append(Scope(function.node_def, skim.node_def, reader, name, arguments, where, strings, lists))
         return cls(Scope(graph.node, skimmed.node, reader, path=path), tuple(bodies), path)
 
     @cached_property
@@ -143,3 +146,13 @@ class Program:
 def node_name(input_name: str) -> str:
     """``x`` of ``x:0``, ``^x``, ``x:output:0`` and ``x``."""
     return input_name.removeprefix("^").partition(":")[0]
+
+
+def tensor_name(name: str) -> str:
+    """``x:0`` of ``x``, and ``x:1`` of ``x:1``, for a tensor of the graph itself."""
+    return name if ":" in name else f"{name}:0"
+
+
+def data_inputs(node: Any) -> list[str]:
+    """The inputs of a node that are tensors; the rest is only waited for."""
+    return [name for name in node.input if not name.startswith("^")]

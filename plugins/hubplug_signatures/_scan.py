@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,15 +26,16 @@ from hubplug_format import (
     message_class,
     names_in,
 )
+from hubplug_signatures._assets import TABLE_OPS, AssetRules
 from hubplug_signatures._attributes import AttributeReader
+from hubplug_signatures._constants import strings_of_tensor
 from hubplug_signatures._nested_code import is_mlir_bytecode, mlir_ops, programs_in
-from hubplug_signatures._program import Program, Scope, node_name
+from hubplug_signatures._program import Program, Scope
+from hubplug_signatures._runners import Runners
 from hubplug_signatures._saver import CHECKPOINT_OPS, SaverRules
-from hubplug_signatures._tracing import Captures, literal, origins
+from hubplug_signatures._tracing import literal
 from hubplug_signatures._unsafe_ops import is_harmless_as_configured, judge, quiet_ops
 
-# Op -> position of the input that is the path of the file.
-_TABLE_OPS = {"InitializeTableFromTextFile": 1, "InitializeTableFromTextFileV2": 1}
 _MAX_NESTING = 8
 _MAX_OF_A_KIND = 100
 _MAX_PLACES = 20
@@ -64,6 +66,14 @@ def scan_directory(directory: Path, allow_ops: frozenset[str] = frozenset()) -> 
     return _shortened(found)
 
 
+@dataclass(frozen=True, eq=False)
+class _Exceptions:
+    """What may stand in a module's own graph although it is on the list."""
+
+    saver: SaverRules
+    assets: AssetRules
+
+
 class _Scan:
     """The scan of one graph variant."""
 
@@ -74,8 +84,6 @@ class _Scan:
         self._quiet = quiet_ops()
         self._allowed_at: dict[str, list[tuple[str, str]]] = {}
         self._reader = AttributeReader()
-        self._asset_of = {node_name(asset.tensor_name): asset.filename for asset in variant.assets}
-        self._captures = _captures(variant)
 
     def findings(self) -> Iterator[Finding]:
         for name in dict.fromkeys(asset.filename for asset in self._variant.assets):
@@ -84,32 +92,26 @@ class _Scan:
         # The graph has just been parsed, so it is not damaged.
         skimmed = message_class("SkimmedGraph").FromString(self._variant.graph_bytes)
         program = Program.of(self._variant.graph.message, skimmed, self._reader)
-        roots = [
-            name
-            for signature in self._variant.signatures.values()
-            for infos in (signature.inputs, signature.outputs)
-            for info in infos.values()
-            for name in info.names.values()
-        ]
-        for name, about in self._variant.collections.items():
-            if about.kind == "node_list":
-                roots.extend(self._variant.collection(name))
-        for variable in self._variant.variables:
-            roots += [variable.initializer_name, variable.initial_value_name, variable.snapshot_name]
-        saver = SaverRules(program, self._variant.saver, roots, frozenset(self._captures.bound))
-        yield from self._scan_program(program, saver, 0)
+        runners = Runners(program, self._variant)
+        rules = _Exceptions(
+            SaverRules(program, self._variant.saver, runners),
+            AssetRules(self._directory, self._variant, program, runners),
+        )
+        for name, error in rules.assets.find_unnamed_files():
+            yield Finding("safe/asset", "error", error, self._variant.tags, where=name)
+        yield from self._scan_program(program, rules, 0)
         for op, places in sorted(self._allowed_at.items()):
             said = _allowed_words(op, [place for _, place in places])
             yield Finding("safe/allowed-op", "note", said, self._variant.tags, where=places[0][0])
 
-    def _scan_program(self, program: Program, saver: SaverRules | None, depth: int) -> Iterator[Finding]:
+    def _scan_program(self, program: Program, rules: _Exceptions | None, depth: int) -> Iterator[Finding]:
         yield from self._check_function_names(program)
         # Whether anything leads to a function is not asked: the graph optimizer puts a function in the place of another one
         # that implements the same, and attributes name functions in ways that only TensorFlow knows.
         for scope in program.scopes():
             for position, op in enumerate(scope.ops):
                 if op not in self._quiet and op not in program.functions:
-                    yield from self._check_node(program, saver, scope, scope.nodes[position])
+                    yield from self._check_node(program, rules, scope, scope.nodes[position])
             for position, facts in scope.facts.items():
                 if facts.strings:
                     where = f"{scope.path}node {scope.nodes[position].name!r}"
@@ -129,18 +131,18 @@ class _Scan:
             where = f"{program.path}function {name!r}"
             yield Finding("safe/function-name", "error", f"{said} ({where})", self._variant.tags, where=where)
 
-    def _check_node(self, program: Program, saver: SaverRules | None, scope: Scope, node: Any) -> Iterator[Finding]:
+    def _check_node(self, program: Program, rules: _Exceptions | None, scope: Scope, node: Any) -> Iterator[Finding]:
         about = judge(node.op)
         if about is None:
             return
         level: Literal["error", "warning", "note"] = "warning" if about.level == "warning" else "error"
         said = f"op {node.op} {about.reason}"
-        if node.op in _TABLE_OPS:
-            why = self._find_table_error(program, scope, node)
+        if node.op in TABLE_OPS:
+            why = rules.assets.find_table_error(scope, node) if rules else "it is in a program in a string"
             if why is None:
                 return
             said = f"op {node.op} reads a file that is not an asset of the module: {why}"
-        elif node.op in CHECKPOINT_OPS and saver is not None and saver.owns(scope, node):
+        elif node.op in CHECKPOINT_OPS and rules is not None and rules.saver.owns(scope, node):
             return
         elif is_harmless_as_configured(node, self._variant.has_stripped_defaults and not program.path):
             level, said = "note", f"{said}, though not as it is configured here"
@@ -150,24 +152,6 @@ class _Scan:
             self._allowed_at.setdefault(node.op, []).append((where, place))
         else:
             yield Finding(f"safe/{about.name}", level, f"{said} ({place})", self._variant.tags, where=where)
-
-    def _find_table_error(self, program: Program, scope: Scope, node: Any) -> str | None:
-        inputs = [name for name in node.input if not name.startswith("^")]
-        position = _TABLE_OPS[node.op]
-        if len(inputs) <= position:
-            return "it has no file name"
-        for origin in origins(program, self._captures, scope, inputs[position]):
-            if origin.kind == "asset":
-                filename: str | None = origin.text
-            elif origin.kind == "node" and origin.scope is program.top and not program.path:
-                filename = self._asset_of.get(origin.node.name)
-            else:
-                filename = None
-            if filename is None:
-                return f"the file name is {origin.text}"
-            if error := find_asset_file_error(self._directory, filename):
-                return error
-        return None
 
     def _scan_strings(self, strings: Iterable[bytes], where: str, depth: int) -> Iterator[Finding]:
         for data in strings:
@@ -200,17 +184,6 @@ def _allowed_words(op: str, places: list[str]) -> str:
     return f"op {op} {about.reason if about else ''}; it is allowed by name, and occurs {times}: {shown}{more}"
 
 
-def _captures(variant: GraphVariant) -> Captures:
-    if not variant.has_object_graph:
-        return Captures()
-    objects = variant.object_graph
-    return Captures(
-        {name: tuple(function.bound_inputs) for name, function in objects.concrete_functions.items()},
-        tuple(objects.nodes),
-        tuple(asset.filename for asset in variant.assets if asset.source == "asset_file_def"),
-    )
-
-
 def _arguments(scope: Scope, node: Any) -> str:
     shown = []
     for name in list(node.input)[:16]:
@@ -220,7 +193,7 @@ def _arguments(scope: Scope, node: Any) -> str:
             if given is None or given.op != "Identity" or not given.input:
                 break
             given = scope.node_of(given.input[0])
-        if given is not None and given.op == "Const" and given.attr["value"].tensor.string_val:
+        if given is not None and given.op == "Const" and strings_of_tensor(given.attr["value"].tensor):
             shown.append(literal(given))
     for key in sorted(node.attr):
         value = node.attr[key]

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from hubplug_signatures._program import CALL_OPS, Program, Scope
+from hubplug_signatures._constants import strings_of_tensor
+from hubplug_signatures._held_values import HeldValues
+from hubplug_signatures._program import CALL_OPS, Program, Scope, data_inputs
+from hubplug_signatures._runners import Runners
 
-_HARMLESS_USERS = frozenset({"AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
+_MOST_WAYS = 10_000
 
 
 @dataclass(frozen=True)
@@ -16,17 +19,17 @@ class Origin:
     """Where a value comes from.
 
     Attributes:
-        kind: ``node``: a Const or Placeholder node, of the graph itself or of a function; ``asset``: an asset that the
+        kind: ``node``: the first output of a Const or Placeholder node of the graph itself; ``asset``: an asset that the
             object graph binds; ``other``: anything else.
-        node: The node, or None.
-        scope: Where it stands.
         text: What a person may be shown of it.
+        node: The node, or None.
+        users: The nodes of the graph itself that take the value on its way; whoever runs one of them reads it.
     """
 
     kind: Literal["node", "asset", "other"]
+    text: str
     node: Any = None
-    scope: Scope | None = None
-    text: str = ""
+    users: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,100 +47,101 @@ class Captures:
     assets: tuple[str, ...] = ()
 
 
-def origins(program: Program, captures: Captures, scope: Scope, input_name: str) -> Iterator[Origin]:
-    """Every origin of an input, through Identity nodes, calls, and variables that hold one value for ever.
+class Tracer:
+    """Finds the origins of inputs in one program."""
 
-    Through variables, because a TF2 SavedModel keeps the path of an asset in one when it is saved.
-    """
-    # A graph may have rings, and paths without number: each input is followed once.
-    seen: set[tuple[str | None, str]] = set()
-    waiting = [(scope, input_name)]
-    while waiting:
-        here, name = waiting.pop()
-        if (here.function, name) in seen:
-            continue
-        seen.add((here.function, name))
-        argument = here.argument_of(name)
-        node = here.node_of(name)
-        if argument is not None:
-            for found in _given(program, captures, here, argument):
-                if isinstance(found, Origin):
-                    yield found
-                else:
-                    waiting.append(found)
-        elif node is None:
-            yield Origin("other", text=f"{name!r}, which is not in the graph")
-        elif node.op in ("Const", "Placeholder"):
-            yield Origin("node", node, here, literal(node))
-        elif node.op == "Identity" and node.input:
-            waiting.append((here, node.input[0]))
-        elif node.op == "ReadVariableOp" and (written := written_to(program, here, node)):
-            waiting += [(here, value) for value in written]
-        else:
-            yield Origin("other", node, here, f"the output of {node.op} {node.name!r}")
+    def __init__(self, program: Program, captures: Captures, runners: Runners, held: HeldValues) -> None:
+        self._program = program
+        self._captures = captures
+        self._runners = runners
+        self._held = held
+
+    def origins(self, scope: Scope, node: Any, input_name: str) -> Iterator[Origin]:
+        """Every origin of an input of a node, through Identity nodes, calls, and variables that only assets are put into.
+
+        Through variables, because a TF2 SavedModel keeps the path of an asset in one when it is saved.
+        """
+        # A graph may have rings, and paths without number: each input is followed once for the same users.
+        seen: set[tuple[str | None, str, frozenset[str]]] = set()
+        waiting = [(scope, input_name, frozenset({node.name} if scope.function is None else ()))]
+        while waiting:
+            here, name, users = waiting.pop()
+            if (here.function, name, users) in seen:
+                continue
+            seen.add((here.function, name, users))
+            if len(seen) > _MOST_WAYS:
+                yield Origin("other", f"one of more than {_MOST_WAYS} values")
+                return
+            argument = here.argument_of(name)
+            source = here.node_of(name)
+            if argument is not None:
+                for found in self._given(here, argument):
+                    if isinstance(found, Origin):
+                        yield found
+                    else:
+                        caller, calling, given = found
+                        waiting.append((caller, given, users if caller.function else users | {calling}))
+            elif source is None:
+                yield Origin("other", f"{name!r}, which is not in the graph")
+            elif source.op in ("Const", "Placeholder") and here is self._program.top and name in _first(source.name):
+                yield Origin("node", literal(source), source, users)
+            elif source.op == "Identity" and source.input:
+                waiting.append((here, source.input[0], users))
+            elif source.op == "ReadVariableOp" and (written := self._held.written(here, source)):
+                waiting += [(here, value, users | {source.name, assign}) for assign, value in written]
+            elif source.op in ("Const", "Placeholder"):
+                yield Origin("other", literal(source))
+            else:
+                yield Origin("other", f"the output of {source.op} {source.name!r}")
+
+    def _given(self, scope: Scope, argument: int) -> Iterator[Origin | tuple[Scope, str, str]]:
+        """What the callers of a function give for one of its arguments."""
+        assert scope.function is not None
+        name = scope.arguments[argument]
+        if scope.has_lists or self._runners.is_swapped(scope.function):
+            yield Origin("other", f"the argument {name!r}, of which nothing says for certain what it is given")
+            return
+        sites = self._program.calls_of(scope.function)
+        for site in sites:
+            inputs = data_inputs(site.node)
+            if (site.node.op in CALL_OPS or site.node.op == scope.function) and argument < len(inputs):
+                yield site.scope, site.node.name, inputs[argument]
+            else:
+                yield Origin("other", f"an argument from {site.node.op} {site.node.name!r}")
+        bound = self._captures.bound.get(scope.function)
+        if bound is not None:
+            position = argument - (len(scope.arguments) - len(bound))
+            if position >= 0 and len(bound) <= len(scope.arguments):
+                yield self._bound_origin(bound[position])
+            else:
+                yield Origin("other", f"the argument {name!r}, which whoever calls it gives")
+        elif not sites or self._runners.is_an_object(scope.function):
+            yield Origin("other", f"the argument {name!r} of a function that the graph does not call")
+
+    def _bound_origin(self, number: int) -> Origin:
+        objects, assets = self._captures.objects, self._captures.assets
+        if 0 <= number < len(objects):
+            bound = objects[number]
+            kind = bound.WhichOneof("kind")
+            if kind == "asset" and not bound.registered_name and 0 <= bound.asset.asset_file_def_index < len(assets):
+                return Origin("asset", assets[bound.asset.asset_file_def_index])
+            node = self._program.top.by_name.get(bound.constant.operation) if kind == "constant" else None
+            if node is not None:
+                return Origin("other", f"{literal(node)}, a constant that TensorFlow takes as it stands")
+        return Origin("other", f"object {number} of the object graph")
 
 
-def written_to(program: Program, scope: Scope, read: Any) -> list[str]:
-    """What is assigned to the variable that a node reads; nothing where somebody else may write to it as well."""
-    handle = scope.node_of(read.input[0]) if read.input else None
-    if handle is None or handle.op != "VarHandleOp" or scope is not program.top:
-        return []
-    same = [
-        node
-        for other in program.scopes()
-        for node in other.nodes
-        if node.op == "VarHandleOp" and _shared_name(node) == _shared_name(handle)
-    ]
-    users = [scope.by_name[name] for name in scope.consumers.get(handle.name, ())]
-    if len(same) != 1 or any(user.op not in _HARMLESS_USERS for user in users):
-        return []
-    return [user.input[1] for user in users if user.op == "AssignVariableOp" and len(user.input) > 1]
-
-
-def _shared_name(node: Any) -> bytes:
-    shared: bytes = node.attr["shared_name"].s if "shared_name" in node.attr else b""
-    return shared or node.name.encode()
+def _first(name: str) -> tuple[str, str]:
+    return name, f"{name}:0"
 
 
 def literal(node: Any) -> str:
     """The value of a Const node as a person may be shown it."""
     if node.op != "Const":
         return f"whatever {node.op} {node.name!r} is fed"
-    tensor = node.attr["value"].tensor
-    if len(tensor.string_val) == 1:
-        return ascii(tensor.string_val[0].decode(errors="backslashreplace"))[:200]
-    if tensor.string_val:
-        return f"{len(tensor.string_val)} strings"
-    return f"the constant {node.name!r}"
-
-
-def _given(program: Program, captures: Captures, scope: Scope, argument: int) -> Iterator[Origin | tuple[Scope, str]]:
-    """What the callers of a function give for one of its arguments."""
-    assert scope.function is not None
-    sites = program.calls_of(scope.function)
-    for site in sites:
-        inputs = [name for name in site.node.input if not name.startswith("^")]
-        if (site.node.op in CALL_OPS or site.node.op == scope.function) and argument < len(inputs):
-            yield site.scope, inputs[argument]
-        else:
-            yield Origin("other", site.node, site.scope, f"an argument from {site.node.op} {site.node.name!r}")
-    bound = captures.bound.get(scope.function)
-    if bound is not None:
-        position = argument - (len(scope.arguments) - len(bound))
-        if position >= 0:
-            yield _bound_origin(program, captures, bound[position])
-        else:
-            yield Origin("other", text=f"the argument {scope.arguments[argument]!r}, which whoever calls it gives")
-    elif not sites:
-        yield Origin("other", text=f"the argument {scope.arguments[argument]!r} of a function that nobody calls")
-
-
-def _bound_origin(program: Program, captures: Captures, number: int) -> Origin:
-    if 0 <= number < len(captures.objects):
-        bound = captures.objects[number]
-        kind = bound.WhichOneof("kind")
-        if kind == "asset" and 0 <= bound.asset.asset_file_def_index < len(captures.assets):
-            return Origin("asset", text=captures.assets[bound.asset.asset_file_def_index])
-        if kind == "constant" and (node := program.top.by_name.get(bound.constant.operation)) is not None:
-            return Origin("node", node, program.top, literal(node))
-    return Origin("other", text=f"object {number} of the object graph")
+    strings = strings_of_tensor(node.attr["value"].tensor)
+    if strings is None:
+        return f"the constant {node.name!r}"
+    if len(strings) == 1:
+        return ascii(min(strings).decode(errors="backslashreplace"))[:200]
+    return f"{len(strings)} strings"

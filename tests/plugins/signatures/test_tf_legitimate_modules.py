@@ -97,6 +97,67 @@ def test_a_tf2_saved_model_with_saver_table_and_asset_raises_no_alarm(tf: Any, t
     assert alarms(tmp_path / "tf2") == []
 
 
+def save_tf1(tf: Any, path: Path, files: Path) -> None:
+    """A table that is filled from a vocabulary, and a variable."""
+    v1 = tf.compat.v1
+    source = files / "vocab.txt"
+    source.write_text("a\nb\n", encoding="utf-8")
+    with tf.Graph().as_default(), v1.Session() as session:
+        words = v1.placeholder(tf.string, [None], "words")
+        table = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                str(source),
+                tf.string,
+                tf.lookup.TextFileIndex.WHOLE_LINE,
+                tf.int64,
+                tf.lookup.TextFileIndex.LINE_NUMBER,
+            ),
+            -1,
+        )
+        y = tf.cast(table.lookup(words), tf.float32) * v1.get_variable("v", initializer=2.0)
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        builder = v1.saved_model.Builder(str(path))
+        signature = v1.saved_model.predict_signature_def({"words": words}, {"y": y})
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {"serving_default": signature},
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+            main_op=v1.tables_initializer(),
+        )
+        builder.save()
+
+
+def test_a_tf1_saved_model_with_a_table_of_an_asset_raises_no_alarm(tf: Any, tmp_path: Path) -> None:
+    save_tf1(tf, tmp_path / "m", tmp_path)
+    assert alarms(tmp_path / "m") == []
+
+
+def test_a_tf1_saved_model_that_tensorflow_2_saved_again_raises_no_alarm(tf: Any, tmp_path: Path) -> None:
+    save_tf1(tf, tmp_path / "m", tmp_path)
+    tf.saved_model.save(tf.saved_model.load(str(tmp_path / "m")), str(tmp_path / "again"))
+    assert alarms(tmp_path / "again") == []
+
+
+def test_a_module_made_from_a_saved_model_with_a_table_raises_no_alarm(tf: Any, tmp_path: Path) -> None:
+    import hubplug
+
+    save_tf1(tf, tmp_path / "m", tmp_path)
+    spec = hubplug.create_module_spec_from_saved_model(str(tmp_path / "m"))
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        module = hubplug.Module(spec, tags={"serve"})
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        module.export(str(tmp_path / "module"), session)
+    assert alarms(tmp_path / "module") == []
+
+
+def test_a_tf2_saved_model_with_a_table_that_was_saved_again_raises_no_alarm(tf: Any, tmp_path: Path) -> None:
+    save_tf2(tf, tmp_path / "tf2", tmp_path)
+    tf.saved_model.save(tf.saved_model.load(str(tmp_path / "tf2")), str(tmp_path / "again"))
+    assert alarms(tmp_path / "again") == []
+
+
 def test_keras_models_raise_no_alarm(tf: Any, tmp_path: Path) -> None:
     keras = importlib.import_module("tf_keras")
     model = keras.Sequential(
