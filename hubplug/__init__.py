@@ -122,4 +122,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_SUBMODULES, "__version__"})
+    from importlib.util import find_spec
+
+    # help() and inspect.getmembers() get every name of this list.
+    missing = {name for name in _HOMES if _HOMES[name] == "hubplug_tf1"} if find_spec("tensorflow") is None else set()
+    return sorted({*globals(), *__all__, *_SUBMODULES, "__version__"} - missing)

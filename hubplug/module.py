@@ -55,6 +55,9 @@ class Module:
                     hint="this is a mistake in the plugin that read the module; see ModuleImpl in docs/hooks.md",
                 )
 
+    def __repr__(self) -> str:
+        return f"<Module {self._impl!r} of {self._spec!r}>"
+
     def __call__(
         self,
         inputs: Any = None,

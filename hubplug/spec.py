@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import hubplug
 from hubplug.errors import PluginError, UnknownSignatureError
 from hubplug.types import SignatureInfo
+from hubplug.urls import redact
 
 
 class ModuleImpl(Protocol):
@@ -47,6 +48,22 @@ class ModuleSpec:
     """
 
     hub: Exporter | None = None
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        try:
+            place = self.place()
+            variants = [
+                f"{variants_in_words([tags])} with {', '.join(self.get_signature_names(tags)) or 'no signature'}"
+                for tags in sorted(self.get_tags(), key=sorted)
+            ]
+        except Exception as error:  # of one that is half made: a debugger shows these, too
+            return f"<{name}, which cannot be described: {type(error).__name__}>"
+        return f"<{name}{f' at {redact(place)}' if place else ''}: {'; '.join(variants) or 'no graph variant'}>"
+
+    def place(self) -> str | None:
+        """Path or URL of where it lies, for its ``repr``; None for what lies nowhere."""
+        return None
 
     def get_tags(self) -> list[frozenset[str]]:
         """The sets of tags that identify the graph variants."""

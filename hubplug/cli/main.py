@@ -24,6 +24,8 @@ FORMAT = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for machines."
 )
 
+_INTERRUPTED = 128 + 2  # as a shell reports a process that SIGINT ended
+
 
 class Commands(click.Group):
     """The core's subcommands and those of plugins; an error is two lines, not a traceback."""
@@ -67,6 +69,9 @@ class Commands(click.Group):
                 traceback.print_exception(error)
             print_error(error)
             ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -301,7 +306,7 @@ def print_error(error: HubplugError) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line; exit status 2 for an error of hubplug."""
+    """Runs the command line; exit status 2 for an error of hubplug, 130 after Ctrl-C."""
     try:
         hubplug(args=None if arguments is None else list(arguments), prog_name="hubplug")
     except HubplugError as error:

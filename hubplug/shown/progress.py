@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("hubplug")
 _SECONDS_BETWEEN_LINES = 10.0
+# tqdm cuts the end of a line that is too long: "100%|##| 1023M/1023M [00:59<01:00, 1023kB/s]", and ": " before it.
+_COLUMNS_OF_NUMBERS = 54
+_SHORTEST_NAME = 12
 
 
 class Progress:
@@ -94,9 +97,9 @@ class Progress:
         if self._bar is None:
             from tqdm import tqdm
 
-            columns, rows = _size_of_terminal()
+            width, columns, rows = _size_of_terminal()
             self._bar = tqdm(
-                desc=self.name,
+                desc=_shortened(self.name, width - _COLUMNS_OF_NUMBERS) if width else self.name,
                 total=self._total,
                 unit="B",
                 unit_scale=True,
@@ -139,12 +142,22 @@ def _somebody_watches() -> bool:
     return _in_notebook()
 
 
-def _size_of_terminal() -> tuple[int, int] | tuple[None, None]:
-    """What to tell tqdm: nothing, but for a terminal that claims to have no columns, on which it would show nothing."""
+def _size_of_terminal() -> tuple[int | None, int | None, int | None]:
+    """The width of the terminal, and what to tell tqdm of columns and rows.
+
+    That is nothing, but for a terminal that claims to have no columns, on which it would show nothing.
+    """
     try:
-        return (None, None) if all(os.get_terminal_size(sys.stderr.fileno())) else (80, 24)
+        columns, rows = os.get_terminal_size(sys.stderr.fileno())
     except (OSError, ValueError, AttributeError):
-        return None, None
+        return None, None, None
+    return (columns, None, None) if columns and rows else (80, 80, 24)
+
+
+def _shortened(name: str, columns: int) -> str:
+    """A name that leaves room for the numbers; its end tells modules apart."""
+    columns = max(columns, _SHORTEST_NAME)
+    return name if len(name) <= columns else f"...{name[3 - columns :]}"
 
 
 def _in_notebook() -> bool:

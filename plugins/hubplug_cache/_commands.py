@@ -58,10 +58,14 @@ def cache() -> None:
 @_FORMAT
 def list_(name: str | None, form: str) -> None:
     """List the entries of all caches of the chain."""
-    rows = [(cache_name, entry) for cache_name, plugin in _caches(name) for entry in _entries(plugin)]
+    caches = _caches(name)
+    rows = [(cache_name, entry) for cache_name, plugin in caches for entry in _entries(plugin)]
     if form == "json":
         _print_json([entry.as_json(cache_name) for cache_name, entry in rows])
         return
+    if not rows:  # on standard error, so that a program which counts lines finds none
+        places = ", ".join(f"{cache_name} ({plugin.root().path})" for cache_name, plugin in caches)
+        click.echo(f"no module is cached: {places}", err=True)
     for cache_name, entry in rows:
         fetched = entry.manifest.time[:10] if entry.manifest else "-"
         click.echo(

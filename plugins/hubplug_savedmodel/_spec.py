@@ -42,6 +42,9 @@ class SavedModelSpec(ModuleSpec):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).load, (self.directory,), {"hub": self.hub}
 
+    def place(self) -> str:
+        return str(self.directory)
+
     def get_tags(self) -> list[frozenset[str]]:
         return list(self._model.variants)
 

@@ -39,7 +39,9 @@ def _message_class() -> type[Any]:
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow_hub.ImageModuleInfo"))
+    message: type[Any] = message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow_hub.ImageModuleInfo"))
+    message.__module__ = __name__  # None otherwise, on which help() fails
+    return message
 
 
 ImageModuleInfo = _message_class()

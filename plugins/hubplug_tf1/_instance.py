@@ -142,6 +142,9 @@ class Instance:
         self._state: dict[str, tf.Tensor] = {}
         self._scopes = ApplicationScopes(scope.rpartition("/")[2])
 
+    def __repr__(self) -> str:
+        return f"{self._scope!r}{', trainable' if self._trainable else ''}, tags {sorted(self._tags)}"
+
     @property
     def variable_map(self) -> dict[str, Any]:
         """Name in the module -> Variable, or list of Variables for a partitioned one; the same dict each time."""

@@ -76,6 +76,9 @@ class GraphSpec(ModuleSpec):
         self._prepared: dict[frozenset[str], Variant] = {}
         self._lock = threading.Lock()
 
+    def place(self) -> str | None:
+        return self.root
+
     @classmethod
     def load(cls, directory: Path, *, import_whole_graph: bool = False) -> GraphSpec:
         """Reads a module's directory, but for the values of its variables.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -491,3 +494,31 @@ def test_an_unknown_subcommand_is_said_to_be_unknown(tmp_path: Path) -> None:
     done = process("reslove", cwd=tmp_path)
     assert done.returncode == 2
     assert "No such command 'reslove'" in done.stderr
+
+
+def test_an_interruption_is_one_line_and_the_status_of_a_shell() -> None:
+    asked = threading.Event()
+
+    class Silent(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            self.rfile.read(1)  # until the client is gone
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        handle = f"http://127.0.0.1:{server.server_address[1]}/publisher/model/1"
+        started = subprocess.Popen(
+            [sys.executable, "-m", "hubplug", "resolve", handle],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert asked.wait(60)
+            started.send_signal(signal.SIGINT)
+            output, errors = started.communicate(timeout=60)
+        finally:
+            started.kill()
+            server.shutdown()
+    assert (started.returncode, output, errors.strip()) == (130, "", "interrupted")

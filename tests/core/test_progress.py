@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 import threading
 
 import pytest
@@ -98,10 +101,11 @@ def test_a_closed_bar_stays_closed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_terminal_gets_a_bar_without_asking() -> None:
-    program = "from hubplug.shown.progress import progress\nwith progress('m', 2048) as bar: bar.advance(2048)"
+def drawn_on_a_terminal(program: str, columns: int) -> str:
+    """What a program writes to a terminal of so many columns as its standard error."""
     ours, theirs = pty.openpty()
-    environment = {"PYTHONPATH": ":".join(sys.path), "TERM": "xterm", "COLUMNS": "80"}
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {"PYTHONPATH": ":".join(sys.path), "TERM": "xterm"}
     subprocess.run([sys.executable, "-c", program], stderr=theirs, check=True, env=environment)
     os.close(theirs)
     shown = b""
@@ -111,7 +115,28 @@ def test_a_terminal_gets_a_bar_without_asking() -> None:
     except OSError:  # Linux reports the end of a terminal so
         pass
     os.close(ours)
-    assert b"2.00k/2.00k" in shown
+    return shown.decode()
+
+
+def test_a_terminal_gets_a_bar_without_asking() -> None:
+    program = "from hubplug.shown.progress import progress\nwith progress('m', 2048) as bar: bar.advance(2048)"
+    assert "2.00k/2.00k" in drawn_on_a_terminal(program, 80)
+
+
+@pytest.mark.parametrize("columns", [72, 80, 120])
+def test_a_bar_has_room_for_speed_and_time_left_whatever_the_name(columns: int) -> None:
+    program = """
+from hubplug.shown.progress import progress
+with progress("https://hub.example.com/publisher/a-name-that-is-long/and-goes-on-for-ever/text-embedding/1", 1 << 30) as bar:
+    for _ in range(4):
+        bar.advance(1023 << 18)
+        bar._bar.refresh()
+"""
+    lines = [line for line in re.split(r"[\r\n]+", drawn_on_a_terminal(program, columns)) if line.strip()]
+    assert len(lines) >= 4
+    for line in lines:
+        assert re.search(r"text-embedding/1: +\d+%\|", line) or columns < 80, line
+        assert re.search(r"/1: +\d+%\|.*1\.00G \[\d\d:\d\d<[\d?:]+, +[\d?.]+[kMGT]?B/s\]", line), line
 
 
 def test_a_notebook_gets_a_bar_without_asking() -> None:

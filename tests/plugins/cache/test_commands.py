@@ -86,6 +86,12 @@ def test_list_shows_the_entries_of_all_caches(run: Callable[..., Result], root: 
     assert all("complete" in line and " kB " in line for line in lines)
 
 
+def test_list_says_where_nothing_is(run: Callable[..., Result], root: Path, shared: Path) -> None:
+    assert run("remove", ONE, TWO).exit_code == 0
+    assert run("list", "--cache", "cache").output == f"no module is cached: cache ({root})\n"
+    assert json.loads(run("list", "--cache", "cache", "--format", "json").output) == []
+
+
 def test_list_speaks_to_machines(run: Callable[..., Result], root: Path) -> None:
     (entry_of(root, TWO) / "saved_model.pb").unlink()
     rows = {row["key"]: row for row in json.loads(run("list", "--cache", "cache", "--format", "json").output)}
