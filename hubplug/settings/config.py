@@ -27,6 +27,7 @@ DEFAULT: Mapping[str, Any] = {
     "chains": {},
     "offline": False,
     "locked": False,
+    "disabled": [],
     "server_schemes": ["gs"],
     "limits": {},
     "validate": {},
@@ -51,6 +52,7 @@ _SECTIONS: Mapping[str, type | tuple[type, ...]] = {
     "chains": dict,
     "offline": bool,
     "locked": bool,
+    "disabled": list,
     "server_schemes": list,
     "limits": dict,
     "validate": dict,
@@ -78,6 +80,7 @@ class Config:
         plugins: Options and other names, by instance name; an absent one is the entry point of that name.
         chains: Named alternatives to ``chain``.
         offline: Whether no socket may be opened.
+        disabled: Plugins that are left out of every chain.
         locked: Whether a handle that hubplug.lock does not list is refused.
         server_schemes: Those that a handle may have which a server named, in lower case.
         limits: Caps on what is unpacked, by the field names of ``hubplug.files.tree.Limits``.
@@ -93,6 +96,7 @@ class Config:
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     offline: bool = False
     locked: bool = False
+    disabled: tuple[str, ...] = ()
     server_schemes: tuple[str, ...] = tuple(DEFAULT["server_schemes"])
     limits: Mapping[str, Any] = field(default_factory=dict)
     validate: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -158,8 +162,10 @@ def load_config(
         config = replace(config, chain=_named_chain(config, chain))
     if offline is None and environment_value("HUBPLUG_OFFLINE"):
         offline = environment_switch("HUBPLUG_OFFLINE")
+    also_disabled = (name.strip() for name in os.environ.get("HUBPLUG_DISABLE_PLUGINS", "").split(","))
     return replace(
         config,
+        disabled=tuple(dict.fromkeys([*config.disabled, *filter(None, also_disabled)])),
         offline=config.offline if offline is None else offline,
         force_progress=bool(os.environ.get("TFHUB_DOWNLOAD_PROGRESS")),
     )
@@ -196,6 +202,7 @@ def parse_config(data: object, where: str) -> Config:
         },
         offline=sections.get("offline", False),
         locked=sections.get("locked", False),
+        disabled=_names(sections.get("disabled", []), where, "disabled"),
         server_schemes=_schemes(sections.get("server_schemes", DEFAULT["server_schemes"]), where),
         limits=_mapping(sections.get("limits", {}), where, "limits"),
         validate={

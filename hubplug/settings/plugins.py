@@ -56,10 +56,11 @@ def _make_member(
     kind = load_entry_point(entry_point, named_in=config.where if name in config.chain else None)
     _refuse_no_class(kind, entry_point)
     _refuse_declarations(kind, entry_point)
-    options, overrides = _effective_options(config, name, kind, settings.options, overlaid)
+    origin = origin_of_plugin(entry_point)
+    options, overrides = _effective_options(config, name, kind, settings.options, overlaid, origin)
     _refuse_unreachable(config, name, kind, options, writable_seen)
     plugin = _construct(config, name, kind, options, entry_point)
-    return Member(name, plugin, origin_of_plugin(entry_point), overrides)
+    return Member(name, plugin, origin, overrides)
 
 
 def installed_plugins() -> Mapping[str, Sequence[EntryPoint]]:
@@ -73,7 +74,11 @@ def installed_commands() -> Mapping[str, Sequence[EntryPoint]]:
 
 
 def effective_names(config: Config, installed: Mapping[str, Sequence[EntryPoint]]) -> list[str]:
-    """The chain with the third-party plugins that come by themselves put in their place."""
+    """The chain with the third-party plugins that come by themselves put in their place, and without the disabled ones.
+
+    Raises:
+        ConfigError: A disabled plugin is neither in a chain nor installed: a misspelt name would leave it active.
+    """
     used = {config.plugin(name).use for name in config.chain if name != EVERY_OTHER}
     third_party = sorted(
         (_distribution_name(entry_point), name)
@@ -82,12 +87,18 @@ def effective_names(config: Config, installed: Mapping[str, Sequence[EntryPoint]
         if _distribution_name(entry_point) != DISTRIBUTION and name not in used
     )
     others = list(dict.fromkeys(name for _, name in third_party))
-    if config.autoload and EVERY_OTHER not in config.chain:
-        return list(config.chain) if environment_switch(_SWITCH_OFF) else [*others, *config.chain]
     names: list[str] = []
+    if config.autoload and EVERY_OTHER not in config.chain and not environment_switch(_SWITCH_OFF):
+        names.extend(others)
     for name in config.chain:
         names.extend(others if name == EVERY_OTHER else [name])
-    return names
+    for name in config.disabled:
+        if name not in {*names, *installed, *config.plugins}:
+            raise ConfigError(
+                f"{config.where}: disabled: no plugin {name!r} is in the chain or installed",
+                hint=f"{nearest(name, sorted({*names, *installed}))}; it is a list of HUBPLUG_DISABLE_PLUGINS too",
+            )
+    return [name for name in names if name not in config.disabled]
 
 
 def load_entry_point(entry_point: EntryPoint, named_in: str | None = None) -> Any:
@@ -110,7 +121,7 @@ def load_entry_point(entry_point: EntryPoint, named_in: str | None = None) -> An
         elif named_in is not None:
             way_out = f"mend the distribution, or take {entry_point.name} out of the chain"
         else:
-            way_out += f", or set {_SWITCH_OFF}=1 and name the plugins in hubplug.yaml"
+            way_out += f", or leave it out: HUBPLUG_DISABLE_PLUGINS={entry_point.name}"
         raise PluginError(
             f"{named_in + ': chain: the' if named_in else 'The'} {kind} {entry_point.name!r} ({entry_point.value}) of "
             f"{origin_of_plugin(entry_point)} cannot be imported: {type(error).__name__}: {error}",
@@ -149,7 +160,7 @@ def _entry_point(config: Config, name: str, use: str, installed: Mapping[str, Se
 
 
 def _effective_options(
-    config: Config, name: str, kind: Any, options: Mapping[str, Any], overlaid: set[tuple[type[Any], str]]
+    config: Config, name: str, kind: Any, options: Mapping[str, Any], overlaid: set[tuple[type[Any], str]], origin: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Options from the file, with references expanded, under what the environment says; and which variables did."""
     refuse_untrusted_options(config, name, kind, options)
@@ -166,6 +177,11 @@ def _effective_options(
         overrides[option] = variable
     if error := find_option_error(kind, effective, options):
         option, problem, hint = error
+        if option not in effective:  # of a plugin that may have come by itself
+            problem = f"the plugin of {origin} requires this option"
+            hint = (
+                f"set plugins.{name}.options.{option} in hubplug.yaml, or leave it out: HUBPLUG_DISABLE_PLUGINS={name}"
+            )
         raise ConfigError(f"{config.where}: plugins.{name}.options.{option}: {problem}", hint=hint)
     return effective, overrides
 

@@ -478,6 +478,39 @@ def test_third_parties_stay_out_when_autoload_is_off(monkeypatch: pytest.MonkeyP
     assert effective_default(monkeypatch, tmp_path)[0] == "auth"
 
 
+@pytest.mark.usefixtures("third_parties")
+def test_one_plugin_is_switched_off_without_naming_the_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HUBPLUG_DISABLE_PLUGINS", "omega, file")
+    found = effective_default(monkeypatch, tmp_path)
+    assert found[:3] == ["beta", "alpha", "auth"]
+    assert "file" not in found
+    assert names(hubplug.Hub({"chain": ["*"], "disabled": ["beta"]})) == ["alpha"]
+
+
+@pytest.mark.usefixtures("third_parties")
+def test_a_misspelt_name_among_the_disabled_ones_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="disabled: no plugin 'omgea' is in the chain or installed") as raised:
+        hubplug.Hub({"chain": ["*"], "disabled": ["omgea"]})
+    assert "did you mean 'omega'?" in str(raised.value.hint)
+    monkeypatch.setenv("HUBPLUG_DISABLE_PLUGINS", "nope")
+    with pytest.raises(ConfigError, match="'nope'"):
+        hubplug.Hub()
+
+
+def test_a_plugin_with_a_required_option_says_where_it_came_from_and_the_way_out(
+    install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = PLUGIN.replace('token: str = ""', "server: str")
+    install("corp-models", {"models": "corp_models:Plugin"}, code)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"plugins.models.options.server: the plugin of corp-models 1\.0 requires this option"
+    ) as raised:
+        hubplug.Hub()
+    assert "HUBPLUG_DISABLE_PLUGINS=models" in str(raised.value.hint)
+    assert "plugins.models.options.server" in str(raised.value.hint)
+
+
 def test_a_third_party_that_comes_by_itself_and_cannot_be_imported_is_fatal(
     install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -485,7 +518,9 @@ def test_a_third_party_that_comes_by_itself_and_cannot_be_imported_is_fatal(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PluginError, match=r"corp-broken 1\.0 cannot be imported") as raised:
         hubplug.Hub()
-    assert "HUBPLUG_DISABLE_PLUGIN_AUTOLOAD=1" in (raised.value.hint or "")
+    assert "HUBPLUG_DISABLE_PLUGINS=broken" in (raised.value.hint or "")
+    monkeypatch.setenv("HUBPLUG_DISABLE_PLUGINS", "broken")
+    assert "broken" not in names(hubplug.Hub())
 
 
 def test_a_plugin_that_asks_for_the_default_hub_while_that_is_made_is_an_error(

@@ -205,7 +205,7 @@ BROKEN = {
     "an import error": ("raise RuntimeError('no licence')", "cannot be imported: RuntimeError: no licence"),
     "a constructor that fails": (PLUGIN.replace("...", "1 / 0"), "ZeroDivisionError"),
     "a hook that is none": (PLUGIN.replace("hubplug_auth", "hubplug_auht"), "'hubplug_auht'"),
-    "a missing option": (PLUGIN.replace(" = 1", ""), "count: this option is required"),
+    "a missing option": (PLUGIN.replace(" = 1", ""), "requires this option"),
 }
 
 
