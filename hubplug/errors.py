@@ -41,6 +41,9 @@ class HubplugError(Exception):
         hint: The one thing to do next, or None.
     """
 
+    # TensorFlow's autograph turns errors that it does not know into one of its own, unless they have this.
+    ag_pass_through = True
+
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message

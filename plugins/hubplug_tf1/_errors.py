@@ -22,6 +22,10 @@ class InputValueError(InputError, ValueError):
     """What was fed cannot become the tensor that the signature wants: another dtype, a ragged list, another graph."""
 
 
+class TapeError(HubplugError, NotImplementedError):
+    """TensorFlow's tapes have no gradients of an application where it is made; what they give would be None."""
+
+
 class ColocationError(HubplugError, ValueError):
     """A colocation constraint of the module has no single meaning once its inputs are fed."""
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from hubplug.errors import InputError
 from hubplug.spec import ExportRequest
-from hubplug_tf1 import _checks, _feeding
+from hubplug_tf1 import _checks, _feeding, _tapes
 from hubplug_tf1._apply_graph import ApplyTemplate, import_application
 from hubplug_tf1._autograph import not_converted
 from hubplug_tf1._collector import collector_paused
@@ -23,6 +23,8 @@ from hubplug_tf1._variant import DEFAULT_SIGNATURE, Variant
 
 if TYPE_CHECKING:
     from hubplug.spec import ModuleSpec
+
+_REGULARIZATION_LOSSES = tf.compat.v1.GraphKeys.REGULARIZATION_LOSSES
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,6 +73,8 @@ def instantiate(
     # Neither control dependencies nor control flow around may reach the state: it is run on its own.
     with graph.as_default(), tf.control_dependencies(None):
         scope, variables = _add_state(template, graph, name)
+    trained = {each.op: variable for each, variable in zip(template.variables, variables, strict=True) if trainable}
+    _tapes.tell_of_losses(graph.get_collection(_REGULARIZATION_LOSSES, f"{scope}/"), trained.values())
     return Instance(
         spec,
         variant,
@@ -79,6 +83,7 @@ def instantiate(
         trainable=trainable,
         tags=tags,
         variable_map=make_variable_map(template.variables, variables),
+        trained=trained,
         import_whole_graph=import_whole_graph,
     )
 
@@ -128,6 +133,7 @@ class Instance:
         trainable: bool,
         tags: frozenset[str],
         variable_map: dict[str, Any],
+        trained: dict[str, Any],
         import_whole_graph: bool,
     ) -> None:
         self._spec = spec
@@ -137,6 +143,8 @@ class Instance:
         self._trainable = trainable
         self._tags = tags
         self._variable_map = variable_map
+        # By the ops that hold them the variables that tapes watch by themselves.
+        self._trained = trained
         self._whole = import_whole_graph
         self._applied: set[ApplyTemplate] = set()
         self._state: dict[str, tf.Tensor] = {}
@@ -169,12 +177,15 @@ class Instance:
         # Only now: in the names of later calls this one counts, as it did in tensorflow_hub.
         if not as_dict and (error := _feeding.find_default_output_error(asked.name, asked.outputs)):
             raise InputError(error, hint="pass as_dict=True")
+        replacements = Replacements(fed, self._state_tensor, graph)
+        taken = {name: replacements.original(name) for name in template.data}
+        used = {op_name(name) for name in taken}
+        _tapes.tell_of_variables(variable for op, variable in self._trained.items() if op in used)
+        _tapes.refuse_unseen(graph, taken.values())
         tensors = import_application(
-            template,
-            prefix,
-            Replacements(fed, self._state_tensor, graph),
-            is_repeated=graph is self._graph and template in self._applied,
+            template, prefix, replacements, is_repeated=graph is self._graph and template in self._applied
         )
+        _tapes.tell_of_ops(tensors.values(), [(tensor, replacements[name]) for name, tensor in taken.items()])
         if graph is self._graph:
             self._applied.add(template)
         outputs = _feeding.outputs_from(asked.outputs, tensors)

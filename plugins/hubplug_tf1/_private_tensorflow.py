@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -115,10 +115,54 @@ def takes_single_ops(graph: Any, inputs: Iterable[Any]) -> bool:
     """
     return (
         not hasattr(graph, "capture")
-        and graph._get_control_flow_context() is None
+        and not is_in_control_flow(graph)
         and not any(True for _ in graph._colocation_stack.peek_objs())
         and all(tensor.op._get_control_flow_context() is None for tensor in inputs)
     )
+
+
+def is_taped() -> bool:
+    """Whether a ``tf.GradientTape`` may be recording.
+
+    Public TensorFlow puts something on all tapes only by ``tf.custom_gradient``, which adds ops to the graph.
+    """
+    from tensorflow.python.eager import record
+
+    return bool(record.could_possibly_record())
+
+
+def are_watched(tensors: Sequence[Any]) -> bool:
+    """Whether a recording tape watches any of these tensors, or what they depend on."""
+    from tensorflow.python.eager import record
+
+    return bool(record.should_record_backprop(tensors))
+
+
+def is_in_control_flow(graph: Any) -> bool:
+    """Whether new ops of a graph go into a loop or condition of TensorFlow 1."""
+    return graph._get_control_flow_context() is not None
+
+
+def put_on_tapes(op: str, outputs: Sequence[Any], inputs: Sequence[Any], backward: Callable[..., Any]) -> None:
+    """Records on all tapes how some tensors depend on others; ``backward`` goes from their gradients to those of the inputs."""
+    from tensorflow.python.eager import record
+
+    record.record_operation(op, outputs, inputs, backward)
+
+
+def tapes_paused() -> AbstractContextManager[None]:
+    """Within it no tape records; only a single tape can be paused by public means."""
+    from tensorflow.python.eager import record
+
+    paused: AbstractContextManager[None] = record.stop_recording()
+    return paused
+
+
+def tell_of_access(variable: Any) -> None:
+    """What reading a variable does for tapes and function graphs, without an op that reads it."""
+    from tensorflow.python.ops import resource_variable_ops
+
+    resource_variable_ops.variable_accessed(variable)
 
 
 MakeOp = Callable[

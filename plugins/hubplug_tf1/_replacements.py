@@ -30,6 +30,13 @@ class Replacements:
             self._captured[name] = _capture(self._graph, tensor)
         return self._captured[name]
 
+    def original(self, name: str) -> tf.Tensor:
+        """What stands for a tensor, as it is in the graph that it belongs to."""
+        tensor = self._fed[name] if name in self._fed else self._state(name)
+        if tensor is None:
+            raise KeyError(name)
+        return tensor
+
     def __getitem__(self, name: str) -> tf.Tensor:
         tensor = self.get(name)
         if tensor is None:

@@ -133,6 +133,7 @@ def test_a_tf1_saved_model_with_a_table_of_an_asset_raises_no_alarm(tf: Any, tmp
     assert alarms(tmp_path / "m") == []
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_tf1_saved_model_that_tensorflow_2_saved_again_raises_no_alarm(tf: Any, tmp_path: Path) -> None:
     save_tf1(tf, tmp_path / "m", tmp_path)
     tf.saved_model.save(tf.saved_model.load(str(tmp_path / "m")), str(tmp_path / "again"))
@@ -152,12 +153,14 @@ def test_a_module_made_from_a_saved_model_with_a_table_raises_no_alarm(tf: Any, 
     assert alarms(tmp_path / "module") == []
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_tf2_saved_model_with_a_table_that_was_saved_again_raises_no_alarm(tf: Any, tmp_path: Path) -> None:
     save_tf2(tf, tmp_path / "tf2", tmp_path)
     tf.saved_model.save(tf.saved_model.load(str(tmp_path / "tf2")), str(tmp_path / "again"))
     assert alarms(tmp_path / "again") == []
 
 
+@pytest.mark.usefixtures("eager")
 def test_keras_models_raise_no_alarm(tf: Any, tmp_path: Path) -> None:
     keras = importlib.import_module("tf_keras")
     model = keras.Sequential(

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import hubplug
+from hubplug.errors import UnknownSignatureError
 
 v1 = tf.compat.v1
 KEYS = v1.GraphKeys
@@ -114,6 +115,17 @@ def test_wrap_function_has_the_state_in_it(spec: Any, caplog: pytest.LogCaptureF
     assert y.numpy() == 12.0
     assert tape.gradient(y, x).numpy() == 12.0
     assert [variable.name for variable in function.graph.get_collection(KEYS.UPDATE_OPS)]
+
+
+def test_errors_keep_their_type_where_autograph_converts(spec: Any, new_graph: tf.Graph) -> None:
+    module = hubplug.Module(spec)
+
+    @tf.function
+    def function(x: tf.Tensor) -> tf.Tensor:
+        return module(x, signature="no such")
+
+    with pytest.raises(UnknownSignatureError, match="hint: "):
+        function(2.0)
 
 
 def test_a_function_of_another_graph_is_refused(spec: Any, new_graph: tf.Graph) -> None:

@@ -198,3 +198,40 @@ def test_no_op_is_made_in_a_finalized_graph(graph: tf.Graph) -> None:
     graph.finalize()
     with pytest.raises(RuntimeError, match="finalized"), private.making_ops(graph):
         pass
+
+
+def test_what_is_put_on_tapes_is_seen_by_them_and_paused_tapes_see_nothing(graph: tf.Graph) -> None:
+    assert not private.is_taped()
+    x = tf.constant(3.0)
+    with tf.GradientTape() as tape:
+        assert private.is_taped()
+        assert not private.are_watched([x])
+        tape.watch(x)
+        assert private.are_watched([x])
+        with private.tapes_paused():
+            y = x * 2.0
+            assert not private.is_taped()
+        private.put_on_tapes("Any", [y], [x], lambda upstream: [upstream])
+    gradient = tape.gradient(y, x)
+    with v1.Session() as session:
+        assert session.run(gradient) == 1.0
+
+
+def test_tapes_and_function_graphs_are_told_of_a_variable(graph: tf.Graph) -> None:
+    variable = v1.get_variable("v", initializer=1.0, use_resource=True)
+    with tf.GradientTape() as tape:
+        private.tell_of_access(variable)
+    assert [each.name for each in tape.watched_variables()] == ["v:0"]
+    function = tf.function(lambda: private.tell_of_access(variable))
+    assert [each.name for each in function.get_concrete_function().variables] == ["v:0"]
+
+
+def test_control_flow_of_tensorflow_1_is_noticed(graph: tf.Graph) -> None:
+    inside = []
+    enabled = v1.control_flow_v2_enabled()
+    v1.disable_control_flow_v2()
+    tf.cond(tf.constant(True), lambda: inside.append(private.is_in_control_flow(graph)) or 1, lambda: 2)
+    if enabled:
+        v1.enable_control_flow_v2()
+    assert inside == [True]
+    assert not private.is_in_control_flow(graph)
