@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         SavedModelFile,
     )
     from hubplug_format._schema import message_class
+    from hubplug_format._slices import find_slices_error
     from hubplug_format._values import Values
     from hubplug_format._variables import SliceInfo, VariableInfo
     from hubplug_format._writing import write_checkpoint, write_module
@@ -80,6 +81,7 @@ _HOME = {
     "dtype_number": "_dtypes",
     "find_asset_file_error": "_completeness",
     "find_asset_name_error": "_assets",
+    "find_slices_error": "_slices",
     "image_size": "_describing",
     "message_class": "_schema",
     "names_in": "_files",
@@ -127,6 +129,7 @@ __all__ = [
     "dtype_number",
     "find_asset_file_error",
     "find_asset_name_error",
+    "find_slices_error",
     "image_size",
     "message_class",
     "names_in",

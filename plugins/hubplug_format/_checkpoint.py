@@ -17,6 +17,7 @@ from hubplug.errors import FormatError
 from hubplug_format._bundle_entries import AGAIN, CheckpointEntry, EntryReader, read_header
 from hubplug_format._files import read_capped
 from hubplug_format._slice_keys import FULL_EXTENT, slice_key
+from hubplug_format._slices import find_slices_error
 from hubplug_format._table import MAX_TABLE_BYTES, read_table
 
 if TYPE_CHECKING:
@@ -88,6 +89,14 @@ class CheckpointIndex:
                 return f"{path} is truncated: it has {size} bytes, and {self.prefix}.index needs {needed}"
         return None
 
+    def find_slices_error(self, name: str) -> str | None:
+        """Says why the parts of a partitioned tensor do not make up the whole; None where they do, or there are none."""
+        entry = self.entries[name]
+        error = (
+            find_slices_error(entry.shape, (_resolved(entry, part) for part in entry.slices)) if entry.slices else None
+        )
+        return f"of {name!r}, {error}" if error else None
+
     def bytes_of(self, name: str) -> int:
         """Bytes that the values of a tensor take, those of all its parts together."""
         entry = self.entries[name]
@@ -129,7 +138,8 @@ class CheckpointIndex:
 
         Raises:
             KeyError: The checkpoint has no such tensor.
-            FormatError: The bytes are damaged or missing, or there is no numpy type for the dtype.
+            FormatError: The bytes are damaged or missing, parts are missing or overlap, or there is no numpy type for the
+                dtype.
         """
         from hubplug_format._tensor_bytes import decode_tensor
 
@@ -138,6 +148,8 @@ class CheckpointIndex:
             return decode_tensor(self._verified(entry), entry, self.big_endian, self.prefix)
         import numpy as np
 
+        if error := self.find_slices_error(name):
+            raise FormatError(f"{self.prefix}.index is damaged: {error}", hint=AGAIN)
         whole = None
         for extents in entry.slices:
             part = self._part(entry, extents)

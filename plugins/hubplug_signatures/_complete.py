@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hubplug_format import (
     VariableInfo,
     check_complete,
     dtype_name,
+    find_slices_error,
     image_size,
     read_object_variables,
 )
@@ -42,6 +44,9 @@ def check_directory(directory: Path, running: RunningOps | None = None) -> list[
         # check_complete has said so already.
         return found
     index = _index(directory)
+    if index is not None:
+        problems = (problem for name in index.entries if (problem := index.find_slices_error(name)))
+        found.extend(Finding("complete/partition", "error", f"in the checkpoint, {problem}") for problem in problems)
     for variant in variants:
         try:
             found.extend(_check_variant(variant, index, running))
@@ -68,6 +73,7 @@ def _check_variant(
     tags = variant.tags
     nodes = {node.name: node for node in variant.graph.nodes}
     yield from _check_ops(variant, running)
+    yield from _check_partitions(variant)
     if index is not None:
         for variable in variant.variables:
             if "variables" in variable.collections and (error := _find_variable_error(variable, nodes, index)):
@@ -114,6 +120,22 @@ def _check_ops(variant: GraphVariant, running: RunningOps | None) -> Iterator[Fi
             )
             said = f"op {op} is not one of TensorFlow's{others}, and no package is known to have it"
             yield Finding("complete/unknown-op", "error", said, variant.tags, where=op)
+
+
+def _check_partitions(variant: GraphVariant) -> Iterator[Finding]:
+    """Whether the parts that the graph has of a partitioned variable are a whole."""
+    partitions: dict[tuple[str, tuple[int, ...]], list[list[tuple[int, int]]]] = defaultdict(list)
+    # A variable has more than one definition where its collections disagree on something else.
+    seen = set()
+    for variable in variant.variables:
+        part = variable.slice
+        if part is not None and "variables" in variable.collections and (variable.name, part) not in seen:
+            seen.add((variable.name, part))
+            extents = list(zip(part.offset, part.shape, strict=False))
+            partitions[part.full_name, part.full_shape].append(extents)
+    for (name, shape), slices in partitions.items():
+        if error := find_slices_error(shape, slices):
+            yield Finding("complete/partition", "error", f"of variable {name!r}, {error}", variant.tags, where=name)
 
 
 def _find_variable_error(variable: VariableInfo, nodes: dict[str, Any], index: CheckpointIndex) -> str | None:

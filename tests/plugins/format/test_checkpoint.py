@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import FormatError
-from hubplug_format import CheckpointIndex, Values, message_class, write_checkpoint
+from hubplug_format import CheckpointIndex, Values, find_slices_error, message_class, write_checkpoint
 from hubplug_format._crc32c import crc32c, masked
 from hubplug_format._slice_keys import slice_key
 from hubplug_format._snappy import decompress
 from hubplug_format._table import read_table, write_table
+from tests.plugins.format.conftest import write_partitioned
 
 TENSORS = {
     "a/w": [[1.0, -2.5], [3.0, 4.0]],
@@ -155,6 +156,41 @@ def test_a_partitioned_tensor_is_put_together(prefix: Path) -> None:
     rewrite(prefix, {slice_key("a/w", [(1, 1), (0, -1)]): None})
     with pytest.raises(FormatError, match="is missing, expected float32"):
         CheckpointIndex.read(prefix)
+
+
+def test_parts_that_are_not_a_whole_are_refused_where_the_values_are_asked_for(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    write_partitioned(tmp_path / "good", "w", (5, 2), [(3, 2), (0, 3)])
+    assert CheckpointIndex.read(tmp_path / "good").array("w").tolist() == [[row, row] for row in range(5)]
+    for number, (parts, said) in enumerate([([(0, 2), (3, 2)], "have 8 of the 10"), ([(0, 3), (2, 3)], "overlap")]):
+        write_partitioned(tmp_path / f"bad{number}", "w", (5, 2), parts)
+        with pytest.raises(FormatError, match=said):
+            CheckpointIndex.read(tmp_path / f"bad{number}").array("w")
+
+
+@pytest.mark.parametrize(
+    ("shape", "slices", "said"),
+    [
+        ((4, 4), [[(0, 2), (0, 4)], [(2, 2), (0, 2)], [(2, 2), (2, 2)]], None),
+        ((4, 4), [[(0, 2), (0, 4)], [(2, 2), (0, 2)], [(1, 3), (2, 2)]], "overlap"),
+        ((4, 4), [[(0, 2), (0, 4)], [(2, 2), (0, 2)]], "12 of the 16"),
+        ((4, 4), [[(0, 4), (0, 4)], [(0, 0), (0, 4)]], None),
+        ((4,), [[(2, 3)]], "not one of the shape"),
+        ((4,), [[(0, 4), (0, 1)]], "not one of the shape"),
+        ((), [[]], None),
+        ((), [[], []], "more than one"),
+        ((0, 3), [], None),
+        ((3,), [], "0 of the 3"),
+        ((1 << 40, 2), [[(0, 1 << 40), (0, 1)], [(0, 1 << 40), (1, 1)]], None),
+        ((3000, 3000), [[(0, 3000), (number, 1)] for number in range(3000)], None),
+        ((100, 200, 200), [[(0, 100), (x, 1), (y, 1)] for x in range(200) for y in range(200)], "more than can be"),
+    ],
+)
+def test_whether_parts_are_a_whole(
+    shape: tuple[int, ...], slices: list[list[tuple[int, int]]], said: str | None
+) -> None:
+    found = find_slices_error(shape, slices)
+    assert found is None if said is None else said in (found or "")
 
 
 def test_keys_out_of_order_are_refused() -> None:

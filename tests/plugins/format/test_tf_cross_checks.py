@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hubplug_format import CheckpointIndex, SavedModelFile, Values, check_complete, message_class, write_checkpoint
+from tests.plugins.format.conftest import write_partitioned
 
 pytestmark = pytest.mark.tensorflow
 
@@ -230,3 +231,16 @@ def test_values_are_taken_from_numpy_as_they_are(tf: Any) -> None:
     assert Values.of(np.float64(1.5)).dtype == "float64"
     assert Values.of(np.array([True])).dtype == "bool"
     assert Values.of(np.array(["a", "b"])).items == (b"a", b"b")
+
+
+@pytest.mark.parametrize("parts", [[(0, 2), (3, 2)], [(0, 3), (2, 3)], [(0, 2), (2, 3)]])
+def test_parts_that_are_not_a_whole_are_refused_as_tensorflow_refuses_them(
+    tf: Any, tmp_path: Path, parts: list[tuple[int, int]]
+) -> None:
+    write_partitioned(tmp_path / "ckpt", "w", (5, 2), parts)
+    index = CheckpointIndex.read(tmp_path / "ckpt")
+    if index.find_slices_error("w") is None:
+        assert tf.train.load_checkpoint(str(tmp_path / "ckpt")).get_tensor("w").tolist() == index.array("w").tolist()
+    else:
+        with pytest.raises((tf.errors.OpError, ValueError, RuntimeError)):
+            tf.train.load_checkpoint(str(tmp_path / "ckpt")).get_tensor("w")

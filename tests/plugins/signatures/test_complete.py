@@ -13,6 +13,7 @@ from hubplug.types import Finding, TensorInfo
 from hubplug_format import ModuleBuilder, Values, dtype_number, message_class, write_checkpoint, write_module
 from hubplug_signatures._complete import check_directory
 from hubplug_signatures._running_ops import RunningOps
+from tests.plugins.format.conftest import write_partitioned
 from tests.plugins.signatures.conftest import attach_size, image_builder, text_builder
 
 
@@ -168,22 +169,62 @@ def test_missing_files_and_damaged_attachments_are_findings(tmp_path: Path) -> N
     assert len(found) == 3
 
 
-def test_a_partitioned_variable_is_compared_as_a_whole(tmp_path: Path) -> None:
+def partitioned(*parts: tuple[int, int]) -> ModuleBuilder:
+    """A variable of the shape [5, 2], of which the graph has parts: first row and number of rows."""
     builder = ModuleBuilder()
-    builder.variable("w/part_0", [[1.0, 2.0]])
-    definition = message_class("VariableDef").FromString(builder.collection("variables").bytes_list.value[0])
-    part = definition.save_slice_info_def
-    part.full_name = "w"
-    part.full_shape.extend([5, 2])
-    part.var_offset.extend([0, 0])
-    part.var_shape.extend([1, 2])
-    builder.collection("variables").bytes_list.value[0] = definition.SerializeToString()
-    write_module(tmp_path / "m", builder)
+    for number, (start, rows) in enumerate(parts):
+        builder.variable(f"w/part_{number}", [[1.0, 2.0]] * rows)
+        definition = message_class("VariableDef").FromString(builder.collection("variables").bytes_list.value[number])
+        part = definition.save_slice_info_def
+        part.full_name = "w"
+        part.full_shape.extend([5, 2])
+        part.var_offset.extend([start, 0])
+        part.var_shape.extend([rows, 2])
+        builder.collection("variables").bytes_list.value[number] = definition.SerializeToString()
+    return builder
+
+
+def test_a_partitioned_variable_is_compared_as_a_whole(tmp_path: Path) -> None:
+    write_module(tmp_path / "m", partitioned((0, 2), (2, 3)))
     write_checkpoint(tmp_path / "m/variables/variables", {"w": Values("float32", (5, 2), (0.0,) * 10)})
     assert check_directory(tmp_path / "m") == []
     write_checkpoint(tmp_path / "m/variables/variables", {"w": Values("float32", (4, 2), (0.0,) * 8)})
+    assert {finding.rule for finding in check_directory(tmp_path / "m")} == {"complete/variable"}
+    assert "[5, 2] in the graph and [4, 2] in the checkpoint" in check_directory(tmp_path / "m")[0].message
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([(0, 2), (3, 2)], "of variable 'w', its 2 parts have 8 of the 10 values"),
+        ([(0, 3), (2, 3)], "of variable 'w', the parts [0:3, 0:2] and [2:5, 0:2] overlap"),
+        ([(0, 2), (2, 4)], "of variable 'w', the part [2:6, 0:2] is not one of the shape [5, 2]"),
+    ],
+)
+def test_parts_in_the_graph_that_are_not_a_whole_are_findings(
+    tmp_path: Path, parts: list[tuple[int, int]], said: str
+) -> None:
+    write_module(tmp_path / "m", partitioned(*parts))
+    write_checkpoint(tmp_path / "m/variables/variables", {"w": Values("float32", (5, 2), (0.0,) * 10)})
     (finding,) = check_directory(tmp_path / "m")
-    assert "[5, 2] in the graph and [4, 2] in the checkpoint" in finding.message
+    assert (finding.rule, finding.where, finding.message) == ("complete/partition", "w", said)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([(0, 2), (2, 3)], None),
+        ([(2, 3)], "in the checkpoint, of 'w', its 1 parts have 6 of the 10 values"),
+        ([(0, 3), (2, 3)], "in the checkpoint, of 'w', the parts [0:3, 0:2] and [2:5, 0:2] overlap"),
+    ],
+)
+def test_parts_in_the_checkpoint_that_are_not_a_whole_are_findings(
+    tmp_path: Path, parts: list[tuple[int, int]], said: str | None
+) -> None:
+    write_module(tmp_path / "m", partitioned((0, 2), (2, 3)))
+    write_partitioned(tmp_path / "m/variables/variables", "w", (5, 2), parts)
+    found = check_directory(tmp_path / "m")
+    assert [(finding.rule, finding.message) for finding in found] == ([("complete/partition", said)] if said else [])
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index", "tfhub_module.pb"])
