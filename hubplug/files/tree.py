@@ -28,7 +28,7 @@ _WRITEBACK = 8 << 20
 # A module has dozens of files. A bomb has thousands, and would wait for the disk thousands of times before its end.
 _SYNCED_AT_ONCE = 64
 # Nobody writes to a file of a module after it is there. Windows deletes no file that may not be written.
-_MODE = 0o644 if os.name == "nt" else 0o444
+FILE_MODE = 0o644 if os.name == "nt" else 0o444
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class TreeWriter:
             self._make_directories(parent)
         self._register(name, is_directory=False)
         try:
-            descriptor = os.open(self.root / name, _CREATE, _MODE)
+            descriptor = os.open(self.root / name, _CREATE, FILE_MODE)
         except OSError as error:
             del self._names[collision_key(name)]
             raise self._cannot_write(name, size or 0, error) from error

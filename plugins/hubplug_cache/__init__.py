@@ -82,11 +82,17 @@ class CacheDirectory:
         except OSError as error:
             return self._unreadable(path, error)
         if entry.state == "hit":
-            module = LocalModule(path, source.handle, entry.manifest.provenance if entry.manifest else None)
-            return Plan(f"use {path}", lambda produce: module, hit=True)
+            return Plan(f"use {path}", lambda produce: self._use(source, entry), hit=True)
         if self.read_only:
             return self._declined(root.path, source, entry)
         return Plan(_intention(entry), lambda produce: self._fill(root, path, source, produce))
+
+    def _use(self, source: Source, entry: Entry) -> LocalModule:
+        if entry.times and entry.manifest and not self.read_only:
+            from hubplug_cache._changes import note_times
+
+            note_times(entry.path, entry.manifest, entry.times)
+        return LocalModule(entry.path, source.handle, entry.manifest.provenance if entry.manifest else None)
 
     def _fill(self, root: Root, path: Path, source: Source, produce: Callable[[Path], Provenance]) -> LocalModule:
         from hubplug_cache._filling import fill

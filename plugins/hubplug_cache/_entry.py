@@ -1,8 +1,8 @@
 """What a hit is.
 
 An entry is a hit if its manifest names the key and the pinned digest, and its files are exactly those of the manifest,
-with their sizes. One without a manifest, as tensorflow_hub writes them, is a hit if it is structurally complete. Looking
-needs no lock and no write, and opens nothing but the manifest.
+with their sizes, and with their digests where they were written since. One without a manifest, as tensorflow_hub writes them, is a hit if it is structurally complete. Looking
+needs no lock and no write, and opens nothing but the manifest, as long as no file was written since.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from hubplug.errors import CacheError
 from hubplug.types import Source
 from hubplug.urls import redact
 from hubplug_cache._layout import DAMAGED, descriptor_of
-from hubplug_cache._manifest import MANIFEST_NAME, MAX_BYTES, Manifest, ManifestError, OtherFormat, parse_manifest
+from hubplug_cache._manifest import MANIFEST_NAME, Manifest, ManifestError, OtherFormat, parse_manifest, read_manifest
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _TRIES = 5
@@ -35,12 +35,15 @@ class Entry:
         state: ``hit``: usable; ``absent``; ``damaged``; ``unpinned``: whole, but not known to be the pinned archive.
         fault: What is wrong, for people; None for a hit and where there is nothing.
         manifest: The manifest where there is one that can be read.
+        times: Of a hit whose files were found right by hashing them: when they were written last. The manifest has other
+            times, so that they are hashed again the next time.
     """
 
     path: Path
     state: Literal["hit", "absent", "damaged", "unpinned"]
     fault: str | None = None
     manifest: Manifest | None = None
+    times: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,13 @@ class Tree:
 
     Attributes:
         files: Sizes in bytes by relative path.
+        times: When each of them was written last (``st_mtime_ns``).
         odd: What is neither file nor directory, by relative path.
         changed: When something of it changed last (``st_ctime_ns``).
     """
 
     files: dict[str, int]
+    times: dict[str, int]
     odd: dict[str, str]
     changed: int = 0
 
@@ -126,7 +131,13 @@ def inspect(path: Path, trusted_owners: frozenset[int] | None = None) -> Entry:
         return Entry(path, "damaged", fault, manifest)
     if DAMAGED in tree.files:
         return Entry(path, "damaged", read_text(path / DAMAGED) or "it was marked as damaged", manifest)
-    return Entry(path, "hit", None, manifest)
+    if all(tree.times.get(name) == moment for name, moment in manifest.times.items()):
+        return Entry(path, "hit", None, manifest)
+    from hubplug_cache._changes import find_change  # reads the files; a usual hit reads none
+
+    if fault := find_change(path, tree.times, manifest):
+        return Entry(path, "damaged", fault, manifest)
+    return Entry(path, "hit", None, manifest, tree.times)
 
 
 def find_fault(tree: Tree, manifest: Manifest) -> str | None:
@@ -153,6 +164,7 @@ def list_tree(root: Path) -> Tree:
         OSError: The system could not read a directory.
     """
     files: dict[str, int] = {}
+    times: dict[str, int] = {}
     odd: dict[str, str] = {}
     changed = os.lstat(root).st_ctime_ns
     pending = [("", os.fspath(root))]
@@ -166,25 +178,12 @@ def list_tree(root: Path) -> Tree:
             changed = max(changed, status.st_ctime_ns)
             if stat.S_ISREG(mode):
                 files[name] = status.st_size
+                times[name] = status.st_mtime_ns
             elif stat.S_ISDIR(mode):
                 pending.append((name + "/", member.path))
             else:
                 odd[name] = _kind(mode)
-    return Tree(files, odd, changed)
-
-
-def read_manifest(path: Path) -> bytes:
-    """The bytes of an entry's manifest.
-
-    Raises:
-        ManifestError: It is larger than any manifest.
-        OSError: The system could not read it.
-    """
-    with open(os.open(path / MANIFEST_NAME, _OPEN), "rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ManifestError(f"it has more than {MAX_BYTES:,} bytes")
-    return data
+    return Tree(files, times, odd, changed)
 
 
 def described_handle(entry: Path) -> str | None:

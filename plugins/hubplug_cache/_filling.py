@@ -20,9 +20,12 @@ from pathlib import Path
 from hubplug.errors import CacheError, HubplugError
 from hubplug.files.space import note_room
 from hubplug.files.staging import sync_directory
+from hubplug.files.tree import FILE_MODE
 from hubplug.types import LocalModule, Provenance, Source
+from hubplug_cache._changes import settle_times
 from hubplug_cache._directory import Root
 from hubplug_cache._entry import Entry, find_entry, find_fault, identity, list_tree
+from hubplug_cache._files import write_file
 from hubplug_cache._layout import NOTE, descriptor_of
 from hubplug_cache._locking import lock_or_result
 from hubplug_cache._manifest import MANIFEST_NAME, Manifest
@@ -31,7 +34,6 @@ from hubplug_cache._sweeping import delete, set_aside, sweep
 from hubplug_cache._trouble import cache_error, is_disk_error
 
 _LOG = logging.getLogger("hubplug.cache")
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 _TRIES = 10
 
@@ -128,7 +130,8 @@ def _write(staging: Path, handle: str, key_sha256: str, provenance: Provenance) 
     fault = find_fault(list_tree(staging), manifest) if provenance.files else "there are no files"
     if fault:
         raise CacheError(f"What was fetched for {handle} is not what was announced: {fault}")
-    write_file(staging / MANIFEST_NAME, manifest.to_bytes())
+    manifest = replace(manifest, times=settle_times(staging, (record.path for record in provenance.files)))
+    write_file(staging / MANIFEST_NAME, manifest.to_bytes(), FILE_MODE)
     sync_directory(staging)
     return manifest
 
@@ -188,22 +191,6 @@ def _clear(path: Path, seen: tuple[int, int] | None, in_use: bool) -> None:
     elif not in_use:
         # Before the new one is published: a process that dies here leaves a miss, and whoever fills that sweeps.
         delete(aside)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Writes a new file and makes it durable.
-
-    Raises:
-        OSError: It exists, or the system refused.
-    """
-    descriptor = os.open(path, _CREATE, 0o644)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _delete_lonely_descriptor(path: Path) -> None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import reprlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hubplug.errors import CacheError
@@ -19,8 +22,9 @@ from hubplug.files.strict_json import parse_json
 from hubplug.types import FileRecord, Provenance
 
 FORMAT = 1
-# Some 80,000 files; a module has 10,000 at the most, unless the section limits says otherwise.
+# Some 60,000 files; a module has 10,000 at the most, unless the section limits says otherwise.
 MAX_BYTES = 16 << 20
+_OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _CHECKSUM = b' "checksum": "'
 
 
@@ -41,12 +45,14 @@ class Manifest:
         time: When the entry was filled, ISO 8601 in UTC.
         hubplug: The version that filled it.
         intact: Whether the checksum of the manifest is right.
+        times: When each file was written last (``st_mtime_ns``), by its path; nothing where nobody recorded that.
     """
 
     provenance: Provenance
     time: str
     hubplug: str
     intact: bool = True
+    times: Mapping[str, int] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The manifest as JSON with a final newline.
@@ -64,7 +70,11 @@ class Manifest:
             "location": p.location,
             "etag": p.etag,
             "archive_sha256": p.archive_sha256,
-            "files": [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in p.files],
+            "files": [
+                {"path": f.path, "size": f.size, "sha256": f.sha256}
+                | ({"mtime_ns": self.times[f.path]} if f.path in self.times else {})
+                for f in p.files
+            ],
         }
         body = json.dumps(content, indent=1).encode("ascii").removesuffix(b"\n}") + b",\n"
         data = body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode("ascii") + b'"\n}\n'
@@ -74,6 +84,25 @@ class Manifest:
                 hint="pack the module's assets into fewer files, or use it from a local directory",
             )
         return data
+
+
+def read_manifest(entry: Path, descriptor: int | None = None) -> bytes:
+    """The bytes of an entry's manifest.
+
+    Args:
+        entry: The entry.
+        descriptor: The same, opened; None: it is found by its path.
+
+    Raises:
+        ManifestError: It is larger than any manifest.
+        OSError: The system could not read it.
+    """
+    place = entry / MANIFEST_NAME if descriptor is None else MANIFEST_NAME
+    with open(os.open(place, _OPEN, dir_fd=descriptor), "rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ManifestError(f"it has more than {MAX_BYTES:,} bytes")
+    return data
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -109,7 +138,8 @@ def parse_manifest(data: bytes) -> Manifest:
     )
     body, _, rest = data.rpartition(_CHECKSUM)
     intact = rest[:64] == hashlib.sha256(body).hexdigest().encode("ascii")
-    return Manifest(provenance, _text(content, "time"), _text(content, "hubplug"), intact)
+    times = {item["path"]: item["mtime_ns"] for item in files if type(item.get("mtime_ns")) is int}
+    return Manifest(provenance, _text(content, "time"), _text(content, "hubplug"), intact, times)
 
 
 def _record(item: Any) -> FileRecord:

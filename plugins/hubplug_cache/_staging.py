@@ -57,7 +57,7 @@ class Staging:
         Raises:
             OSError: The system could not make it.
         """
-        self.path = entry.with_name(_name(entry.name))
+        self.path = entry.with_name(staging_name(entry.name))
         os.mkdir(self.path, 0o755)
         self._descriptor = _hold(self.path)
 
@@ -148,7 +148,8 @@ def size_of(path: Path) -> int:
     return total
 
 
-def _name(entry: str) -> str:
+def staging_name(entry: str) -> str:
+    """A fresh name for what this process writes for an entry; ``read_owner`` reads it."""
     host = re.sub("[^A-Za-z0-9-]", "_", socket.gethostname())[:60]
     start = process_start(os.getpid()) or 0
     owner = f"{host}.{os.getpid()}.{start}.{machine_id()}.{int(time.time())}"

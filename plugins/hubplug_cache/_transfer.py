@@ -12,7 +12,7 @@ import json
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -23,6 +23,7 @@ from hubplug.types import FileRecord, Provenance
 from hubplug.urls import redact
 from hubplug_cache._directory import Root
 from hubplug_cache._entry import Entry, described_handle, inspect, list_tree
+from hubplug_cache._files import file_sha256
 from hubplug_cache._filling import publish
 from hubplug_cache._layout import entry_name, is_entry_name
 from hubplug_cache._locking import lock_or_result
@@ -30,7 +31,6 @@ from hubplug_cache._manifest import MANIFEST_NAME, MAX_BYTES, Manifest, Manifest
 from hubplug_cache._sweeping import sweep
 from hubplug_cache._tar import Member, read_members
 from hubplug_cache._trouble import cache_error
-from hubplug_cache._verifying import file_sha256
 
 INDEX = "hubplug-cache.json"
 _INDEX_BYTES = json.dumps({"format": 1}).encode("ascii") + b"\n"
@@ -119,7 +119,7 @@ def manifest_for_export(path: Path) -> Manifest:
             f"{path} is {entry.state}: {entry.fault or 'there is nothing'}", hint="resolve its handle again"
         )
     if entry.manifest is not None:
-        return entry.manifest
+        return replace(entry.manifest, times={})  # a copy's files have times of their own
     handle = described_handle(path)
     if handle is None or entry_name(handle) != path.name:
         raise CacheError(

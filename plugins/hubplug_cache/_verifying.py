@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
 
 from hubplug_cache._entry import find_fault, inspect, list_tree
-from hubplug_cache._filling import write_file
+from hubplug_cache._files import file_sha256, write_file
 from hubplug_cache._layout import DAMAGED
 from hubplug_cache._manifest import MANIFEST_NAME
 from hubplug_cache._sweeping import delete
-
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_CHUNK = 1 << 20
 
 
 def find_faults(path: Path) -> list[str]:
@@ -49,24 +44,3 @@ def mark(path: Path, faults: list[str]) -> None:
     delete(path / DAMAGED)
     if faults and path.is_dir() and not path.is_symlink():
         write_file(path / DAMAGED, "; ".join(faults).encode("utf-8", "surrogateescape"))
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal digest of a file that is not a link.
-
-    Raises:
-        OSError: The system could not read it.
-    """
-    digest = hashlib.sha256()
-    with open(_open_quietly(path), "rb", buffering=0) as file:
-        while data := file.read(_CHUNK):
-            digest.update(data)
-    return digest.hexdigest()
-
-
-def _open_quietly(path: Path) -> int:
-    """Opens a file to read it, without leaving the trace of a use where the system allows that."""
-    try:
-        return os.open(path, _READ | getattr(os, "O_NOATIME", 0))
-    except PermissionError:
-        return os.open(path, _READ)

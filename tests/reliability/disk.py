@@ -7,6 +7,7 @@ file systems promise, and what POSIX does.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,6 +77,13 @@ class Recording:
         self._contents: dict[int, bytes] = {}
         disk = self._after(len(calls))
         self._learn(disk, root)
+        self._times = {path.relative_to(root): path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+    def date(self, root: Path) -> None:
+        """Gives the files of a state the times that they had in the end: those may have lasted where bytes did not."""
+        for path, moment in self._times.items():
+            if (root / path).is_file():
+                os.utime(root / path, ns=(moment, moment))
 
     def states(self, prefix: int, chance: random.Random, samples: int) -> Iterator[Tree]:
         """What may be there after a power failure behind the first ``prefix`` calls.

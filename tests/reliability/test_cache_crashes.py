@@ -38,6 +38,16 @@ def _damaged_root(root: Path) -> Path:
     return root
 
 
+def _touched_root(root: Path) -> Path:
+    """A cache with an entry whose files are right and have other times than its manifest says, as in a copy."""
+    module = Origin().resolve(CacheDirectory(str(root)), HANDLE)
+    os.utime(module.path / "saved_model.pb", (0, 0))
+    return root
+
+
+_ROOTS = {"repair": _damaged_root, "touched": _touched_root}
+
+
 def _expect_whole_and_clean(root: Path) -> None:
     """What is visible is right; the next resolve waits for nobody, is right, and leaves nothing behind."""
     path = entry_of(root, HANDLE)
@@ -58,19 +68,21 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Call]]:
     fresh = changes(record(_command(place / "fresh"), place / "log"), place / "fresh")
     repair = changes(record(_command(_damaged_root(place / "repair")), place / "log"), place / "repair")
     assert len(fresh) > 25
+    touched = changes(record(_command(_touched_root(place / "touched")), place / "log"), place / "touched")
     assert len(repair) > 30
-    return {"fresh": fresh, "repair": repair}
+    assert {"openat", "write", "fsync"} < {call.name for call in touched}
+    return {"fresh": fresh, "repair": repair, "touched": touched}
 
 
-@pytest.mark.parametrize("way", ["fresh", "repair"])
+@pytest.mark.parametrize("way", ["fresh", "repair", "touched"])
 def test_a_kill_at_every_changing_system_call_leaves_nothing_wrong(
     way: str, recorded: dict[str, list[Call]], tmp_path: Path
 ) -> None:
     killed = 0
     for index, call in enumerate(recorded[way]):
         root = tmp_path / str(index)
-        if way == "repair":
-            _damaged_root(root)
+        if way in _ROOTS:
+            _ROOTS[way](root)
         done = injected(_command(root), tmp_path / "log", call, "signal=SIGKILL")
         killed += done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
         if root.exists():
@@ -206,6 +218,7 @@ def _lose_power(recording: Recording, ram: Path, samples: int) -> tuple[int, int
             states += 1
             root = ram / "modules"
             write_tree(root, tree)
+            recording.date(root)
             plan = CacheDirectory(str(root)).hubplug_cache(origin_module.source_of(HANDLE))
             if plan.what == f"use {entry_of(root, HANDLE)}":
                 visible += 1

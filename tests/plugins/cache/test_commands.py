@@ -381,8 +381,19 @@ def test_a_damaged_entry_is_not_exported(run: Callable[..., Result], root: Path,
     assert not [path for path in tmp_path.iterdir() if ".tar" in path.name]
 
 
-def test_an_export_does_not_carry_a_flipped_bit(run: Callable[..., Result], root: Path, tmp_path: Path) -> None:
+def test_an_entry_that_was_changed_is_not_exported(run: Callable[..., Result], root: Path, tmp_path: Path) -> None:
     (entry_of(root, TWO) / "saved_model.pb").write_bytes(b"x" * 1000)
+    result = run("export", tmp_path / "all.tar")
+    assert result.exit_code == 2
+    assert "saved_model.pb was changed" in result.output
+
+
+def test_an_export_does_not_carry_a_flipped_bit(run: Callable[..., Result], root: Path, tmp_path: Path) -> None:
+    """That of a broken disk, which no time tells."""
+    file = entry_of(root, TWO) / "saved_model.pb"
+    moment = file.stat().st_mtime_ns
+    file.write_bytes(b"x" * 1000)
+    os.utime(file, ns=(moment, moment))
     run("export", tmp_path / "all.tar", TWO)
     away = tmp_path / "away"
     with Hub({"chain": ["cache"], "plugins": {"cache": {"options": {"dir": str(away)}}}}).activate():
