@@ -116,7 +116,10 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name) or _UNLISTED.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    from hubplug.errors import needs
+
+    with needs("tensorflow", "tensorflow"):
+        value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -2,6 +2,7 @@
 
     HubplugError
     ├── ConfigError (ValueError)              hubplug.yaml, an environment variable or an argument is wrong
+    ├── MissingDependencyError (ImportError)  a package that this needs is not installed
     ├── PluginError (RuntimeError)            a plugin cannot be used, or broke the contract of a hook
     ├── HandleError (ValueError, OSError)     the text cannot be a handle
     ├── NobodyAnswered (RuntimeError)         no plugin of the chain takes this
@@ -29,7 +30,8 @@ ValueError`` keeps working. Those that must be a ``tf.errors`` type as well are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -55,6 +57,13 @@ class HubplugError(Exception):
 
 class ConfigError(HubplugError, ValueError):
     """hubplug.yaml, an environment variable or an argument has a value that cannot be meant."""
+
+
+class MissingDependencyError(HubplugError, ImportError):
+    """A package that only some of hubplug needs is not installed; the hint is the command that installs it."""
+
+    # ImportError makes it an attribute of its own.
+    name: str | None = None
 
 
 class PluginError(HubplugError, RuntimeError):
@@ -143,3 +152,25 @@ class ValidationError(HubplugError, ValueError):
     def __init__(self, message: str, *, findings: Sequence[Any] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.findings = tuple(findings)
+
+
+@contextmanager
+def needs(package: str, extra: str) -> Iterator[None]:
+    """Within it, a package that cannot be found is an error that says how to install it.
+
+    Args:
+        package: The import package, as ``tensorflow``.
+        extra: The extra of hubplug that brings it.
+
+    Raises:
+        MissingDependencyError: In the place of a ModuleNotFoundError of that package.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        also = ", or hubplug[tensorflow-cpu] for a machine without a GPU" if extra == "tensorflow" else ""
+        raise MissingDependencyError(
+            f"This needs {package}, which is not installed", hint=f"pip install 'hubplug[{extra}]'{also}"
+        ) from error

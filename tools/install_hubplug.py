@@ -1,7 +1,6 @@
-"""Installs hubplug's wheel and what it depends on, but for TensorFlow, which a test environment brings itself.
+"""Installs hubplug's wheel with what it depends on, but for TensorFlow, which a test environment brings itself.
 
-``tensorflow`` and ``tensorflow-cpu`` are one package under two names; pip would put the second over the first. With
-``--lowest`` every dependency gets exactly the version of its lower bound.
+``install_hubplug.py [--lowest] [EXTRA ...]``: with ``--lowest`` every dependency gets exactly the version of its lower bound.
 """
 
 from __future__ import annotations
@@ -22,19 +21,20 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(ROOT)], check=True)
         (wheel,) = Path(folder).glob("hubplug-*.whl")
-        needed = [line for line in requirements(wheel) if not line.startswith("tensorflow")]
+        needed = requirements(wheel, [argument for argument in arguments if argument != "--lowest"])
         if "--lowest" in arguments:
             needed = [line.replace(">=", "==") for line in needed]
         subprocess.run([*pip, "install", "--quiet", *needed], check=True)
         subprocess.run([*pip, "install", "--quiet", "--no-deps", "--force-reinstall", str(wheel)], check=True)
 
 
-def requirements(wheel: Path) -> list[str]:
-    """The unconditional ``Requires-Dist`` lines of a wheel."""
+def requirements(wheel: Path, extras: list[str]) -> list[str]:
+    """The ``Requires-Dist`` lines of a wheel: the unconditional ones, and those of some extras."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = archive.read(name).decode()
-    return re.findall(r"^Requires-Dist: ([^;\n]+)$", metadata, re.MULTILINE)
+    found = re.findall(r"^Requires-Dist: ([^;\n]+?)(?:; extra == '([^']+)')?$", metadata, re.MULTILINE)
+    return [requirement for requirement, extra in found if extra in ("", *extras)]
 
 
 if __name__ == "__main__":

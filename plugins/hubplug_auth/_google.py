@@ -28,7 +28,7 @@ class GoogleCredentials(Signer):
         except ModuleNotFoundError as error:
             raise ConfigError(
                 f"The Google rule for {self._rule} needs {error.name}, which is not installed",
-                hint="pip install google-auth requests",
+                hint="pip install 'hubplug[gcs]'",
             ) from None
         problem = hint = None
         headers: dict[str, str] = {}

@@ -78,6 +78,8 @@ def open_filesystem(location: str, storage_options: Mapping[str, Any]) -> tuple[
 def _how_to_get(scheme: str) -> str:
     known = known_implementations.get(scheme, {})
     package = str(known.get("class", scheme)).partition(".")[0]
+    if package == "gcsfs":
+        return "pip install 'hubplug[gcs]'"
     if package != "fsspec":
         return f"pip install {package}"
     said = str(known.get("err", f"install the fsspec implementation of {scheme}://"))

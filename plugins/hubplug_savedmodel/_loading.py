@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from hubplug.errors import ArchiveError, FormatError, UnknownTagsError
+from hubplug.errors import ArchiveError, FormatError, UnknownTagsError, needs
 from hubplug.hub import current_hub
 from hubplug.spec import variants_in_words
 from hubplug.urls import scheme_of
@@ -62,7 +62,8 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
     if chosen is None and in_tf1_hub_format:
         chosen = []
     _check_tags(path, chosen)
-    import tensorflow as tf
+    with needs("tensorflow", "tensorflow"):
+        import tensorflow as tf
 
     given = {} if options is None else {"options": options}
     loaded = tf.saved_model.load(path, tags=chosen, **given)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from hubplug.errors import ConfigError, ValidationError
+from hubplug.errors import ConfigError, ValidationError, needs
 from hubplug.hub import Hub, current_hub
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding, Handle
@@ -118,13 +118,8 @@ def _run(spec: ModuleSpec, profiles: Sequence[str], findings: Sequence[Finding])
 
 def _import_tensorflow() -> None:
     """Before anything is checked, so that ``complete`` compares with the ops of the TensorFlow that is to run them."""
-    try:
+    with needs("tensorflow", "tensorflow"):
         import tensorflow  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"--run applies signatures, and {error.name or 'TensorFlow'} cannot be imported: {error}",
-            hint="pip install tensorflow, or leave --run out",
-        ) from error
 
 
 def _status(findings: Sequence[Finding]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubplug.errors import FormatError, UnknownTagsError
+from hubplug.errors import FormatError, UnknownTagsError, needs
 from hubplug.settings.config import environment_switch
 from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words
 from hubplug.types import SignatureInfo
@@ -145,7 +145,8 @@ class GraphSpec(ModuleSpec):
         return about if self.directory is None else {**about, **describe_directory(self.directory)}
 
     def instantiate(self, name: str, trainable: bool, tags: frozenset[str]) -> ModuleImpl:
-        from hubplug_tf1 import _instance
+        with needs("tensorflow", "tensorflow"):
+            from hubplug_tf1 import _instance
 
         variant = self._prepare(tags)
         if trainable and not tags and _TRAIN in self._variants:
@@ -170,9 +171,10 @@ class GraphSpec(ModuleSpec):
         found = self.variant(tags)
         with self._lock:
             if found.tags not in self._prepared:
-                from hubplug_tf1._assets import put_paths
-                from hubplug_tf1._saved_model import meta_graph_of
-                from hubplug_tf1._variant import Variant
+                with needs("tensorflow", "tensorflow"):
+                    from hubplug_tf1._assets import put_paths
+                    from hubplug_tf1._saved_model import meta_graph_of
+                    from hubplug_tf1._variant import Variant
 
                 meta_graph = meta_graph_of(found)
                 if self.root is not None:
