@@ -7,7 +7,7 @@ the BundleHeaderProto, every other one a BundleEntryProto. The values lie in ``<
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -53,8 +53,20 @@ class CheckpointIndex:
             FormatError: The index or a data file is missing, damaged or truncated.
         """
         prefix = os.fspath(prefix)
+        index = cls.parse(read_capped(Path(f"{prefix}.index"), MAX_TABLE_BYTES), prefix)
+        if check_shards and (error := index.find_shard_error()):
+            raise FormatError(error, hint=AGAIN)
+        return index
+
+    @classmethod
+    def parse(cls, data: bytes, prefix: str) -> CheckpointIndex:
+        """Checks an index that was read from somewhere; ``find_shard_error`` is the caller's to ask.
+
+        Raises:
+            FormatError: The index is damaged.
+        """
         path = f"{prefix}.index"
-        pairs = read_table(read_capped(Path(path), MAX_TABLE_BYTES), path)
+        pairs = read_table(data, path)
         if not pairs or pairs[0][0] != b"":
             raise FormatError(f"{path} is damaged: it has no header", hint=AGAIN)
         header = read_header(pairs[0][1], path)
@@ -70,22 +82,25 @@ class CheckpointIndex:
         index = cls(prefix, header.num_shards, header.big_endian, entries, parts)
         if len(index._named_parts()) != len(parts):
             raise FormatError(f"{path} is damaged: it has parts of tensors that no tensor has", hint=AGAIN)
-        if check_shards and (error := index.find_shard_error()):
-            raise FormatError(error, hint=AGAIN)
         return index
 
     @property
     def shards(self) -> tuple[Path, ...]:
         """The data files that the entries need, in order."""
-        return tuple(self._shard_path(number) for number in sorted(self._bytes_needed()))
+        return tuple(Path(self._shard_path(number)) for number in sorted(self._bytes_needed()))
 
-    def find_shard_error(self) -> str | None:
-        """Says which data file is missing or too short; None when all are there."""
+    def find_shard_error(self, size_of: Callable[[str], int | None] | None = None) -> str | None:
+        """Says which data file is missing or too short; None when all are there.
+
+        Args:
+            size_of: From the path of a data file to its size, None where it is missing; None: of local files.
+        """
         for number, needed in sorted(self._bytes_needed().items()):
             path = self._shard_path(number)
-            if not path.is_file():
+            size = (size_of or _size_of)(path)
+            if size is None:
                 return f"{path} is missing, and {self.prefix}.index needs {needed} bytes of it"
-            if (size := path.stat().st_size) < needed:
+            if size < needed:
                 return f"{path} is truncated: it has {size} bytes, and {self.prefix}.index needs {needed}"
         return None
 
@@ -165,7 +180,7 @@ class CheckpointIndex:
 
         path = self._shard_path(entry.shard)
         try:
-            with path.open("rb") as file:
+            with open(path, "rb") as file:
                 available = max(0, os.fstat(file.fileno()).st_size - entry.offset)
                 if available:
                     file.seek(entry.offset)
@@ -206,8 +221,8 @@ class CheckpointIndex:
                 keys.add(key)
         return keys
 
-    def _shard_path(self, number: int) -> Path:
-        return Path(f"{self.prefix}.data-{number:05d}-of-{self.num_shards:05d}")
+    def _shard_path(self, number: int) -> str:
+        return f"{self.prefix}.data-{number:05d}-of-{self.num_shards:05d}"
 
     def _bytes_needed(self) -> dict[int, int]:
         needed: dict[int, int] = {}
@@ -215,6 +230,10 @@ class CheckpointIndex:
             if not entry.slices:
                 needed[entry.shard] = max(needed.get(entry.shard, 0), entry.offset + entry.size)
         return needed
+
+
+def _size_of(path: str) -> int | None:
+    return os.stat(path).st_size if os.path.isfile(path) else None
 
 
 def _resolved(entry: CheckpointEntry, extents: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:

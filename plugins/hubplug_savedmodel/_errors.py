@@ -36,3 +36,9 @@ class NotAFileError(_OpError, tf.errors.FailedPreconditionError):
     """Something else is where ``saved_model.pb`` should be."""
 
     _code = tf.errors.FAILED_PRECONDITION
+
+
+class DamagedVariablesError(_OpError, tf.errors.DataLossError):
+    """The variables of a SavedModel cannot be read."""
+
+    _code = tf.errors.DATA_LOSS

@@ -12,7 +12,14 @@ from hubplug.errors import ArchiveError, FormatError, UnknownTagsError, needs
 from hubplug.hub import current_hub
 from hubplug.spec import variants_in_words
 from hubplug.urls import scheme_of
-from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, SavedModelFile
+from hubplug_format import (
+    MODULE_DEF_FILE,
+    SAVED_MODEL_FILE,
+    SAVED_MODEL_TEXT_FILE,
+    VARIABLES_PREFIX,
+    CheckpointIndex,
+    SavedModelFile,
+)
 from hubplug_savedmodel._probing import what_is_there
 
 
@@ -39,6 +46,7 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
     Raises:
         ValueError: ``handle`` is no string; there is no SavedModel (FormatError); or no graph variant has the tags
             (UnknownTagsError).
+        FormatError: The index of its variables is damaged.
         ValidationError: The module does not keep a profile that the configuration demands of it.
         HubplugError: The handle could not be resolved.
     """
@@ -65,12 +73,25 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
     with needs("tensorflow", "tensorflow"):
         import tensorflow as tf
 
+    _check_variables(path)
     given = {} if options is None else {"options": options}
     loaded = tf.saved_model.load(path, tags=chosen, **given)
     loaded._is_hub_module_v1 = in_tf1_hub_format
     if in_tf1_hub_format:
         loaded.__class__ = _saying_how_to_call(type(loaded), sorted(loaded.signatures))
     return loaded
+
+
+def _check_variables(path: str) -> None:
+    """Reads the index of the variables before TensorFlow does, which some kinds of damage make end the process."""
+    if not os.path.lexists(os.path.join(path, f"{VARIABLES_PREFIX}.index")):
+        return
+    try:
+        CheckpointIndex.read(os.path.join(path, VARIABLES_PREFIX))
+    except FormatError as error:
+        from hubplug_savedmodel._errors import DamagedVariablesError
+
+        raise DamagedVariablesError(error.message, hint=error.hint) from error
 
 
 def _saying_how_to_call(kind: type[Any], signatures: Collection[str]) -> type[Any]:

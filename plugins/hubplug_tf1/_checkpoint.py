@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from hubplug_tf1._checkpoint_index import read_index
 from hubplug_tf1._errors import CheckpointMismatch
 from hubplug_tf1._private_tensorflow import save_slice_spec
 from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, add_checkpoint_op, find_mismatch
@@ -98,9 +99,14 @@ def save_from_checkpoint(
 
     Raises:
         tf.errors.NotFoundError: There is no such checkpoint.
+        DamagedCheckpointError: It is damaged.
         CheckpointMismatch: It lacks a variable, or has it in another shape or dtype.
     """
     variables = list(variables)
+    found = tf.train.latest_checkpoint(checkpoint) if tf.io.gfile.isdir(checkpoint) else checkpoint
+    # A checkpoint of version 1 is one file of this name, which TensorFlow alone reads.
+    if found and tf.io.gfile.exists(f"{found}.index"):
+        read_index(found)
     reader = tf.train.load_checkpoint(checkpoint)
     keys = dict.fromkeys(variable.key for variable in variables)
     names = {key: name_transform_fn(key) if name_transform_fn else key for key in keys}

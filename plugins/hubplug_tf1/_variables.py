@@ -6,14 +6,14 @@ them is a few sequential reads, and initializing a single variable reads little 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from hubplug_tf1._errors import CheckpointMismatch, DamagedCheckpointError, MissingCheckpointError
+from hubplug_tf1._checkpoint_index import read_index
+from hubplug_tf1._errors import CheckpointMismatch, MissingCheckpointError
 from hubplug_tf1._private_tensorflow import VariableDef
 from hubplug_tf1._subgraph import op_name
 
@@ -124,31 +124,20 @@ def check_checkpoint(checkpoint: str, variables: Iterable[StoredVariable]) -> No
         DamagedCheckpointError: Its index cannot be read.
         CheckpointMismatch: It lacks a variable, or has it in another shape or dtype.
     """
-    try:
-        reader = tf.train.load_checkpoint(checkpoint)
-    except (tf.errors.NotFoundError, ValueError) as error:
+    index = read_index(checkpoint)
+    if not tf.io.gfile.glob(f"{checkpoint}.index"):
         raise MissingCheckpointError(
-            f"The module's variables are missing: no checkpoint at {checkpoint!r}",
-            hint=_missing_hint(checkpoint),
-        ) from error
-    except tf.errors.OpError as error:
-        raise DamagedCheckpointError(
-            f"The module's variables cannot be read from {checkpoint!r}: {error.message}",
-            hint="fetch or export the module again",
-        ) from error
-    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+            f"The module's variables are missing: TensorFlow finds no checkpoint at {checkpoint!r}",
+            hint="the files are there, but to it [ ] and \\ in a path are a pattern; move the module",
+        )
+    shapes = {name: entry.shape for name, entry in index.entries.items()}
+    dtypes = {name: entry.dtype for name, entry in index.entries.items()}
     for variable in variables:
         if problem := find_mismatch(variable, shapes, dtypes):
             raise CheckpointMismatch(
                 f"{problem} (checkpoint {checkpoint!r})",
                 hint="the module's graph and its variables/ do not belong together; export the module again",
             )
-
-
-def _missing_hint(checkpoint: str) -> str:
-    if not os.path.exists(f"{checkpoint}.index"):
-        return "the module directory is incomplete; fetch or export it again"
-    return "the files are there, and TensorFlow finds none: to it [ ] and \\ in a path are a pattern; move the module"
 
 
 def find_mismatch(
