@@ -289,6 +289,17 @@ class _HubInEffect:
 hub_in_effect = _HubInEffect()
 
 
+@contextmanager
+def default_hub_anew() -> Iterator[None]:
+    """Makes the default Hub the one in effect, in this thread or task, and has it built from what is configured now."""
+    token = _active.set(None)
+    _default.forget()
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
 def put_first_in_default_hub(plugin: object) -> None:
     """Puts a plugin object before all others of the default Hub, for the rest of the process.
 
@@ -309,6 +320,10 @@ class _DefaultHub:
     def put_first(self, plugin: object) -> None:
         with self._lock:
             self._first = (plugin, *self._first)
+            self._built = None
+
+    def forget(self) -> None:
+        with self._lock:
             self._built = None
 
     def get(self) -> Hub:

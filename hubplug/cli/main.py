@@ -14,8 +14,8 @@ import click
 
 from hubplug.chain import build_chain
 from hubplug.errors import ConfigError, HubplugError, PluginError
-from hubplug.hub import Hub, current_hub
-from hubplug.settings.config import load_config
+from hubplug.hub import current_hub, default_hub_anew
+from hubplug.settings.config import environment_with, load_config
 from hubplug.settings.plugins import installed_commands, load_entry_point, origin_of_plugin
 from hubplug.shown.words import printable
 from hubplug.types import Handle
@@ -85,11 +85,15 @@ def hubplug(ctx: click.Context, config: str | None, chain: str | None, offline: 
     """Resolve, look at, pack and serve TensorFlow Hub modules."""
     if not (config or chain or offline):
         return
-    settings = load_config(config, chain=chain, offline=offline or None)
-    if ctx.invoked_subcommand == "plugins":
-        ctx.obj = settings  # a plugin that cannot be used must not take the list of plugins away
-    else:
-        ctx.with_resource(Hub(settings).activate())
+    load_config(config, chain=chain, offline=offline or None)
+    said = {
+        "HUBPLUG_CONFIG": config and str(Path(config).absolute()),
+        "HUBPLUG_CHAIN": chain,
+        "HUBPLUG_OFFLINE": offline and "1",
+    }
+    # The process's default, and not this thread's: a program that is run has threads and children, which ask too.
+    ctx.with_resource(environment_with({name: value for name, value in said.items() if value}))
+    ctx.with_resource(default_hub_anew())
 
 
 @hubplug.command()
@@ -159,11 +163,11 @@ def plugins(ctx: click.Context, form: str) -> None:
 
     problem = None
     try:
-        hub = Hub(ctx.obj) if ctx.obj else current_hub()
+        hub = current_hub()
         rows = inventory(hub.config, hub.chain.members)
     except HubplugError as error:
         problem = error
-        rows = inventory_of_parts(ctx.obj or load_config())
+        rows = inventory_of_parts(load_config())
     if form == "json":
         click.echo(json.dumps(rows, indent=2))
     else:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,19 @@ def environment_switch(name: str) -> bool:
     if value in ("1", "true", "yes", "on"):
         return True
     raise ConfigError(f"{name} is a switch, and {value!r} is neither on nor off", hint=f"set {name}=1, or unset it")
+
+
+@contextmanager
+def environment_with(said: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables until the block ends: for every thread, and for the processes that are started in it."""
+    before = {name: os.environ[name] for name in said if name in os.environ}
+    os.environ.update(said)
+    try:
+        yield
+    finally:
+        for name in said:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def environment_fingerprint() -> tuple[tuple[str, str], ...]:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
-
 import click
-
-from hubplug.errors import HubplugError
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -17,13 +12,10 @@ from hubplug.errors import HubplugError
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(tf1: bool, as_module: bool, script: str, arguments: tuple[str, ...]) -> None:
     """Run a program that was written for tensorflow_hub, unmodified."""
-    from hubplug_compat._running import prepare, run_program
+    from hubplug_compat._running import become, choose_keras, find_problem
 
-    if advice := prepare(script, arguments, as_module=as_module, tf1=tf1):
+    if not as_module and (problem := find_problem(script)):
+        raise problem
+    if advice := choose_keras():
         click.echo(f"hubplug: {advice}", err=True)
-    try:
-        run_program(script, as_module=as_module)
-    except HubplugError:
-        # The program's own failure, so its traceback, as Python would print it.
-        traceback.print_exc()
-        sys.exit(1)
+    become([*(["-m"] if as_module else []), script, *arguments], tf1=tf1)

@@ -1,66 +1,97 @@
-"""Runs an old program in this process as if tensorflow_hub, and if wanted TensorFlow 1, were installed."""
+"""How an old program is run: by Python itself, in place of this process, with imports that ask hubplug first."""
 
 from __future__ import annotations
 
 import os
-import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-from hubplug.errors import MissingError
-from hubplug_compat._standing_in import install_as_tensorflow_hub
+from hubplug.errors import HubplugError, MissingError
+
+STARTUP = str(Path(__file__).resolve().parent / "_startup")
 
 
-def prepare(script: str, arguments: Sequence[str], *, as_module: bool = False, tf1: bool = False) -> str | None:
-    """Makes this process one in which an old program can run.
+def find_problem(script: str) -> MissingError | None:
+    """What keeps Python from running a file or a directory."""
+    path = Path(script)
+    if script != "-" and not path.exists():
+        problem = "does not exist"
+    elif path.is_dir() and not (path / "__main__.py").is_file():
+        problem = "is a directory without __main__.py"
+    else:
+        return None
+    return MissingError(f"{script} {problem}", hint="give the path of a Python program, or -m and a module's name")
+
+
+def become(program: Sequence[str], *, tf1: bool) -> None:
+    """Makes this process the Python that runs a program, with the options that this Python was started with.
 
     Args:
-        script: The path of a file or of a directory with ``__main__.py``, or the dotted name of a module.
-        arguments: What the program finds behind its name in ``sys.argv``.
-        as_module: Whether ``script`` is a module's name.
-        tf1: Whether ``import tensorflow`` gives ``tensorflow.compat.v1`` with TensorFlow 2's behaviour off.
-
-    Returns:
-        A sentence about what the program may miss, or None.
+        program: What stands behind Python's own options: a path, ``-`` or ``-m`` and a name, and the arguments.
+        tf1: Whether ``import tensorflow`` gives TensorFlow 1's API.
 
     Raises:
-        MissingError: There is no such script.
-        StandingInError: The real tensorflow_hub is imported already.
+        HubplugError: This Python was told not to look for what it should import at its start.
     """
-    if not as_module and (problem := _find_problem(Path(script))):
-        raise MissingError(f"{script} {problem}", hint="give the path of a Python program, or -m and a module's name")
-    advice = choose_keras()
-    install_as_tensorflow_hub()
-    if tf1:
-        install_tensorflow_1()
-    sys.argv = [script, *arguments]
-    if as_module:
-        sys.path.insert(0, "")
-    elif Path(script).is_file():  # a directory is put there by running it
-        sys.path.insert(0, str(Path(script).resolve().parent))
-    return advice
+    options = interpreter_options(sys.orig_argv)
+    letters = {letter for option in options if _is_cluster(option) for letter in option[1:]}
+    if "S" in letters:
+        raise HubplugError(
+            "Python's option -S keeps `hubplug run` from standing in for tensorflow_hub", hint="leave it out"
+        )
+    environment = dict(os.environ)
+    if letters & {"I", "E"}:
+        # They would hide the variable with which the program's Python is told of us: do what they do without them.
+        environment = {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
+        options = [option for option in map(_without_isolation, options) if option != "-"]
+        if "I" in letters:
+            options.append("-s" if sys.version_info < (3, 11) else "-sP")
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os.execve(
+        sys.executable, [sys.executable, *options, *program], {**environment, **stand_in_variables(environment, tf1)}
+    )
 
 
-def _find_problem(script: Path) -> str | None:
-    if not script.exists():
-        return "does not exist"
-    if script.is_dir() and not (script / "__main__.py").is_file():
-        return "is a directory without __main__.py"
-    return None
+def stand_in_variables(environment: Mapping[str, str], tf1: bool) -> dict[str, str]:
+    """The environment variables with which a Python of this installation stands in for tensorflow_hub."""
+    others = [entry for entry in (environment.get("PYTHONPATH") or "").split(os.pathsep) if entry != STARTUP]
+    path = os.pathsep.join([STARTUP, *others]) if others != [""] else STARTUP
+    return {"PYTHONPATH": path, "HUBPLUG_RUN": sys.prefix, "HUBPLUG_RUN_TF1": "1" if tf1 else "0"}
 
 
-def run_program(script: str, *, as_module: bool = False) -> None:
-    """Runs a script as ``python SCRIPT`` does, or a module as ``python -m``."""
-    if as_module:
-        runpy.run_module(script, run_name="__main__", alter_sys=True)
-    else:
-        # Absolute, as ``__file__`` of a script is: programs look for their files beside it after a change of directory.
-        runpy.run_path(os.path.abspath(script), run_name="__main__")
+def interpreter_options(command: Sequence[str]) -> list[str]:
+    """Python's own options in a command: what stands before the program."""
+    options: list[str] = []
+    rest = iter(command[1:])
+    for word in rest:
+        if word == "--check-hash-based-pycs":
+            options += [word, next(rest, "default")]
+        elif not word.startswith("-") or word in ("-", "--"):
+            break
+        elif word.startswith("--"):
+            options.append(word)
+        else:
+            taking = next((index for index, letter in enumerate(word) if letter in "mcWX"), None)
+            if taking is not None and word[taking] in "mc":
+                options += [word[:taking]] if taking > 1 else []
+                break
+            options.append(word)
+            if taking == len(word) - 1:
+                options.append(next(rest, ""))
+    return options
+
+
+def _is_cluster(option: str) -> bool:
+    return option.startswith("-") and not option.startswith(("--", "-W", "-X"))
+
+
+def _without_isolation(option: str) -> str:
+    return option.replace("I", "").replace("E", "") if _is_cluster(option) else option
 
 
 def choose_keras() -> str | None:
@@ -79,42 +110,6 @@ def choose_keras() -> str | None:
     return (
         f"tf.layers and Keras 2 are not part of TensorFlow {release[0]}.{release[1]}; for them: pip install '{wanted}'"
     )
-
-
-def install_tensorflow_1() -> None:
-    """Makes ``import tensorflow`` give TensorFlow 1's API, with TensorFlow 2's behaviour off."""
-    import tensorflow as tf
-
-    if isinstance(tf, _TensorFlow1):
-        return
-    tf.compat.v1.disable_v2_behavior()
-    sys.modules["tensorflow"] = _TensorFlow1(tf)
-
-
-class _TensorFlow1(ModuleType):
-    """``tensorflow`` with the names of ``tensorflow.compat.v1``, and the real module's for what that lacks."""
-
-    def __init__(self, real: ModuleType) -> None:
-        super().__init__(real.__name__, real.__doc__)
-        self.__dict__.update(
-            {name: getattr(real, name) for name in ("__file__", "__path__", "__spec__", "__loader__", "__package__")},
-            _real=real,
-        )
-
-    def __getattr__(self, name: str) -> Any:
-        real = self.__dict__["_real"]
-        try:
-            return getattr(real.compat.v1, name)
-        except AttributeError:
-            if name == "contrib":
-                raise AttributeError(
-                    "tf.contrib ended with TensorFlow 1.15; what the program uses of it has to be replaced"
-                ) from None
-            return getattr(real, name)
-
-    def __dir__(self) -> list[str]:
-        real = self.__dict__["_real"]
-        return sorted({*dir(real), *dir(real.compat.v1)})
 
 
 def _tensorflow_release() -> tuple[int, int] | None:

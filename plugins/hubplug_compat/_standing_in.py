@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec as ImportSpec
 from importlib.util import find_spec
 from types import ModuleType
@@ -14,6 +14,7 @@ from typing import Any
 import hubplug
 from hubplug.errors import HubplugError
 from hubplug_compat import _resolving
+from hubplug_compat._finder import find_first
 
 NAME = "tensorflow_hub"
 # Programs compare tensorflow_hub.__version__ with the release that brought what they need.
@@ -49,7 +50,7 @@ class StandingInError(HubplugError, ImportError):
 def install_as_tensorflow_hub() -> None:
     """Makes ``import tensorflow_hub`` mean hubplug in this process; a second call does nothing.
 
-    The absl flags that tensorflow_hub defines are defined too, where absl is installed.
+    The absl flags that tensorflow_hub defines are defined with its first import, where absl is installed.
 
     Raises:
         StandingInError: The real tensorflow_hub is imported already. It is an ImportError.
@@ -63,11 +64,7 @@ def install_as_tensorflow_hub() -> None:
             "mix",
             hint=f"call hubplug.install_as_tensorflow_hub() before the first import of {NAME}",
         )
-    sys.meta_path.insert(0, _Finder())
-    if find_spec("absl") is not None:
-        from hubplug_compat._flags import define_flags
-
-        define_flags()
+    find_first()
 
 
 class StandIn(ModuleType):
@@ -80,12 +77,10 @@ class StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name in self.__all__:
             return _resolving.Resolvers() if name == "resolver" else getattr(_home_of(name), name)
-        if self.__name__ == f"{NAME}.tf_v1":
-            import tensorflow as tf
-
-            return getattr(tf.compat.v1, name)
-        if name.startswith("__"):
+        if name.startswith("__"):  # what the import system asks for, and must not need TensorFlow
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if self.__name__ == f"{NAME}.tf_v1":
+            return getattr(import_module("tensorflow.compat.v1"), name)
         raise AttributeError(
             f"module {self.__name__!r} has no attribute {name!r}: hubplug stands in for tensorflow_hub here, and "
             + (_LATER if name in ("KerasLayer", "text_embedding_column_v2") else "offers its public names only")
@@ -105,22 +100,22 @@ def stand_in_for(submodule: str) -> StandIn:
     return StandIn(f"{NAME}.{submodule}", _SUBMODULES[submodule])
 
 
-class _Finder(MetaPathFinder, Loader):
-    """Answers for ``tensorflow_hub`` and everything below it, before any installed package."""
+def find_stand_in(fullname: str) -> ImportSpec:
+    """The way to the stand-in for ``tensorflow_hub`` or a part of it.
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ImportSpec | None:
-        top, _, submodule = fullname.partition(".")
-        if top != NAME:
-            return None
-        if submodule and submodule not in _SUBMODULES:
-            raise StandingInError(
-                f"hubplug stands in for tensorflow_hub and has no part {fullname!r}",
-                hint=f"import the public names from {NAME} itself; submodules there are: {', '.join(_SUBMODULES)}",
-            )
-        return ImportSpec(fullname, self, is_package=not submodule)
+    Raises:
+        StandingInError: hubplug has no such part.
+    """
+    submodule = fullname.partition(".")[2]
+    if submodule and submodule not in _SUBMODULES:
+        raise StandingInError(
+            f"hubplug stands in for tensorflow_hub and has no part {fullname!r}",
+            hint=f"import the public names from {NAME} itself; submodules there are: {', '.join(_SUBMODULES)}",
+        )
+    return ImportSpec(fullname, _StandInLoader(), is_package=not submodule)
 
+
+class _StandInLoader(Loader):
     def create_module(self, spec: ImportSpec) -> ModuleType:
         submodule = spec.name.partition(".")[2]
         if submodule:
@@ -128,7 +123,12 @@ class _Finder(MetaPathFinder, Loader):
         return StandIn(NAME, [name for name in hubplug.__all__ if not name.startswith("Hub")])
 
     def exec_module(self, module: ModuleType) -> None:
-        if module.__name__ == NAME:
-            module.__version__ = API_LEVEL  # type: ignore[attr-defined]
-            for submodule in _SUBMODULES:
-                import_module(f"{NAME}.{submodule}")
+        if module.__name__ != NAME:
+            return
+        module.__version__ = API_LEVEL  # type: ignore[attr-defined]
+        for submodule in _SUBMODULES:
+            import_module(f"{NAME}.{submodule}")
+        if find_spec("absl") is not None:
+            from hubplug_compat._flags import define_flags
+
+            define_flags()

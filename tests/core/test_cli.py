@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 import hubplug
+from hubplug.hub import current_hub
 from hubplug.cli.main import hubplug as command
 from hubplug.settings.inventory import config_schema, inventory
 from hubplug.settings.plugins import installed_plugins
@@ -522,3 +524,70 @@ def test_an_interruption_is_one_line_and_the_status_of_a_shell() -> None:
             started.kill()
             server.shutdown()
     assert (started.returncode, output, errors.strip()) == (130, "", "interrupted")
+
+
+# What it sets is the process's default
+
+WHERE_A_PROGRAM_ASKS = {
+    "the main thread": "ask()",
+    "a thread": "t = threading.Thread(target=ask); t.start(); t.join()",
+    "a pool of threads": "ThreadPoolExecutor().submit(ask).result()",
+    "a timer": "t = threading.Timer(0, ask); t.start(); t.join()",
+    "a task": "asyncio.run(asyncio.to_thread(ask))",
+    "a loop's pool": "asyncio.new_event_loop().run_until_complete(loop_pool())",
+    "an empty context": "contextvars.Context().run(ask)",
+    "the end of the program": "atexit.register(ask)",
+    "a fork": "ask_in_process(get_context('fork'))",
+    "a spawned process": "ask_in_process(get_context('spawn'))",
+    "a process of its own": "subprocess.run([sys.executable, __file__, 'child'], check=True)",
+    "another directory": "os.chdir('/'); ask()",
+}
+ASKING = """
+    import asyncio, atexit, contextvars, os, subprocess, sys, threading
+    from concurrent.futures import ThreadPoolExecutor
+    from multiprocessing import get_context
+    import hubplug
+    from hubplug.hub import current_hub
+
+    def ask():
+        config = current_hub().config
+        print(config.offline, config.locked, config.chain, flush=True)
+
+    async def loop_pool():
+        await asyncio.get_running_loop().run_in_executor(None, ask)
+
+    def ask_in_process(context):
+        process = context.Process(target=ask)
+        process.start()
+        process.join()
+
+    if __name__ == "__main__":
+        if sys.argv[1:] == ["child"]:
+            ask()
+        else:
+            {statement}
+"""
+
+
+@pytest.mark.parametrize("where", WHERE_A_PROGRAM_ASKS)
+def test_what_the_command_line_sets_holds_wherever_a_program_asks(where: str, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(textwrap.dedent(ASKING).replace("{statement}", WHERE_A_PROGRAM_ASKS[where]))
+    (tmp_path / "f.yaml").write_text("version: 1\nchain: [http]\nchains: {local: [file]}\nlocked: true\n")
+    options = ["--config", "f.yaml", "--chain", "local", "--offline"]
+    done = process(*options, "run", "program.py", cwd=tmp_path)
+    assert done.stdout == "True True ('file',)\n", done.stderr
+
+
+def test_what_the_command_line_sets_ends_with_it_in_a_program_that_goes_on(
+    tmp_path: Path, hub: hubplug.Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text("version: 1\nchain: []\n")
+    monkeypatch.setenv("HUBPLUG_OFFLINE", "0")
+    before = dict(os.environ)
+    with hub.activate():
+        shown = run("--config", str(path), "--offline", "config", "show").output
+        assert shown.startswith(f"# read from {path}\n")
+        assert "offline: true" in shown
+        assert current_hub() is hub
+    assert dict(os.environ) == before

@@ -1,0 +1,45 @@
+"""What answers for ``tensorflow_hub``, and under ``hubplug run --tf1`` for ``tensorflow``, before any installed package.
+
+It is imported at the start of every program of ``hubplug run``, so it imports nothing itself until it has to answer.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec as ImportSpec
+    from types import ModuleType
+
+
+class Finder:
+    """An entry of ``sys.meta_path``."""
+
+    def __init__(self, tf1: bool) -> None:
+        self.tf1 = tf1
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ImportSpec | None:
+        """The way to a module; None where it is found as usual."""
+        top = fullname.partition(".")[0]
+        if top == "tensorflow_hub":
+            from hubplug_compat._standing_in import find_stand_in
+
+            return find_stand_in(fullname)
+        if top == "tensorflow" and self.tf1:
+            from hubplug_compat._tensorflow_1 import find_tensorflow_1
+
+            return find_tensorflow_1(fullname, path)
+        return None
+
+
+def find_first(*, tf1: bool = False) -> None:
+    """Makes this process's imports ask a Finder first, if they do not do so already."""
+    for finder in sys.meta_path:
+        if isinstance(finder, Finder):
+            finder.tf1 = finder.tf1 or tf1
+            return
+    sys.meta_path.insert(0, Finder(tf1))
