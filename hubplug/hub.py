@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from hubplug.chain import Answer, Chain, build_chain
 from hubplug.errors import ConfigError, OccupiedError, ValidationError
+from hubplug.locks import ForkLock
 from hubplug.pins import Pins
 from hubplug.retrieval import Retrieval
 from hubplug.settings.config import Config, environment_fingerprint, load_config
@@ -28,6 +29,7 @@ from hubplug.types import (
 from hubplug.urls import scheme_of, under_prefix
 
 T = TypeVar("T")
+_SECONDS_TO_BUILD = 10.0
 
 
 class Hub:
@@ -313,7 +315,8 @@ class _DefaultHub:
 
     def __init__(self) -> None:
         # Reentrant: a plugin that asks for the Hub that it is to be a part of is an error, and not a hang.
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
+        self._forking = threading.local()
         self._built: tuple[tuple[tuple[str, str], ...], Hub] | None = None
         self._first: tuple[object, ...] = ()
 
@@ -325,6 +328,14 @@ class _DefaultHub:
     def forget(self) -> None:
         with self._lock:
             self._built = None
+
+    def wait_to_fork(self) -> None:
+        """Waits for another thread to build the Hub: it may hold locks of Python's imports, which a child would wait for."""
+        self._forking.waits = self._lock.acquire(timeout=_SECONDS_TO_BUILD)
+
+    def has_forked(self) -> None:
+        if self._forking.waits:
+            self._lock.release()
 
     def get(self) -> Hub:
         fingerprint = environment_fingerprint()
@@ -339,6 +350,9 @@ class _DefaultHub:
 
 _active: ContextVar[Hub | None] = ContextVar("hubplug_active_hub", default=None)
 _default = _DefaultHub()
+os.register_at_fork(
+    before=_default.wait_to_fork, after_in_parent=_default.has_forked, after_in_child=_default.has_forked
+)
 
 
 def _check_limits(config: Config) -> None:

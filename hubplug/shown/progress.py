@@ -14,6 +14,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from hubplug.locks import ForkLock
 from hubplug.urls import redact
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Progress:
         self._started = self._last_line = time.monotonic()
         self._lines = 0
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def advance(self, size: int) -> None:
         """Counts ``size`` more bytes."""
@@ -166,3 +167,20 @@ def _in_notebook() -> bool:
         return False
     shell = ipython.get_ipython()
     return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
+
+
+def _free_tqdm_in_child() -> None:
+    """Takes the lock around all bars away from a thread that is not there."""
+    std = sys.modules.get("tqdm.std")
+    kind: Any = getattr(std, "TqdmDefaultWriteLock", None)
+    if kind is None or not isinstance(std.tqdm.get_lock(), kind):  # type: ignore[union-attr]
+        return
+    if kind.th_lock.acquire(blocking=False):
+        kind.th_lock.release()
+    else:
+        kind.th_lock = threading.RLock()
+        kind.mp_lock = None  # its copy here counts one acquisition too many, so that we would never release it
+        std.tqdm.set_lock(kind())  # type: ignore[union-attr]
+
+
+os.register_at_fork(after_in_child=_free_tqdm_in_child)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from hubplug.errors import AccessError, ConfigError
+from hubplug.locks import ForkLock
 from hubplug_auth._signers import Signer
 
 _READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
@@ -17,7 +17,7 @@ class GoogleCredentials(Signer):
     def __init__(self, rule: str) -> None:
         super().__init__(f"Google application default credentials, rule for {rule}")
         self._rule = rule
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._credentials: Any = None
 
     def __call__(self, request: Any) -> Any:

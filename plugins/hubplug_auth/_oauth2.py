@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
 from hubplug.errors import AccessError, FetchError
+from hubplug.locks import ForkLock
 from hubplug.urls import redact
 from hubplug_auth._secret import Secret
 from hubplug_auth._signers import Signer, sign_basic
@@ -50,7 +50,7 @@ class ClientCredentials(Signer):
         self._extra = dict(extra)
         self._in_body = in_body
         self._ca_bundle = ca_bundle
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._token: str | None = None
         self._good_until = 0.0
 

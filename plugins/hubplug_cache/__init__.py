@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from hubplug.hookspecs import hookimpl
+from hubplug.locks import ForkLock
 from hubplug.types import Declined, LocalModule, Plan, Provenance, Source
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class CacheDirectory:
         self.read_only = read_only
         self.lock_timeout = lock_timeout
         self._root: Root | None = None
-        self._choosing = threading.Lock()
+        self._choosing = ForkLock()
         self._warned: set[Path] = set()
 
     def __reduce__(self) -> tuple[type[CacheDirectory], tuple[str | None, bool, float]]:

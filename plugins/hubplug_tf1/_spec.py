@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubplug.errors import FormatError, UnknownTagsError, needs
+from hubplug.locks import ForkLock
 from hubplug.settings.config import environment_switch
 from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words
 from hubplug.types import SignatureInfo
@@ -74,7 +74,7 @@ class GraphSpec(ModuleSpec):
                 )
             check_filenames(variant.assets, variant.where)
         self._prepared: dict[frozenset[str], Variant] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def place(self) -> str | None:
         return self.root

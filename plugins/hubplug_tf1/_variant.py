@@ -5,7 +5,6 @@ Nothing here touches a TensorFlow graph. The MetaGraphDef is shared by everybody
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug.errors import UnknownSignatureError
+from hubplug.locks import ForkLock
 from hubplug_tf1._apply_graph import ApplyTemplate, make_apply_template
 from hubplug_tf1._private_tensorflow import OpDef, OpList, registered_op_def
 from hubplug_tf1._state_graph import CONTEXTS, StateTemplate, make_state_template
@@ -46,7 +46,7 @@ class Variant:
     def __init__(self, meta_graph: Any) -> None:
         """Keeps a MetaGraphDef, whose asset constants hold absolute paths; it is looked at when first needed."""
         self.meta_graph = meta_graph
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
         self._signatures: dict[str, Signature] = {}
         self._apply_templates: dict[tuple[str, bool, bool], ApplyTemplate] = {}
         self._state_templates: dict[tuple[bool, str | None], StateTemplate] = {}
