@@ -20,8 +20,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 import hubplug
-from hubplug.hub import current_hub
 from hubplug.cli.main import hubplug as command
+from hubplug.hub import current_hub
 from hubplug.settings.inventory import config_schema, inventory
 from hubplug.settings.plugins import installed_plugins
 from tests.core.small_plugins import toy_plugins

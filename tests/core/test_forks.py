@@ -16,7 +16,7 @@ import pytest
 
 from hubplug.hub import current_hub
 from hubplug.locks import ForkLock
-from hubplug.progress import Progress
+from hubplug.shown.progress import Progress
 from hubplug_cache import CacheDirectory
 
 Install = Callable[..., None]

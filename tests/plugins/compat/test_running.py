@@ -215,9 +215,11 @@ def test_an_interrupt_from_outside_ends_a_program_as_python_ends(tmp_path: Path)
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             process.send_signal(signal.SIGINT)
-            ends.append((*process.communicate(timeout=60), process.returncode))
+            _, trace = process.communicate(timeout=60)
+            # Without the marks below the line, as the signal may come before or within the sleep.
+            ends.append(([line for line in trace.splitlines() if line.strip(" ^~")], process.returncode))
     assert ends[0] == ends[1]
-    assert ends[0][2] == -signal.SIGINT
+    assert ends[0][1] == -signal.SIGINT
 
 
 def run(tmp_path: Path, code: str, *options: str, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
