@@ -147,7 +147,7 @@ PROGRAMS = {
     "a program that runs programs": Program("import runpy\nrunpy.run_path('q.py', run_name='__main__')", files={"q.py": LOOK}),
     "another program": Program("import subprocess, sys\nsubprocess.run([sys.executable, 'q.py', '1'])", files={"q.py": LOOK}),
     "the debugger": Program("x = 1\nprint(x)", ["-m", "pdb", "-c", "continue", "-c", "quit", "p.py"]),
-    "a profile": Program("print(1)", ["-m", "timeit", "-n1", "-r1", "-s", "print(1)", "pass"], shell="{} -m timeit -n1 -r1 'print(1)' | head -1"),
+    "a profile": Program("print(1)", ["-m", "cProfile", "-o", "profile", "p.py"]),
     "a customized start": Program(
         "import sys, sitecustomize as s\nprint(s.__file__, s.X)", files={"d/sitecustomize.py": "X = 1"}, environment={"PYTHONPATH": "{here}/d"}
     ),
