@@ -18,6 +18,7 @@ from typing import Any
 from hubplug.errors import ConfigError, DigestMismatch
 from hubplug.settings.config import Config
 from hubplug.types import FileRecord, Handle, LocalModule
+from hubplug.urls import find_url_error, normal_form, redact
 
 _LOG = logging.getLogger("hubplug")
 # Some 400 for each module.
@@ -77,8 +78,12 @@ class Pins:
 
     def of(self, handle: Handle) -> Pin | None:
         """The pin of a handle, or None."""
-        pin = self.modules.get(str(handle.original))
-        return pin if pin and pin.handle_sha256 == text_digest(handle.original.text) else None
+        text = handle.original.text
+        for spelling in (_spelling(text), text):
+            pin = self.modules.get(redact(spelling))
+            if pin and pin.handle_sha256 == text_digest(spelling):
+                return pin
+        return None
 
     def apply(self, handle: Handle) -> Handle:
         """The handle with the digest that it must have.
@@ -131,7 +136,8 @@ class Pins:
 
     def without(self, handle: Handle) -> Pins:
         """These pins, but for that of one handle, which may then be anything."""
-        modules = {name: pin for name, pin in self.modules.items() if name != str(handle.original)}
+        names = {str(handle.original), redact(_spelling(handle.original.text))}
+        modules = {name: pin for name, pin in self.modules.items() if name not in names}
         return replace(self, modules=modules, present=False, locked=False, named=False)
 
     def with_module(self, module: LocalModule) -> Pins:
@@ -146,11 +152,9 @@ class Pins:
                 f"{module.handle.original} has no record of its files: it is used in place, or another program cached it",
                 hint="lock handles that hubplug fetches; for an old cache entry: hubplug cache remove, then again",
             )
-        original = module.handle.original
-        pin = Pin(
-            text_digest(original.text), provenance.location, provenance.archive_sha256, tree_digest(provenance.files)
-        )
-        return replace(self, modules={**self.modules, str(original): pin}, present=True)
+        name = _spelling(module.handle.original.text)
+        pin = Pin(text_digest(name), provenance.location, provenance.archive_sha256, tree_digest(provenance.files))
+        return replace(self, modules={**self.modules, redact(name): pin}, present=True)
 
     def write(self) -> None:
         """Writes the lock file: whole or not at all.
@@ -188,7 +192,20 @@ def _parse(content: bytes) -> dict[str, Pin]:
         texts = (pin.handle_sha256, pin.location, pin.tree_sha256, pin.archive_sha256 or "")
         if not all(isinstance(text, str) for text in texts):
             raise TypeError(f"the pin of {handle[:80]!r} has a value that is no text")
-    return modules
+    return dict(_respelled(handle, pin) for handle, pin in modules.items())
+
+
+def _spelling(text: str) -> str:
+    """The one spelling under which a handle is pinned, so that no other one gets around the pin."""
+    return text if find_url_error(text) else normal_form(text)
+
+
+def _respelled(name: str, pin: Pin) -> tuple[str, Pin]:
+    """An entry as somebody may have written it by hand, under the spelling that is looked up."""
+    spelling = _spelling(name)
+    if spelling == name or pin.handle_sha256 != text_digest(name):
+        return name, pin
+    return spelling, replace(pin, handle_sha256=text_digest(spelling))
 
 
 def text_digest(text: str) -> str:

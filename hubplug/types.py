@@ -58,15 +58,17 @@ class Handle:
                     hint="write #sha256= followed by the 64 hexadecimal digits of the archive's sha256",
                 )
             text = text[: pin.start()]
-        elif scheme_of(text):
-            text = text.partition("#")[0]
         if not text or "\0" in text:
             raise HandleError(
                 f"{redact(text)!r} is no handle: it is empty or has a NUL character",
                 hint="give the URL of a module, or the path of a module directory or archive",
             )
-        if scheme_of(text) and (problem := find_url_error(text)):
-            raise HandleError(f"{redact(text)!r} is no handle: {problem}", hint="check how the URL was pasted together")
+        if scheme_of(text):
+            if problem := find_url_error(text):
+                raise HandleError(
+                    f"{redact(text)!r} is no handle: {problem}", hint="check how the URL was pasted together"
+                )
+            text = text.partition("#")[0]
         return cls(text, digest)
 
     @property

@@ -95,20 +95,18 @@ def refuse_leak(asked: str, url: str, config: Config) -> None:
     try:
         if origin_of(asked) == origin_of(url):
             return
-    except ValueError:  # no URL, as https://[: asking for it fails without a request
-        return
-    scheme, host, _ = origin_of(url)
+        place = "{}://{}".format(*origin_of(url))
+    except ValueError:  # whatever it is that reads such a URL
+        place = redact(url)
     raise ConfigError(
-        f"{config.where} would send what follows the address in {redact(asked)} to {scheme}://{host}, and a file that "
+        f"{config.where} would send what follows the address in {redact(asked)} to {place}, and a file that "
         "was merely found in the working directory may not",
         hint=f"{_name_it(config)}; tokens belong into rules of the plugin auth",
     )
 
 
 def _may_hold_secret(text: str) -> bool:
-    scheme = scheme_of(text)
-    address, _, query = text[len(scheme) + 3 :].partition("#")[0].partition("?")
-    return bool(scheme) and (bool(query) or "@" in address.partition("/")[0])
+    return bool(scheme_of(text)) and redact(text) != text.partition("#")[0]
 
 
 def _signs(kind: type[Any]) -> bool:

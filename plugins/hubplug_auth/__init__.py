@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from hubplug.errors import ConfigError
 from hubplug.hookspecs import hookimpl
 from hubplug.types import AuthRequest, Declined
-from hubplug.urls import redact, under_prefix
+from hubplug.urls import covering, normal_form, redact
 
 if TYPE_CHECKING:
     from hubplug_auth._rules import Rule
@@ -64,20 +64,21 @@ class Credentials:
         self._rules = [read_rule(rule, f"rules[{index}]") for index, rule in enumerate(rules)]
         seen: set[str] = set()
         for index, rule in enumerate(self._rules):
-            if rule.prefix in seen:
+            prefix = normal_form(rule.prefix).rstrip("/")
+            if prefix in seen:
                 raise ConfigError(f"rules[{index}]: there is a rule for {redact(rule.prefix)} already")
-            seen.add(rule.prefix)
+            seen.add(prefix)
 
     @hookimpl
     def hubplug_auth(self, request: AuthRequest) -> Callable[[Any], Any] | Declined | None:
         if not self._rules:
             return None
-        covering = [rule for rule in self._rules if under_prefix(request.url, rule.prefix)]
-        if not covering:
+        prefix = covering(request.url, [rule.prefix for rule in self._rules])
+        if prefix is None:
             return Declined("no rule covers this URL")
         if request.redirected_from is not None and _is_signed(request.url):
             return Declined("the URL is signed already, and a second signature would break the first")
-        return max(covering, key=lambda one: len(one.prefix)).signer
+        return next(rule.signer for rule in self._rules if rule.prefix == prefix)
 
 
 def _is_signed(url: str) -> bool:

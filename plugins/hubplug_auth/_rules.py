@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from hubplug.errors import ConfigError
 from hubplug.shown.words import nearest
-from hubplug.urls import find_url_error, redact, scheme_of
+from hubplug.urls import find_url_error, normal_form, redact, scheme_of
 from hubplug_auth._secret import SOURCES, Secret, command_words
 from hubplug_auth._signers import Basic, Bearer, CredentialHelper, Header, Netrc, Signer
 
@@ -154,10 +154,5 @@ def _text(rule: Mapping[str, Any], key: str, key_path: str) -> str:
 def _is_prefix(value: Any) -> bool:
     if not isinstance(value, str) or scheme_of(value).lower() not in ("http", "https"):
         return False
-    if " " in value or find_url_error(value):  # nothing would lie under it, and requests would go out unsigned
-        return False
-    try:
-        parts = urlsplit(value)
-        return bool(parts.hostname) and (parts.port is None or parts.port > 0) and "@" not in parts.netloc
-    except ValueError:
-        return False
+    # Nothing would lie under it, and requests would go out unsigned.
+    return " " not in value and not find_url_error(value) and "@" not in urlsplit(normal_form(value)).netloc

@@ -14,12 +14,11 @@ from typing import Any, ClassVar, Literal
 from hubplug.errors import ConfigError, HandleError
 from hubplug.hookspecs import hookimpl
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
-from hubplug.urls import redact
+from hubplug.urls import covering, redact
 from hubplug_http._options import check_prefix, read_servers
 from hubplug_http._urls import (
     Rewrite,
     candidates,
-    covering,
     find_address_error,
     is_http,
     names_an_archive,

@@ -19,6 +19,7 @@ from hubplug_http._follow import follow
 from hubplug_http._options import Servers
 from hubplug_http._request import Answer, Sender
 from hubplug_http._retry import PASSING_STATUSES, pause_before, retry_after
+from hubplug_http._secrets import scrubbed
 from hubplug_http._urls import host_of
 
 _LOG = logging.getLogger("hubplug")
@@ -83,9 +84,9 @@ class Download:
             auth_for=self._auth_for,
             headers={**self._headers, **extra},
         )
-        if isinstance(answer, Failure) or answer.status < 400 or answer.status == 416:
-            return answer
-        return self._status_failure(answer)
+        if isinstance(answer, Answer) and answer.status >= 400 and answer.status != 416:
+            answer = self._status_failure(answer)
+        return answer.without(self._sender.credentials) if isinstance(answer, Failure) else answer
 
     def insist(self, url: str, extra: Mapping[str, str] = {}) -> Answer | Failure:
         """``request``, repeated as often as the settings of the URL's server allow."""
@@ -111,12 +112,13 @@ class Download:
 
     def arrival(self, answer: Answer) -> Arrival:
         """What is known of an answer, as it may be shown."""
+        media_type = answer.header("Content-Type")
         return Arrival(
             asked=str(self._source.handle.original),
-            final=redact(answer.url),
+            final=scrubbed(redact(answer.url), self._sender.credentials),
             host=host_of(answer.url),
             rule=answer.rule,
-            media_type=answer.header("Content-Type"),
+            media_type=None if media_type is None else scrubbed(media_type, answer.secrets),
             secrets=answer.secrets,
         )
 

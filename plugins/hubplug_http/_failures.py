@@ -17,6 +17,7 @@ from hubplug.errors import AccessError, FetchError, HandleError, HubplugError
 from hubplug.urls import redact
 from hubplug_http._certificate import issuer_of
 from hubplug_http._options import ServerOptions
+from hubplug_http._secrets import scrubbed
 from hubplug_http._urls import host_of
 
 
@@ -37,6 +38,12 @@ class Failure:
     failover: bool = False
     wait: float | None = None
     missing: bool = False
+
+    def without(self, secrets: frozenset[str]) -> Failure:
+        """The same, showing none of these secrets: a server may have repeated one in what the error quotes."""
+        error = self.error
+        hint = None if error.hint is None else scrubbed(error.hint, secrets)
+        return replace(self, error=type(error)(scrubbed(error.message, secrets), hint=hint))
 
 
 class PrivateAddress(OSError):

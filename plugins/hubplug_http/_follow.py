@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
-from hubplug.urls import origin_of, redact, scheme_of
+from hubplug.errors import HandleError
+from hubplug.urls import normal_form, origin_of, redact, scheme_of
 from hubplug_http._failures import Failure, refused
 from hubplug_http._options import Servers
 from hubplug_http._request import Answer, Sender
@@ -43,7 +44,9 @@ def follow(
     Returns:
         The first answer that is no redirect, whatever its status; or why there is none.
     """
-    url, userinfo = without_userinfo(url)
+    if (problem := find_address_error(url)) is not None:  # it may come from another plugin
+        return Failure(HandleError(problem, hint="check the host and the port"))
+    url, userinfo = without_userinfo(normal_form(url))
     came_from: str | None = None
     start: tuple[str, str, int | None] | None = None
     left = credentials = False
@@ -98,11 +101,12 @@ def redirect_target(url: str, location: str) -> str | Failure:
     except ValueError:
         target = text
     if not is_http(target):
-        scheme = target.partition(":")[0][:20]
-        return refused(f"{host_of(url)} redirects to a {scheme}: URL, and only http and https are followed", url, _ASK)
+        scheme = target.partition(":")[0]
+        kind = f"a {scheme}: URL" if len(scheme) < 12 else "another kind of URL"
+        return refused(f"{host_of(url)} redirects to {kind}, and only http and https are followed", url, _ASK)
     if (problem := find_address_error(target)) is not None:
         return refused(f"{host_of(url)} redirects: {problem}", url, _ASK)
-    return without_userinfo(target)[0]
+    return without_userinfo(normal_form(target))[0]
 
 
 class Userinfo:

@@ -10,8 +10,8 @@ from typing import Any
 
 from hubplug.errors import ConfigError
 from hubplug.shown.words import nearest
-from hubplug.urls import redact
-from hubplug_http._urls import covering, find_address_error, is_http
+from hubplug.urls import covering, normal_form, redact
+from hubplug_http._urls import find_address_error, is_http
 
 _POSITIVE = ("connect_timeout", "read_timeout", "min_rate_window")
 _NOT_NEGATIVE = ("min_rate", "retries", "max_retry_wait")
@@ -69,7 +69,7 @@ class Servers:
     def headers_for(self, url: str) -> dict[str, str]:
         """The user's headers for a URL; a longer prefix wins over a shorter one."""
         merged: dict[str, str] = {}
-        for prefix in sorted(self.headers, key=len):
+        for prefix in sorted(self.headers, key=lambda one: len(normal_form(one))):
             if covering(url, [prefix]) is not None:
                 merged.update(self.headers[prefix])
         return merged
@@ -86,6 +86,8 @@ def read_servers(
     settings = server_options(ServerOptions(), default, "")
     for prefix in (*by_prefix, *headers):
         check_prefix(prefix, "servers" if prefix in by_prefix else "headers")
+    if len({normal_form(prefix).rstrip("/") for prefix in by_prefix}) < len(by_prefix):
+        raise ConfigError("servers: two of its prefixes are the same", hint="put their settings together")
     for prefix, values in headers.items():
         _check_headers(values, f"headers[{prefix!r}]")
     return Servers(

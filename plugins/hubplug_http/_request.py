@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,10 +26,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from hubplug.errors import HubplugError
-from hubplug.urls import origin_of
+from hubplug.urls import find_url_error, origin_of
 from hubplug_http._failures import Failure, PrivateAddress, describe_exception, refused
 from hubplug_http._options import ServerOptions
-from hubplug_http._secrets import redact_record, secrets_of
+from hubplug_http._secrets import credentials_of, redact_record, secrets_of
 from hubplug_http._stall import Watch
 from hubplug_http._urls import host_of
 
@@ -93,7 +94,11 @@ class Answer:
 
 
 class Sender:
-    """Sends the requests of one download."""
+    """Sends the requests of one download.
+
+    Attributes:
+        credentials: All that were sent with any of them.
+    """
 
     def __init__(
         self, *, allow_private: bool = True, warn_unverified: Callable[[str], None] = lambda host: None
@@ -101,6 +106,7 @@ class Sender:
         self._allow_private = allow_private
         self._warn_unverified = warn_unverified
         self._origins: dict[Any, _Origin] = {}
+        self.credentials: frozenset[str] = frozenset()
 
     def prepare(self, url: str, headers: dict[str, str]) -> requests.PreparedRequest | Failure:
         """A GET request that is neither signed nor sent; its ``url`` is in the form in which it will be used."""
@@ -130,9 +136,10 @@ class Sender:
                 )
         if not self._allow_private and _has_private_address(url):
             return describe_exception(PrivateAddress(), url, None)
-        secrets = secrets_of(prepared)
         proxies = _proxies(url, options)
-        proxy = _proxy_host(select_proxy(url, proxies))
+        proxy_url = select_proxy(url, proxies)
+        proxy = _proxy_host(proxy_url)
+        self.credentials |= credentials_of(prepared, proxy_url)
         if proxy == "":
             return describe_exception(requests.exceptions.InvalidProxyURL(), url, None)
         if url.startswith("https:") and not options.verify:
@@ -156,7 +163,9 @@ class Sender:
         if failure is not None:
             return failure
         requests.cookies.extract_cookies_to_jar(origin.cookies, prepared, response.raw)  # type: ignore[no-untyped-call]
-        secrets |= secrets_of(response.request)  # what signed it may have sent it a second time
+        # What signed it may have sent it a second time.
+        self.credentials |= credentials_of(response.request, proxy_url)
+        secrets = secrets_of(prepared, proxy_url) | secrets_of(response.request, proxy_url) | self.credentials
         return Answer(url, response, origin.watch, rule, secrets, proxy)
 
     def renew(self) -> None:
@@ -281,11 +290,9 @@ def _proxy_host(proxy_url: str | None) -> str | None:
     """Host and port of a proxy; empty for one whose URL is malformed, None for none."""
     if not proxy_url:
         return None
-    try:
-        parts = urlsplit(proxy_url if "://" in proxy_url else f"http://{proxy_url}")
-        return parts.netloc.rpartition("@")[2] if parts.hostname and parts.port != 0 else ""
-    except ValueError:
-        return ""
+    url = proxy_url if "://" in proxy_url else f"http://{proxy_url}"
+    # requests reads "me:pass/word@proxy" as the host "me".
+    return "" if find_url_error(url) or re.search("://[^/?#]*[/?#].*@", url) else host_of(url)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
 
 from hubplug.errors import ConfigError
 from hubplug.types import Handle
-from hubplug.urls import find_url_error, redact, scheme_of, under_prefix
+from hubplug.urls import covering, find_url_error, normal_form, redact, scheme_of
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip")
 _FORMAT = "tf-hub-format"
@@ -59,8 +59,10 @@ class Rewrite:
         return cls(pattern, rule["to"], wanted)
 
     def apply(self, text: str) -> str | None:
-        """What to ask for instead of ``text``; None when the rule does not match."""
+        """What to ask for instead of ``text``, as it is written or in its normal form; None when the rule does not match."""
         match = self.pattern.fullmatch(text)
+        if match is None and is_http(text) and find_url_error(text) is None:
+            match = self.pattern.fullmatch(normal_form(text))
         return None if match is None else match.expand(self.template)
 
 
@@ -106,16 +108,11 @@ def candidates(url: str, prefixes: Sequence[str], mirrors: Sequence[str]) -> lis
     prefix = covering(url, prefixes)
     if prefix is None:
         return [url]
-    parts, path_of_prefix = urlsplit(url), urlsplit(prefix).path.rstrip("/")
-    if not parts.path.startswith(path_of_prefix):  # the same place in another spelling, as with %2E: no mirror knows it
+    parts, path_of_prefix = urlsplit(normal_form(url)), urlsplit(normal_form(prefix)).path.rstrip("/")
+    if not parts.path.startswith(path_of_prefix):  # the same place in another spelling, as with //: no mirror knows it
         return [url]
     rest = parts.path[len(path_of_prefix) :] + (f"?{parts.query}" if parts.query else "")
     return [url, *(mirror.rstrip("/") + rest for mirror in mirrors)]
-
-
-def covering(url: str, prefixes: Sequence[str]) -> str | None:
-    """The longest of the prefixes under which ``url`` lies."""
-    return max((prefix for prefix in prefixes if under_prefix(url, prefix)), key=len, default=None)
 
 
 def is_http(url: str) -> bool:
@@ -124,16 +121,10 @@ def is_http(url: str) -> bool:
 
 def find_address_error(url: str) -> str | None:
     """What is wrong with an http(s) URL, in words; None for a good one."""
-    if (problem := find_url_error(url)) is not None:
-        return f"{redact(url)!r} is no URL: {problem}"
-    if " " in url.partition("?")[0]:
-        return f"{redact(url)!r} is no URL: it has a blank"
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018  # raises for a port that is no number
-    except ValueError as error:
-        return f"{redact(url)!r} is no URL: {error}"
-    return None if parts.hostname else f"{redact(url)!r} names no host"
+    problem = find_url_error(url)
+    if problem is None and " " in url.partition("?")[0]:
+        problem = "it has a blank"
+    return None if problem is None else f"{redact(url)!r} is no URL: {problem}"
 
 
 def host_of(url: str) -> str:

@@ -139,3 +139,14 @@ loaded = {"requests", "google.auth", "tensorflow"} & set(sys.modules)
 assert not loaded, loaded
 """
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def test_a_prefix_covers_every_spelling_of_its_urls() -> None:
+    signer = Credentials(rules=[{"prefix": "http://bücher.example/", "token": "x"}])
+    for url in ("http://xn--bcher-kva.example/m", "http://BÜCHER.example:80/m", "http://b%C3%BCcher.example/m"):
+        answer = signer.hubplug_auth(AuthRequest(url, Handle("http://h/")))
+        assert callable(answer) == ("%" not in url), url
+    with pytest.raises(ConfigError, match=r"there is a rule for .* already"):
+        Credentials(
+            rules=[{"prefix": one, "token": "x"} for one in ("http://bücher.example", "http://XN--BCHER-KVA.example/")]
+        )

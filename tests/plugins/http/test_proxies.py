@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import trustme
 
-from hubplug.errors import AccessError, FetchError
+from hubplug.errors import AccessError, FetchError, HubplugError
 from tests.plugins.http.driving import ARCHIVE, Signing, bring
 from tests.servers import Reply, ScriptedServer
 
@@ -126,3 +128,33 @@ def test_a_socks_proxy_says_what_it_needs() -> None:
         pytest.skip("PySocks is installed")
     with pytest.raises(FetchError, match="needs the package PySocks"):
         bring("http://models.example.com/m", proxy="socks5://me:canary@127.0.0.1:1080")
+
+
+@pytest.mark.parametrize("password", ["canary", "can%2Fary", "canary%40x"])
+@pytest.mark.parametrize("status", [400, 403, 407, 502, 200])
+def test_a_proxy_that_repeats_its_password_does_not_have_it_shown(
+    status: int, password: str, proxy: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair = base64.b64encode(f"me:{unquote(password)}".encode()).decode()
+    echo = f"<html>no: {password} {unquote(password)} {pair} me:{password}"
+    proxy.always(Reply(status, echo.encode(), {"Content-Type": f"text/{password}"}))
+    with pytest.raises(HubplugError) as caught:
+        bring("http://models.example.com/m", proxy=proxy.url("", userinfo=f"me:{password}"), retries=1)
+    shown = str(caught.value) + caplog.text
+    assert not any(piece in shown for piece in ("canary", "ary", pair))
+
+
+def test_a_server_that_sends_a_secret_back_in_a_redirect_does_not_have_it_shown(server: ScriptedServer) -> None:
+    server.on("/m", Reply(302, headers={"Location": "/login/canary/x"}))
+    with pytest.raises(HubplugError) as caught:
+        bring(server.url("/m"), Signing(server.url("/"), "canary"))
+    assert "/login/***/x" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("userinfo", ["me:can/ary", "me:can#ary", "me:can?ary", "me:12/canary", "me:12?canary"])
+def test_a_proxy_whose_password_a_parser_would_cut_in_two_is_refused(userinfo: str, proxy: ScriptedServer) -> None:
+    with pytest.raises(FetchError, match="proxy's URL is malformed") as caught:
+        bring("http://models.example.com/m", proxy=proxy.url("", userinfo=userinfo), retries=0)
+    assert "ary" not in str(caught.value)
+    assert "12" not in str(caught.value)
