@@ -30,7 +30,7 @@ def export(chain: Chain, request: ExportRequest, *, offline: bool) -> None:
     writer = chain.ask_or_raise("hubplug_export", f"a {type(request.spec).__name__} for export", request)
     place, answers = find_place(chain, os.fsdecode(request.path))
     if not scheme_of(place):
-        with staging.publish(place, ExportError, OccupiedError) as dest:
+        with staging.publish(place, ExportError, OccupiedError, writer.value.names) as dest:
             # Not Answer.run: what the session raises (an uninitialized variable, ...) is the caller's to see as it is.
             _write(writer, dest)
         return

@@ -374,13 +374,14 @@ def hubplug_export(request: ExportRequest) -> Plan[None] | Declined | None:
 
     Returns:
         A plan whose ``run(dest)`` writes into the empty staging directory ``dest`` (a Path); the core publishes it with
-        one rename, or asks ``hubplug_publish``.
+        one rename, or asks ``hubplug_publish``. With ``names``, a directory that has none of them is filled too, entry
+        by entry: directories first, then files by name.
 
     Order:
         For ``Module.export`` and ``ModuleSpec.export``, once.
 
     Guarantees:
-        Nothing that exists is written over; the directory appears whole, synced to the disk, or not at all. What the
+        Nothing that exists is written over; what was written appears whole, synced to the disk, or not at all. What the
         plan raises reaches the caller as it is.
     """
 

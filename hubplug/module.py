@@ -104,7 +104,8 @@ class Module:
         """Writes the module with the values that ``session`` holds.
 
         Args:
-            path: The directory to be made, or a URL that a plugin publishes to; nothing may be there already.
+            path: The directory, or a URL that a plugin publishes to. Where a directory has other files, those stay; where
+                it has any of the names of a module's own, nothing is written.
             session: A ``tf.compat.v1.Session`` over the graph of this module.
 
         Raises:

@@ -1,6 +1,6 @@
 """How a directory or a file comes to be whole or not at all: it is filled beside its place and put there with one rename.
 
-Only a directory that cannot be replaced takes one rename for each of its entries.
+Only a directory that stays takes one rename for each of its entries.
 
 Who fills one holds a flock on it, which dies with its process: what can be locked is left over, and the next one that is
 made in the same directory deletes it.
@@ -19,12 +19,14 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from hubplug.errors import HubplugError
+from hubplug.files.durable import sync_directory, sync_tree
+from hubplug.files.in_place import is_kept, move_contents, names_taken
 from hubplug.files.space import note_room, reason_of
 from hubplug.urls import redact, scheme_of
 
@@ -36,18 +38,25 @@ _TO_HOLD = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK"
 
 
 @contextmanager
-def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | None = None) -> Iterator[Path]:
+def publish(
+    path: str,
+    kind: type[HubplugError],
+    occupied: type[HubplugError] | None = None,
+    names: Collection[str] | None = None,
+) -> Iterator[Path]:
     """Yields an empty staging directory, and makes it ``path`` when the body succeeds.
 
     Args:
         path: A local path. Parents are made; an empty directory there is replaced, or filled entry by entry where it
             cannot be: a mount point, the working directory, a directory whose parent may not be written.
         kind: The error to raise.
-        occupied: The one to raise when ``path`` holds something; None: that kind as well.
+        occupied: The one to raise when ``path`` is taken; None: that kind as well.
+        names: The entries that the body will make in it. A directory that has none of these, and others, is filled entry
+            by entry. None: ``path`` must be empty.
 
     Raises:
-        HubplugError: Of those kinds: ``path`` holds something, is no local path, or cannot be written; what else the
-            body raises goes through.
+        HubplugError: Of those kinds: ``path`` is taken, is no local path, or cannot be written; what else the body raises
+            goes through.
     """
     if scheme_of(path):
         raise kind(
@@ -56,13 +65,15 @@ def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | 
         )
     target = Path(path)
     try:
-        in_place = _cannot_be_replaced(target)
+        in_place = is_kept(target)
         beside = target.absolute() / _CONTENTS if in_place else target.absolute()
         if in_place:
             _delete_abandoned(target.absolute())
-        if _is_occupied(target):
+        if (taken := names_taken(target, names)) is not None:
+            there = f" and has {', '.join(taken)} in it" if taken else ""
             raise (occupied or kind)(
-                f"{target} exists already; nothing was written", hint="choose another directory, or remove that one"
+                f"{target} exists already{there}; nothing was written",
+                hint=f"choose another directory, or remove {'these' if taken else 'that one'}",
             )
         target = target.absolute()
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,11 +89,14 @@ def publish(path: str, kind: type[HubplugError], occupied: type[HubplugError] | 
         staging.chmod(0o777 & ~_umask())
         try:
             if in_place:
-                _move_contents(staging, target)
+                move_contents(staging, target)
             else:
                 staging.rename(target)
         except OSError as error:
-            raise kind(f"{target} cannot be put in its place: {reason_of(error, target)}") from error
+            came = error.errno in (errno.EEXIST, errno.ENOTEMPTY)
+            raise (occupied if came and occupied else kind)(
+                f"{target} cannot be put in its place: {reason_of(error, target)}"
+            ) from error
         sync_directory(beside.parent)
     except BaseException as error:
         note_room(error, staging)
@@ -121,40 +135,6 @@ def replace_file(target: Path) -> Iterator[BinaryIO]:
     sync_directory(target.parent)
 
 
-def sync_tree(root: Path) -> None:
-    """Makes every file and directory under ``root`` durable."""
-    for directory, _, names in os.walk(root):
-        for name in names:
-            descriptor = os.open(os.path.join(directory, name), os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        sync_directory(Path(directory))
-
-
-def sync_directory(path: Path) -> None:
-    """Makes the names in a directory durable, where the system can do so.
-
-    Raises:
-        OSError: The disk failed.
-    """
-    if os.name == "nt":
-        return
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except PermissionError:  # a directory that may be written and not be read
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network and user-space file systems have no such thing for directories.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-            raise
-    finally:
-        os.close(descriptor)
-
-
 def last_change(root: Path) -> float:
     """When a file, or something below a directory, changed last, in seconds since the epoch; 0 if it is gone."""
     latest = 0.0
@@ -163,42 +143,6 @@ def last_change(root: Path) -> float:
         with suppress(OSError):  # it has vanished meanwhile: somebody is at work there, perhaps on another machine
             latest = max(latest, os.lstat(path).st_mtime)
     return latest
-
-
-def _is_occupied(target: Path) -> bool:
-    return target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir())))
-
-
-def _cannot_be_replaced(target: Path) -> bool:
-    """Whether a directory is a mount point, is in one that may not be written, or is where this process is."""
-    if target.is_symlink() or not target.is_dir():
-        return False
-    if os.path.ismount(target) or not os.access(target.absolute().parent, os.W_OK):
-        return True
-    with suppress(FileNotFoundError):  # where the working directory has been deleted
-        return target.samefile(os.curdir)
-    return False
-
-
-def _move_contents(staging: Path, target: Path) -> None:
-    """Moves what is in a directory to another one on the same file system, all of it or nothing.
-
-    Directories go first, then files by name: of a module's, tfhub_module.pb last, which makes it one.
-    """
-    moved: list[Path] = []
-    try:
-        for path in sorted(staging.iterdir(), key=lambda path: (path.is_file(), path.name)):
-            there = target / path.name
-            if os.path.lexists(there):
-                raise FileExistsError(errno.EEXIST, f"{path.name} came to be there meanwhile")
-            path.rename(there)
-            moved.append(there)
-    except BaseException:
-        for there in reversed(moved):
-            with suppress(OSError):
-                there.rename(staging / there.name)
-        raise
-    staging.rmdir()
 
 
 def _make_staging(target: Path) -> tuple[Path, int | None]:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import ArchiveError, CacheError, IncompleteDownload, PluginError, UnsafeArchiveError
+from hubplug.files.durable import sync_directory
 from hubplug.files.names import abridged, collision_key, find_name_error
 from hubplug.files.space import FULL, how_to_make_room, is_of_inodes, reason_of
-from hubplug.files.staging import sync_directory
 from hubplug.types import FileRecord
 
 _GIB = 1 << 30

@@ -18,8 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hubplug.errors import CacheError, HubplugError
+from hubplug.files.durable import sync_directory
 from hubplug.files.space import note_room
-from hubplug.files.staging import sync_directory
 from hubplug.files.tree import FILE_MODE
 from hubplug.types import LocalModule, Provenance, Source
 from hubplug_cache._changes import settle_times

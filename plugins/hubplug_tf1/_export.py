@@ -12,15 +12,19 @@ import tensorflow as tf
 from hubplug.errors import UnknownTagsError
 from hubplug.spec import ExportRequest
 from hubplug.types import Plan
-from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE
+from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE
+from hubplug_tf1._asset_names import ASSETS_DIRECTORY
 from hubplug_tf1._assets import AssetFiles, put_paths
-from hubplug_tf1._checkpoint import save_from_checkpoint, save_from_session
+from hubplug_tf1._checkpoint import VARIABLES_DIRECTORY, save_from_checkpoint, save_from_session
 from hubplug_tf1._collector import collector_paused
 from hubplug_tf1._errors import SessionError
 from hubplug_tf1._private_tensorflow import VariableDef
 from hubplug_tf1._saved_model import saved_model_of, write_saved_model
 from hubplug_tf1._spec import GraphSpec
 from hubplug_tf1._variables import StoredVariable
+
+# A text form of the graph would be another one beside it.
+_NAMES = (ASSETS_DIRECTORY, VARIABLES_DIRECTORY, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, MODULE_DEF_FILE)
 
 
 def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
@@ -43,7 +47,8 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
             f"Module.export takes a tf.compat.v1.Session, got {type(request.session).__name__}",
             hint="of a wrapping session give the one inside: raw_session() of a SingularMonitoredSession",
         )
-    return Plan(f"write {os.fsdecode(request.path)} in TF1 Hub format", lambda dest: _write(spec, request, dest))
+    what = f"write {os.fsdecode(request.path)} in TF1 Hub format"
+    return Plan(what, lambda dest: _write(spec, request, dest), names=_NAMES)
 
 
 @collector_paused()

@@ -11,14 +11,18 @@ import stat
 import subprocess
 import sys
 import tempfile
+import textwrap
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hubplug.errors import ExportError
-from hubplug.files import staging
+from hubplug.errors import ExportError, OccupiedError
+from hubplug.files import in_place, staging
 
 
 def names(folder: Path) -> list[str]:
@@ -52,9 +56,9 @@ def test_an_empty_working_directory_is_filled_and_stays_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    renamed: list[str] = []
-    rename = Path.rename
-    monkeypatch.setattr(Path, "rename", lambda path, there: renamed.append(path.name) or rename(path, there))
+    moved: list[str] = []
+    move = in_place._move
+    monkeypatch.setattr(in_place, "_move", lambda path, there: moved.append(path.name) or move(path, there))
     with staging.publish(".", ExportError) as dest:
         for name in ("tfhub_module.pb", "variables/index", "saved_model.pb", "assets/a"):
             (dest / name).parent.mkdir(exist_ok=True)
@@ -63,7 +67,7 @@ def test_an_empty_working_directory_is_filled_and_stays_the_working_directory(
             pass
     assert Path.cwd() == tmp_path
     assert names(Path()) == ["assets", "saved_model.pb", "tfhub_module.pb", "variables"]
-    assert renamed == ["assets", "variables", "saved_model.pb", "tfhub_module.pb"]
+    assert moved == ["assets", "variables", "saved_model.pb", "tfhub_module.pb"]
 
 
 def test_a_working_directory_that_is_written_to_meanwhile_keeps_only_that(
@@ -76,6 +80,135 @@ def test_a_working_directory_that_is_written_to_meanwhile_keeps_only_that(
         (dest / "a").write_text("new")
     assert names(tmp_path) == ["b"]
     assert (tmp_path / "b").read_text() == "mine"
+
+
+OWN = ("assets", "variables", "saved_model.pb", "tfhub_module.pb")
+
+
+def write_module(dest: Path, text: str = "new") -> None:
+    for name in ("assets", "variables"):
+        (dest / name).mkdir()
+    for name in ("variables/index", "saved_model.pb", "tfhub_module.pb"):
+        (dest / name).write_text(text)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_directory_with_other_names_is_filled_among_them(tmp_path: Path, linked: bool) -> None:
+    (tmp_path / "m" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "m" / "vocab.txt").write_text("mine")
+    target = tmp_path / "m"
+    if linked:
+        target = tmp_path / "link"
+        target.symlink_to(tmp_path / "m")
+    with staging.publish(str(target), ExportError, OccupiedError, OWN) as dest:
+        write_module(dest)
+        assert not {*OWN} & {*names(target)}
+    assert names(tmp_path / "m") == sorted([*OWN, "checkpoints", "vocab.txt"])
+    assert (target / "vocab.txt").read_text() == "mine"
+    assert target.is_symlink() == linked
+
+
+@pytest.mark.parametrize("taken", OWN)
+@pytest.mark.parametrize("kind", ["file", "directory", "dangling"])
+def test_a_directory_with_one_of_these_names_is_refused_at_once(tmp_path: Path, taken: str, kind: str) -> None:
+    (tmp_path / "other").write_text("x")
+    if kind == "dangling":
+        (tmp_path / taken).symlink_to(tmp_path / "nowhere")
+    else:
+        (tmp_path / taken).mkdir() if kind == "directory" else (tmp_path / taken).write_text("mine")
+    with (
+        pytest.raises(OccupiedError, match=f"exists already and has {taken} in it; nothing was written") as raised,
+        staging.publish(str(tmp_path), ExportError, OccupiedError, OWN),
+    ):
+        pytest.fail("the body ran")
+    assert raised.value.hint == "choose another directory, or remove these"
+    assert names(tmp_path) == sorted(["other", taken])
+
+
+@pytest.mark.parametrize("taken", OWN)
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_a_name_that_is_taken_meanwhile_stays_and_nothing_comes_to_it(tmp_path: Path, taken: str, kind: str) -> None:
+    (tmp_path / "other").write_text("x")
+    with (
+        pytest.raises(OccupiedError, match=f"{taken} came to be there meanwhile"),
+        staging.publish(str(tmp_path), ExportError, OccupiedError, OWN) as dest,
+    ):
+        write_module(dest)
+        (tmp_path / taken).mkdir() if kind == "directory" else (tmp_path / taken).write_text("theirs")
+    assert names(tmp_path) == sorted(["other", taken])
+    assert kind == "directory" or (tmp_path / taken).read_text() == "theirs"
+
+
+def test_a_kill_at_any_step_of_the_move_leaves_no_module(tmp_path: Path) -> None:
+    """At each call of the system that moves: what is there has not all of a module, or all of it."""
+    code = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        from hubplug.errors import ExportError
+        from hubplug.files import in_place, staging
+        from tests.core.test_staging import OWN, write_module
+        left = int(sys.argv[2])
+        def counted(function):
+            def call(*arguments, **named):
+                global left
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*arguments, **named)
+            return call
+        with staging.publish(sys.argv[1], ExportError, None, OWN) as dest:
+            write_module(dest)
+            for owner, name in ((Path, "mkdir"), (Path, "rename"), (Path, "unlink"), (os, "link")):
+                setattr(owner, name, counted(getattr(owner, name)))
+    """)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for step in range(20):
+        target = tmp_path / str(step)
+        target.mkdir()
+        (target / "other").write_text("mine")
+        done = subprocess.run([sys.executable, "-c", code, str(target), str(step)], env=environment, check=False)
+        if (target / "tfhub_module.pb").exists():
+            assert {*OWN, "other"} <= {*names(target)}
+            assert names(target / "variables") == ["index"]
+        assert (target / "other").read_text() == "mine"
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+    assert done.returncode == 0
+    assert step >= 8
+
+
+def test_of_several_that_fill_one_directory_at_once_one_succeeds_whole(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("mine")
+    together = threading.Barrier(8)
+
+    def fill(number: int) -> str:
+        try:
+            with staging.publish(str(tmp_path), ExportError, OccupiedError, OWN) as dest:
+                write_module(dest, str(number))
+                together.wait()
+        except OccupiedError:
+            return "occupied"
+        return str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(fill, range(8)))
+    assert results.count("occupied") == 7
+    (winner,) = {*results} - {"occupied"}
+    assert names(tmp_path) == sorted([*OWN, "other"])
+    for name in ("variables/index", "saved_model.pb", "tfhub_module.pb"):
+        assert (tmp_path / name).read_text() == winner
+
+
+def test_a_file_system_without_hard_links_is_filled_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "other").write_text("mine")
+    with staging.publish(str(tmp_path), ExportError, OccupiedError, OWN) as dest:
+        write_module(dest)
+    assert names(tmp_path) == sorted([*OWN, "other"])
 
 
 def test_what_a_killed_process_left_in_the_working_directory_does_not_occupy_it(tmp_path: Path) -> None:

@@ -233,6 +233,26 @@ def test_an_occupied_directory_is_refused_before_anything_is_touched(tmp_path: P
     assert {name: (path / name).stat().st_mtime_ns for name in files_of(path)} == before
 
 
+def test_a_directory_with_other_files_takes_a_module_and_none_with_one_of_its_names(
+    tmp_path: Path, export_module: Any
+) -> None:
+    spec = hubplug.create_module_spec(linear)
+    (tmp_path / "vocab.txt").write_text("mine")
+    path = export_module(spec, tmp_path)
+    assert {"tfhub_module.pb", "vocab.txt"} <= {each.name for each in path.iterdir()}
+    with tf.Graph().as_default():
+        assert sorted(hubplug.Module(str(path)).variable_map) == sorted(hubplug.Module(spec).variable_map)
+    with pytest.raises(
+        tf.errors.AlreadyExistsError, match=r"has assets, saved_model\.pb, tfhub_module\.pb, variables in"
+    ):
+        export_module(spec, tmp_path)
+    for name in ("assets", "variables", "saved_model.pb", "saved_model.pbtxt", "tfhub_module.pb"):
+        (tmp_path / f"with {name}").mkdir()
+        (tmp_path / f"with {name}" / name).write_text("mine")
+        with pytest.raises(tf.errors.AlreadyExistsError, match="exists already and has"):
+            export_module(spec, tmp_path / f"with {name}")
+
+
 def test_a_file_in_the_way_is_refused_and_an_empty_directory_is_not(tmp_path: Path, export_module: Any) -> None:
     (tmp_path / "file").write_text("precious")
     (tmp_path / "empty").mkdir()
