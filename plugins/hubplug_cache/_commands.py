@@ -127,12 +127,11 @@ def prune(
     """Remove the entries that were not used for longest, while others may read."""
     if max_size is None and older_than is None:
         raise click.UsageError("say what goes: --max-size, --older-than, or both")
-    rows: list[dict[str, Any]] = []
-    for cache_name, plugin in _writable(name):
-        victims = choose_victims(_entries(plugin), time.time(), max_size, older_than)
-        rows.extend(_remove(cache_name, plugin, victims, grace, dry_run, form))
-    if form == "json":
-        _print_json(rows)
+    chosen = [
+        (cache_name, plugin, choose_victims(_entries(plugin), time.time(), max_size, older_than))
+        for cache_name, plugin in _writable(name)
+    ]
+    _remove(chosen, grace, dry_run, form)
 
 
 @cache.command("remove")
@@ -142,14 +141,10 @@ def prune(
 @_FORMAT
 def remove_(handles: tuple[str, ...], grace: float, name: str | None, form: str) -> None:
     """Remove the entries of HANDLES (or of keys, as `list` shows them) from the writable caches."""
-    by_cache: dict[str, tuple[CacheDirectory, list[Listed]]] = {}
+    by_cache: dict[str, tuple[str, CacheDirectory, list[Listed]]] = {}
     for cache_name, plugin, entry in _selected(handles, name, writable=True):
-        by_cache.setdefault(cache_name, (plugin, []))[1].append(entry)
-    rows: list[dict[str, Any]] = []
-    for cache_name, (plugin, entries) in by_cache.items():
-        rows.extend(_remove(cache_name, plugin, entries, grace, False, form))
-    if form == "json":
-        _print_json(rows)
+        by_cache.setdefault(cache_name, (cache_name, plugin, []))[2].append(entry)
+    _remove(list(by_cache.values()), grace, False, form)
 
 
 @cache.command()
@@ -253,22 +248,34 @@ def _entries_of(text: str, root: Path) -> list[Listed]:
     return [entry for entry in list_entries(root) if entry.handle in names]
 
 
-def _remove(
-    cache_name: str, plugin: CacheDirectory, victims: list[Listed], grace: float, dry_run: bool, form: str
-) -> list[dict[str, Any]]:
-    root = plugin.root().path
-    if not dry_run and root.is_dir():
-        try:
-            remove([entry.path for entry in victims], grace)
-            sweep(root, grace)
-        except OSError as error:
-            raise cache_error("remove entries of", root, error) from error
-    if form == "text":
-        for entry in victims:
-            click.echo(f"{entry.path.name}  {size_in_words(entry.size):>9}  {entry.handle or 'of an unknown handle'}")
-        total = size_in_words(sum(entry.size for entry in victims))
-        click.echo(f"{root}: {'would remove' if dry_run else 'removed'} {len(victims)} of its entries, {total}")
-    return [entry.as_json(cache_name) for entry in victims]
+def _remove(chosen: list[tuple[str, CacheDirectory, list[Listed]]], grace: float, dry_run: bool, form: str) -> None:
+    """Removes entries of several caches, says what is gone, and fails where some are not."""
+    rows: list[dict[str, Any]] = []
+    failed: list[CacheError] = []
+    for cache_name, plugin, entries in chosen:
+        root, gone = plugin.root().path, entries
+        if not dry_run and root.is_dir():
+            why = remove([entry.path for entry in entries], grace)
+            failed.extend(why.values())
+            gone = [entry for entry in entries if entry.path not in why]
+            try:
+                sweep(root, grace)
+            except OSError as error:
+                raise cache_error("remove entries of", root, error) from error
+        rows.extend(entry.as_json(cache_name) for entry in gone)
+        if form == "text":
+            _say_what_is_gone(root, gone, dry_run)
+    if form == "json":
+        _print_json(rows)
+    if failed:
+        raise CacheError("; ".join(error.message for error in failed), hint="ask whoever owns them")
+
+
+def _say_what_is_gone(root: Path, entries: list[Listed], dry_run: bool) -> None:
+    for entry in entries:
+        click.echo(f"{entry.path.name}  {size_in_words(entry.size):>9}  {entry.handle or 'of an unknown handle'}")
+    total = size_in_words(sum(entry.size for entry in entries))
+    click.echo(f"{root}: {'would remove' if dry_run else 'removed'} {len(entries)} of its entries, {total}")
 
 
 def _print_json(rows: list[dict[str, Any]]) -> None:

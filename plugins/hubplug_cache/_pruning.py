@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from hubplug.errors import CacheError
 from hubplug_cache._catalogue import Listed
 from hubplug_cache._layout import descriptor_of
 from hubplug_cache._sweeping import delete, set_aside
-from hubplug_cache._trouble import ownership, who_asks
-
-_LOG = logging.getLogger("hubplug.cache")
+from hubplug_cache._trouble import cache_error, ownership, who_asks
 
 
 def choose_victims(
@@ -42,24 +41,46 @@ def choose_victims(
     return victims
 
 
-def remove(paths: Iterable[Path], grace: float) -> None:
+def remove(paths: Iterable[Path], grace: float) -> dict[Path, CacheError]:
     """Removes entries with their notes: nobody finds them any more, and after the grace period they are deleted.
 
-    A process that ends within the grace period leaves the deleting to the next one that fills an entry.
+    A process that ends within the grace period leaves the deleting to the next one that fills an entry. An entry that
+    this user may not delete stays as it is.
 
-    Raises:
-        OSError: The system refused.
+    Returns:
+        The entries that could not be removed, and why.
     """
-    aside = []
+    aside: dict[Path, Path] = {}
+    failed: dict[Path, CacheError] = {}
     for path in paths:
+        if (foreign := _find_foreign_directory(path)) is not None:
+            failed[path] = cache_error("remove", foreign, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+            continue
         try:
-            aside.append(set_aside(path, in_use=True))
+            aside[path] = set_aside(path, in_use=True)
         except FileNotFoundError:
+            continue
+        except OSError as error:
+            failed[path] = cache_error("remove", path, error)
             continue
         delete(descriptor_of(path))
     if aside:
         time.sleep(grace)
-    for path in aside:
-        delete(path)
-        if os.path.lexists(path):
-            _LOG.warning("%s could not be deleted: it is %s; %s", path, ownership(path), who_asks())
+    for path, moved in aside.items():
+        delete(moved)
+        if os.path.lexists(moved):
+            failed[path] = CacheError(
+                f"Cannot remove {path}: it is out of sight, but {moved} could not be deleted; it is {ownership(moved)}; "
+                f"{who_asks()}"
+            )
+    return failed
+
+
+def _find_foreign_directory(path: Path) -> Path | None:
+    """A directory of an entry that belongs to somebody else and lets nobody else delete what is in it."""
+    if path.is_symlink() or not hasattr(os, "geteuid"):
+        return None
+    for folder, _, _ in os.walk(path):
+        if not os.access(folder, os.W_OK | os.X_OK) and os.lstat(folder).st_uid != os.geteuid():
+            return Path(folder)
+    return None

@@ -246,6 +246,33 @@ def test_remove_reaches_nothing_outside_the_cache(text: str, run: Callable[..., 
     assert sorted(root.parent.rglob("*")) == before
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+@pytest.mark.parametrize("command", [("remove", ONE, TWO), ("prune", "--max-size", "0")])
+def test_an_entry_of_another_user_that_cannot_be_removed_is_named_and_stays(
+    mode: int, command: tuple[str, ...], commons: Path
+) -> None:
+    root = commons / "modules"
+    Origin().resolve(CacheDirectory(str(root)), TWO)
+    root.chmod(mode)
+    mine = entry_of(root, ONE)
+    mine.mkdir()
+    os.chown(mine, 12345, 12345)
+
+    def act() -> str:
+        with Hub({"chain": []}, plugins=[CacheDirectory(str(root))]).activate():
+            result = CliRunner().invoke(hubplug, ["cache", *command, "--grace", "0"])
+            return f"{result.exit_code} {result.output}"
+
+    CliRunner().invoke(hubplug, ["cache", "remove", "--help"])
+    output = as_user(12345, act)
+    assert output.startswith("2 "), output
+    assert f"Cannot remove {entry_of(root, TWO)}" in output
+    assert "you are uid 12345" in output
+    assert "removed 1 of its entries" in output
+    assert not mine.exists()
+    assert find_wrong(entry_of(root, TWO), TWO) is None
+
+
 def test_remove_of_a_link_leaves_its_target(run: Callable[..., Result], root: Path) -> None:
     outside = root.parent / "outside"
     entry_of(root, TWO).rename(outside)
