@@ -35,6 +35,7 @@ _ANSWERS: Mapping[str, tuple[type, ...] | None] = {
 }
 
 _TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
+_WHO_IS_ASKED = "`hubplug plugins` shows who is in the chain, `hubplug config show` where it comes from"
 _MISTAKE = "this is a mistake in the plugin: tell its author, with what `hubplug --traceback ...` prints"
 
 
@@ -48,6 +49,7 @@ class Answer:
         value: The answer; None when nobody did.
         declined: Names and reasons of those who declined before.
         error: The error that the first of them wants to be raised when nobody answers; None: it is the core's to choose.
+        hint: What the first of them that says so wants people to do then.
     """
 
     hook: str
@@ -55,6 +57,7 @@ class Answer:
     value: Any
     declined: tuple[tuple[str, str], ...] = ()
     error: type[HubplugError] | None = None
+    hint: str | None = None
 
     def run(
         self, *arguments: Any, expect: tuple[type, ...] | None = None, not_its_own: Collection[BaseException] = ()
@@ -129,11 +132,12 @@ class Chain:
         """
         declined: list[tuple[str, str]] = []
         error: type[HubplugError] | None = None
+        hint: str | None = None
         allowed = _ANSWERS[hook]
         for member, value in self._values(hook, arguments):
             if isinstance(value, Declined):
                 declined.append((member.name, value.reason))
-                error = error or value.error
+                error, hint = error or value.error, hint or value.hint
             elif value is not None:
                 if not (callable(value) if allowed is None else isinstance(value, allowed)):
                     expected = "a callable" if allowed is None else _type_names(allowed)
@@ -141,7 +145,7 @@ class Chain:
                         member, f"answered {hook} with {type(value).__name__}, expected {expected}, Declined or None"
                     )
                 return Answer(hook, member, value, tuple(declined))
-        return Answer(hook, None, None, tuple(declined), error)
+        return Answer(hook, None, None, tuple(declined), error, hint)
 
     def ask_or_raise(self, hook: str, what: str, *arguments: Any) -> Answer:
         """The first answer to a hook that somebody has to answer.
@@ -161,7 +165,7 @@ class Chain:
             reasons = "".join(f"; {name}: {reason}" for name, reason in answer.declined)
             raise (answer.error or NobodyAnswered)(
                 f"No plugin takes {what} (asked {hook} of: {asked}{reasons})",
-                hint="`hubplug plugins` shows who is in the chain, `hubplug config show` where it comes from",
+                hint=answer.hint or _WHO_IS_ASKED,
             )
         return answer
 

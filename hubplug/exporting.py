@@ -39,7 +39,7 @@ def export(chain: Chain, request: ExportRequest, *, offline: bool) -> None:
     if publisher.value.network and offline:
         raise OfflineError(
             f"Nothing can be exported to {handle}, since hubplug is offline: it would have to {publisher.value.what}",
-            hint="export to a local directory, and copy it there later, tfhub_module.pb last",
+            hint="export to a local directory, and bring it there later",
         )
     failures: list[BaseException] = []
     produced = False

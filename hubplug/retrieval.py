@@ -86,7 +86,7 @@ class Retrieval:
             reasons = "; ".join(reason for _, reason in answer.declined)
             raise (answer.error or FormatError)(
                 f"{module.handle.original} is no module that this chain can read" + (f": {reasons}" if reasons else ""),
-                hint="a TF1 Hub module is a directory with tfhub_module.pb, saved_model.pb and variables/",
+                hint=answer.hint or "`hubplug plugins` shows which plugins read formats (load_format)",
             )
         spec: ModuleSpec = answer.value
         return spec
@@ -146,7 +146,7 @@ class Retrieval:
             reasons = "".join(f"; {name}: {reason}" for name, reason in answer.declined)
             raise ArchiveError(
                 f"What came from {archive.name} is no archive that this chain can unpack{reasons}",
-                hint="publish the module as a .tar.gz; a plugin can add other formats",
+                hint=answer.hint or "a plugin can add other formats (hubplug_unpack)",
             )
         answer.run(tree)
         _refuse_empty(tree, answer, f"unpacked nothing of {archive.name}")
@@ -156,18 +156,14 @@ class Retrieval:
         try:
             answer = self._chain.ask("hubplug_load_format", module)
         except HubplugError as error:
-            error.message = error.message.replace(f"{module.path}/", "").replace(str(module.path), "what arrived")
+            error.message = _as_arrived(error.message, module.path)
             error.args = (error.message,)
             raise
         if answer.member is None:
-            reasons = "; ".join(reason for _, reason in answer.declined)
+            reasons = "; ".join(_as_arrived(reason, module.path) for _, reason in answer.declined)
             raise ArchiveError(
-                f"What came from {location} does not appear to be a valid module: "
-                + (
-                    reasons.replace(f"{module.path}/", "").replace(str(module.path), "it")
-                    or "no plugin knows its format"
-                ),
-                hint="the root of an archive is the root of the module: tfhub_module.pb, saved_model.pb, variables/",
+                f"What came from {location} does not appear to be a valid module: {reasons or 'no plugin knows its format'}",
+                hint=f"the root of an archive is the root of the module{f'; {answer.hint}' if answer.hint else ''}",
             )
 
     def _source_named_by_fetch(self, handle: Handle) -> Source:
@@ -241,6 +237,11 @@ class _Signer:
 def _refuse_empty(tree: TreeWriter, answer: Answer, what: str) -> None:
     if tree.is_empty:
         raise mistake_of(member_of(answer), what)
+
+
+def _as_arrived(message: str, staging: Path) -> str:
+    """A message about what was just brought, which does not stay where it is now."""
+    return message.replace(f"{staging}/", "").replace(str(staging), "what arrived")
 
 
 def _empty(directory: Path) -> None:

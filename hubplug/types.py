@@ -139,13 +139,15 @@ class Declined:
         reason: One clause, without secrets.
         error: What is then to be raised: a subclass of the error that the hook documents for that, which is a type of
             the plugin's surroundings as well; None: that error.
+        hint: What to do when nobody answers, for the error; None: what the core says.
     """
 
     reason: str
     error: type[HubplugError] | None = None
+    hint: str | None = None
 
     def __post_init__(self) -> None:
-        _demand(self, reason=str)
+        _demand(self, reason=str, hint=_OPTIONAL_TEXT)
         if self.error is not None and not (isinstance(self.error, type) and issubclass(self.error, HubplugError)):
             raise TypeError(f"Declined.error is {self.error!r}, expected a subclass of HubplugError")
 

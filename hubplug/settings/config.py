@@ -32,19 +32,7 @@ DEFAULT: Mapping[str, Any] = {
     "server_schemes": ["gs"],
     "limits": {},
     "validate": {},
-    "plugins": {
-        "http": {
-            "options": {
-                "rewrite": [
-                    {
-                        "from": "https://hub\\.tensorflow\\.google\\.cn/(.*)",
-                        "to": "https://gcs.tensorflow.google.cn/tfhub-modules/\\1.tar.gz",
-                        "format_query": False,
-                    }
-                ]
-            }
-        }
-    },
+    "plugins": {},
 }
 
 _SECTIONS: Mapping[str, type | tuple[type, ...]] = {
@@ -363,7 +351,7 @@ def _schemes(value: object, where: str) -> tuple[str, ...]:
         if scheme == "file":
             raise ConfigError(
                 f"{where}: server_schemes: a server may not name a local path",
-                hint="take file out; a rewrite rule of the plugin http can point a handle at a local directory",
+                hint="take file out; a plugin that resolves handles may point one at a local directory",
             )
     return schemes
 

@@ -16,7 +16,7 @@ from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.settings.config import EVERY_OTHER, Config, environment_switch, expand
 from hubplug.settings.config import environment_value as _environment_value
 from hubplug.settings.members import Member, find_misfit
-from hubplug.settings.options import find_declaration_error, find_option_error, option_parameters
+from hubplug.settings.options import find_declaration_error, find_option_error
 from hubplug.settings.trust import refuse_untrusted_options
 from hubplug.shown.redaction import scrub
 from hubplug.shown.words import nearest
@@ -34,11 +34,10 @@ def make_members(config: Config) -> Iterator[tuple[str, Member | HubplugError]]:
         The name of each, and the plugin or the error that says why it cannot be had.
     """
     installed = installed_plugins()
-    overlaid: set[tuple[type[Any], str]] = set()
-    writable_seen: dict[type[Any], str] = {}
+    last: dict[type[Any], str] = {}
     for name in effective_names(config, installed):
         try:
-            member = _make_member(config, name, installed, overlaid, writable_seen)
+            member = _make_member(config, name, installed, last)
             yield name, find_misfit(member) or member
         except HubplugError as error:
             yield name, error
@@ -48,8 +47,7 @@ def _make_member(
     config: Config,
     name: str,
     installed: Mapping[str, Sequence[EntryPoint]],
-    overlaid: set[tuple[type[Any], str]],
-    writable_seen: dict[type[Any], str],
+    last: dict[type[Any], str],
 ) -> Member:
     settings = config.plugin(name)
     entry_point = _entry_point(config, name, settings.use, installed)
@@ -57,8 +55,8 @@ def _make_member(
     _refuse_no_class(kind, entry_point)
     _refuse_declarations(kind, entry_point)
     origin = origin_of_plugin(entry_point)
-    options, overrides = _effective_options(config, name, kind, settings.options, overlaid, origin)
-    _refuse_unreachable(config, name, kind, options, writable_seen)
+    options, overrides = _effective_options(config, name, kind, settings.options, origin, is_reached=kind not in last)
+    _refuse_unreachable(config, name, kind, options, last)
     plugin = _construct(config, name, kind, options, entry_point)
     return Member(name, plugin, origin, overrides)
 
@@ -160,21 +158,19 @@ def _entry_point(config: Config, name: str, use: str, installed: Mapping[str, Se
 
 
 def _effective_options(
-    config: Config, name: str, kind: Any, options: Mapping[str, Any], overlaid: set[tuple[type[Any], str]], origin: str
+    config: Config, name: str, kind: Any, options: Mapping[str, Any], origin: str, *, is_reached: bool
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Options from the file, with references expanded, under what the environment says; and which variables did."""
     refuse_untrusted_options(config, name, kind, options)
     effective = dict(expand(options, f"{config.where}: plugins.{name}.options"))
     overrides: dict[str, str] = {}
-    parameters, _ = option_parameters(kind)
+    # Where a class says which instance answers for everything, the variables are that instance's.
+    applies = not hasattr(kind, "takes_everything") or (is_reached and kind.takes_everything(effective))
     for option, variable in getattr(kind, "environment", {}).items():
         value = _environment_value(variable)
-        # TFHUB_CACHE_DIR moves the first writable cache and no other.
-        if value is None or effective.get("read_only") or ((kind, option) in overlaid and "read_only" in parameters):
-            continue
-        overlaid.add((kind, option))
-        effective[option] = value
-        overrides[option] = variable
+        if value is not None and applies:
+            effective[option] = value
+            overrides[option] = variable
     if error := find_option_error(kind, effective, options):
         option, problem, hint = error
         if option not in effective:  # of a plugin that may have come by itself
@@ -195,19 +191,23 @@ def _refuse_declarations(kind: type[Any], entry_point: EntryPoint) -> None:
 
 
 def _refuse_unreachable(
-    config: Config, name: str, kind: type[Any], options: Mapping[str, Any], writable_seen: dict[type[Any], str]
+    config: Config, name: str, kind: type[Any], options: Mapping[str, Any], last: dict[type[Any], str]
 ) -> None:
-    if "read_only" not in option_parameters(kind)[0]:
+    """Refuses an instance that would never be asked, if its class says in ``takes_everything(options)`` which one is the last.
+
+    Args:
+        last: By class the first instance that answers for everything; it is put in here.
+    """
+    if not hasattr(kind, "takes_everything"):
         return
-    if options.get("read_only"):
-        if kind in writable_seen:
-            raise ConfigError(
-                f"{config.where}: chain: the read-only {name!r} stands after the writable {writable_seen[kind]!r}, which "
-                "answers for everything",
-                hint=f"put {name} before {writable_seen[kind]}",
-            )
-    else:
-        writable_seen.setdefault(kind, name)
+    if kind.takes_everything(options):
+        last.setdefault(kind, name)
+    elif kind in last:
+        raise ConfigError(
+            f"{config.where}: chain: {name!r} stands after {last[kind]!r}, which answers for everything, so it would never "
+            "be asked",
+            hint=f"put {name} before {last[kind]}",
+        )
 
 
 def _refuse_no_class(kind: Any, entry_point: EntryPoint) -> None:

@@ -34,6 +34,8 @@ class TarArchive:
         head = archive.peek(1024)
         compression = recognize(head)
         if compression is None:
-            return Declined(find_wrong_answer(archive.name, head, archive.media_type))
+            return Declined(
+                find_wrong_answer(archive.name, head, archive.media_type), hint="publish the module as a .tar.gz"
+            )
         kind = "a tar archive" if compression == "none" else f"a tar archive compressed with {compression}"
         return Plan(f"unpack {kind}", lambda tree: unpack(archive, tree, compression))

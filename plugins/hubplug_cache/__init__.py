@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hubplug.hookspecs import hookimpl
 from hubplug.locks import ForkLock
@@ -43,6 +43,11 @@ class CacheDirectory:
         self._root: Root | None = None
         self._choosing = ForkLock()
         self._warned: set[Path] = set()
+
+    @staticmethod
+    def takes_everything(options: Mapping[str, Any]) -> bool:
+        """Whether an instance with these options keeps whatever it is asked for: then no cache after it is asked."""
+        return not options.get("read_only")
 
     def __reduce__(self) -> tuple[type[CacheDirectory], tuple[str | None, bool, float]]:
         return type(self), (self._dir, self.read_only, self.lock_timeout)

@@ -30,6 +30,15 @@ from hubplug_http._urls import (
 _LOG = logging.getLogger("hubplug")
 _FORMATS = ("AUTO", "COMPRESSED", "UNCOMPRESSED")
 
+# Handles of the mirror in China are archives in a bucket.
+REWRITE: Sequence[Mapping[str, Any]] = (
+    {
+        "from": r"https://hub\.tensorflow\.google\.cn/(.*)",
+        "to": r"https://gcs.tensorflow.google.cn/tfhub-modules/\1.tar.gz",
+        "format_query": False,
+    },
+)
+
 
 class Http:
     """The plugin ``http``: resolves http(s) handles and downloads archives."""
@@ -54,7 +63,7 @@ class Http:
         self,
         *,
         prefixes: Sequence[str] = (),
-        rewrite: Sequence[Mapping[str, Any]] = (),
+        rewrite: Sequence[Mapping[str, Any]] = REWRITE,
         mirrors: Sequence[str] = (),
         missing: Literal["error", "next"] = "error",
         load_format: str = "AUTO",

@@ -18,6 +18,8 @@ from hubplug.errors import FormatError
 from hubplug.types import Declined
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE
 
+_WHAT_IT_IS = "a TF1 Hub module is a directory with tfhub_module.pb, saved_model.pb and variables/"
+
 
 class DamagedModuleDefError(FormatError, DecodeError):
     """``tfhub_module.pb`` is damaged."""
@@ -36,7 +38,7 @@ def decline(directory: Path) -> Declined:
         reason = f"{marker} is not a regular file"
     else:
         reason = f"{directory} has no {MODULE_DEF_FILE}"
-    return Declined(reason, error=_kind_of_place(marker))
+    return Declined(reason, error=_kind_of_place(marker), hint=_WHAT_IT_IS)
 
 
 @contextmanager

@@ -246,6 +246,9 @@ RECORDER = """
         def __init__(self, *, place: str = "", token: str = "", read_only: bool = False,
                      commands: Sequence[str] = (), rules: Sequence[Mapping[str, object]] = ()) -> None:
             self.place, self.token, self.read_only, self.rules = place, token, read_only, rules
+        @staticmethod
+        def takes_everything(options):
+            return not options.get("read_only")
         @hubplug.hookimpl
         def hubplug_resolve(self, handle):
             return None
@@ -456,10 +459,21 @@ def test_the_environment_moves_the_first_writable_instance_and_no_other(monkeypa
 @pytest.mark.usefixtures("recorder")
 def test_a_read_only_instance_after_a_writable_one_is_an_error_since_it_would_never_be_asked() -> None:
     plugins = {"shared": {"use": "rec", "options": {"read_only": True}}}
-    with pytest.raises(ConfigError, match="chain: the read-only 'shared' stands after the writable 'rec'") as raised:
+    with pytest.raises(ConfigError, match="chain: 'shared' stands after 'rec', which answers for everything") as raised:
         hubplug.Hub({"chain": ["rec", "shared"], "plugins": plugins})
     assert raised.value.hint == "put shared before rec"
     assert hubplug.Hub({"chain": ["shared", "rec"], "plugins": plugins})
+
+
+def test_an_option_that_happens_to_be_called_read_only_means_nothing_to_the_core(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, _, after = RECORDER.partition("        @staticmethod\n")
+    install("recorder", {"rec": "recorder:Recorder"}, before + after.partition('"read_only")\n')[2])
+    monkeypatch.setenv("TFHUB_TEST_PLACE", "moved")
+    plugins = {"other": {"use": "rec", "options": {"read_only": True}}}
+    hub = hubplug.Hub({"chain": ["rec", "other"], "plugins": plugins})
+    assert [plugin.place for plugin in options_of(hub)] == ["moved", "moved"]
 
 
 @pytest.mark.usefixtures("recorder")
