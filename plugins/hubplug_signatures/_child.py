@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hubplug.types import Finding
+from hubplug_signatures._limits import answer, limit
 
 
 def main() -> None:
     """Checks one directory, within the limits of the job."""
     job = json.load(sys.stdin)
-    _limit(job["memory_bytes"], job["cpu_seconds"])
+    limit({"RLIMIT_AS": job["memory_bytes"], "RLIMIT_CPU": job["cpu_seconds"], "RLIMIT_FSIZE": 0})
     try:
         findings = _check(Path(job["directory"]), job["profile"], frozenset(job["allow_ops"]), job.get("running_ops"))
     except MemoryError:
@@ -25,7 +25,7 @@ def main() -> None:
                 f"checking takes more than the {job['memory_bytes'] >> 20} MiB that it may use",
             )
         ]
-    json.dump([_row(finding) for finding in findings], sys.stdout)
+    answer(findings, sys.stdout)
 
 
 def _check(
@@ -40,28 +40,6 @@ def _check(
     from hubplug_signatures._scan import scan_directory
 
     return scan_directory(directory, allow_ops)
-
-
-def _limit(memory_bytes: int, cpu_seconds: int) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows: the timeout of the parent is all there is.
-        return
-    for kind, wanted in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, cpu_seconds),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-    ):
-        _, hard = resource.getrlimit(kind)
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(kind, (limit, hard))
-
-
-def _row(finding: Finding) -> dict[str, Any]:
-    row = asdict(finding)
-    row["tags"] = None if finding.tags is None else sorted(finding.tags)
-    return row
 
 
 if __name__ == "__main__":

@@ -33,11 +33,34 @@ _DEFAULT_PROFILES = ("complete", "safe")
 @click.option(
     "--allow-op", "allow_ops", multiple=True, metavar="OP", help="An op type that safe accepts; may be repeated."
 )
-@click.option("--run", is_flag=True, help="Also apply the signatures of the profiles. Runs the module's program here.")
+@click.option("--run", is_flag=True, help="Also apply the signatures of the profiles: runs the module's program.")
+@click.option(
+    "--run-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long --run may take.",
+)
+@click.option(
+    "--run-memory",
+    type=click.IntRange(min=1),
+    default=16384,
+    show_default=True,
+    metavar="MIB",
+    help="How much memory --run may take.",
+)
 @_FORM
 @click.pass_context
 def validate(
-    ctx: click.Context, handle: str, profiles: tuple[str, ...], allow_ops: tuple[str, ...], run: bool, form: str
+    ctx: click.Context,
+    handle: str,
+    profiles: tuple[str, ...],
+    allow_ops: tuple[str, ...],
+    run: bool,
+    run_timeout: float,
+    run_memory: int,
+    form: str,
 ) -> None:
     """Check the module of HANDLE against profiles.
 
@@ -66,7 +89,7 @@ def validate(
             if scan_here:
                 findings += _scan(hub, spec, allow_ops)
             if run:
-                findings += _run(spec, asked, findings)
+                findings += _run(spec, asked, findings, run_timeout, run_memory)
     click.echo(report(findings, str(Handle.parse(handle)), form))
     ctx.exit(_status(findings))
 
@@ -106,14 +129,16 @@ def _scan(hub: Hub, spec: ModuleSpec, allow_ops: Sequence[str]) -> list[Finding]
     return findings
 
 
-def _run(spec: ModuleSpec, profiles: Sequence[str], findings: Sequence[Finding]) -> list[Finding]:
+def _run(
+    spec: ModuleSpec, profiles: Sequence[str], findings: Sequence[Finding], timeout: float, memory_mib: int
+) -> list[Finding]:
     broken = {finding.rule.partition("/")[0] for finding in findings if finding.level == "error"}
-    wanted = [PROFILES[name] for name in profiles if name in PROFILES and name not in broken]
+    wanted = [name for name in dict.fromkeys(profiles) if name in PROFILES and name not in broken]
     if not wanted or "safe" in broken:
         return []
-    from hubplug_signatures._running import run_profile
+    from hubplug_signatures._run_checks import run_profiles
 
-    return [finding for profile in wanted for finding in run_profile(spec, profile)]
+    return run_profiles(spec, wanted, timeout=timeout, memory_mib=memory_mib)
 
 
 def _import_tensorflow() -> None:

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding
+from hubplug_signatures._children import run_child
 from hubplug_signatures._running_ops import find_running_ops
 
 _PROGRAM = "from hubplug_signatures._child import main; main()"
-_SHOWN = 300
 
 
 def check_files(
@@ -48,42 +45,7 @@ def check_files(
     }
     if profile == "complete" and (running := find_running_ops()) is not None:
         job["running_ops"] = {"release": running.release, "names": sorted(running.names)}
-    problem, findings = _run_child(job, timeout)
+    problem, findings = run_child(_PROGRAM, json.dumps(job).encode(), timeout)
     if problem:
         findings = [Finding(f"{profile}/not-checked", "error", f"{directory} could not be checked: {problem}")]
     return findings
-
-
-def _run_child(job: dict[str, Any], timeout: float) -> tuple[str | None, list[Finding]]:
-    environment = {
-        name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    }
-    environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    try:
-        done = subprocess.run(
-            [sys.executable, "-s", "-c", _PROGRAM],
-            input=json.dumps(job).encode(),
-            capture_output=True,
-            timeout=timeout,
-            env=environment,
-            cwd=os.path.abspath(os.sep),
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"it took more than {timeout:g} s", []
-    except OSError as error:
-        return f"no process could be started: {error.strerror or error}", []
-    if done.returncode:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        ended = f"ended by signal {-done.returncode}" if done.returncode < 0 else f"ended with status {done.returncode}"
-        return f"the checking process {ended} ({last[:_SHOWN]})", []
-    try:
-        return None, [_finding(row) for row in json.loads(done.stdout)]
-    except (ValueError, TypeError, KeyError):
-        return "the checking process gave no answer", []
-
-
-def _finding(row: dict[str, Any]) -> Finding:
-    tags = row.pop("tags", None)
-    return Finding(**row, tags=None if tags is None else frozenset(tags))

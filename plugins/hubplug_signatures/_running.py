@@ -1,10 +1,11 @@
 """Applying a signature to generated inputs, in a throw-away graph. The only part of validation that needs TensorFlow.
 
-It runs the module's program in this process: not for modules that nobody vouches for.
+It runs the module's program in this process, which is a child made for that: see ``_run_checks``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ from hubplug_signatures._profiles import Profile
 _TEXTS = ("", "word", "several words, and a comma", "Grüße, мир, 世界 🙂", "x" * 1000)
 _SEED = 20
 _KEY = "default"
+_NODE = re.compile(r"^Node: '(.*)'$", re.MULTILINE)
+_FRAME = re.compile(r"Graph execution error:|\d+ root error\(s\) found\.|Detected at node .*")
+_LONGEST_LINE = 300
 # Rows of a batch and rows alone may take different kernels, which round differently.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-4
 
@@ -44,10 +48,28 @@ def run_profile(spec: ModuleSpec, profile: Profile) -> list[Finding]:
         try:
             found.extend(_run_signature(spec, profile, name, spec.signatures(tags)[name]))
         except Exception as error:  # Whatever a module's graph does wrong is a finding about the module.
-            first = (str(error).strip().splitlines() or [""])[0][:300]
-            said = f"applying it failed: {type(error).__name__}: {first}"
+            failed = error.__cause__ if isinstance(error, _BatchError) and error.__cause__ else error
+            to_what = f" to {error}" if isinstance(error, _BatchError) else ""
+            said = f"applying it{to_what} failed: {type(failed).__name__}: {line_that_matters(str(failed))}"
             found.append(Finding(f"{profile.name}/run", "error", said, tags, name))
     return found
+
+
+class _BatchError(Exception):
+    """A session failed; the message says on which batch, and the cause why."""
+
+
+def line_that_matters(message: str) -> str:
+    """The line of an error of TensorFlow that says what went wrong, and the node if another line names it.
+
+    The frame around it is the program's way to the node, which is no business of who asks about the module.
+    """
+    before, node, after = "", "", message
+    if found := list(_NODE.finditer(message)):
+        before, node, after = message[: found[-1].start()], found[-1][1], message[found[-1].end() :]
+    lines = [line.strip() for line in after.splitlines()] or [line.strip() for line in before.splitlines()]
+    first = next((line for line in lines if line and not _FRAME.fullmatch(line)), "no message")
+    return first[:_LONGEST_LINE] + (f" (node {node!r})" if node else "")
 
 
 def _run_signature(spec: ModuleSpec, profile: Profile, name: str, signature: SignatureInfo) -> Iterator[Finding]:
@@ -61,15 +83,18 @@ def _run_signature(spec: ModuleSpec, profile: Profile, name: str, signature: Sig
         with v1.Session() as session:
             session.run([v1.global_variables_initializer(), v1.tables_initializer()])
 
-            def apply(batch: Any) -> Mapping[str, Any]:
-                values: dict[str, Any] = session.run(dict(outputs), {fed: batch})
+            def apply(batch: Any, what: str) -> Mapping[str, Any]:
+                try:
+                    values: dict[str, Any] = session.run(dict(outputs), {fed: batch})
+                except tf.errors.OpError as error:
+                    raise _BatchError(what) from error
                 return values
 
-            whole = apply(inputs)
+            whole = apply(inputs, "a batch")
             yield from _check_values(profile, name, signature, whole, len(inputs), "a batch")
-            yield from _check_values(profile, name, signature, apply(inputs[:0]), 0, "an empty batch")
-            three = apply(inputs[:3])
-            alone = [apply(inputs[row : row + 1]) for row in range(len(inputs))]
+            yield from _check_values(profile, name, signature, apply(inputs[:0], "an empty batch"), 0, "an empty batch")
+            three = apply(inputs[:3], "a batch")
+            alone = [apply(inputs[row : row + 1], "a batch of one") for row in range(len(inputs))]
             yield from _check_values(profile, name, signature, alone[0], 1, "a batch of one")
             rows = [values[_KEY] for values in alone]
             yield from _check_rows(profile, name, whole[_KEY], rows)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import random
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from hubplug.spec import ModuleSpec
 from hubplug_format import ModuleBuilder, message_class, write_module
 from hubplug_signatures import CommonSignatures
+from hubplug_signatures._children import run_child
 from tests.plugins.signatures.conftest import spec_of, text_builder
 
 
@@ -88,8 +93,6 @@ def test_damaged_models_are_findings(text_module: Path) -> None:
 
 
 def test_the_child_imports_no_tensorflow_and_opens_nothing_outside_the_module(text_module: Path) -> None:
-    import subprocess
-
     program = (
         "import sys, pathlib\n"
         "sys.modules['tensorflow'] = None\n"
@@ -134,3 +137,70 @@ def test_a_hundred_thousand_nodes_are_scanned_within_five_seconds(tmp_path: Path
         node.attr["_output_shapes"].list.shape.add().dim.add(size=-1)
     write_module(tmp_path / "m", builder)
     assert scanning_seconds(tmp_path / "m") < 5
+
+
+def test_a_child_gets_no_secrets_of_its_parents_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "secret")
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")
+    program = "import json, os; print(json.dumps([{'rule': 'r', 'level': 'note', 'message': ' '.join(os.environ)}]))"
+    problem, (finding,) = run_child(program, b"", 60, ("TF_",))
+    assert problem is None
+    assert "TF_NUM_INTEROP_THREADS" in finding.message
+    assert "SOME_TOKEN" not in finding.message
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("import os; os.abort()", "the process was ended by SIGABRT (no message)"),
+        ("raise SystemExit('the last line')", "the process ended with status 1 (the last line)"),
+        ("import sys; sys.stderr.write('x' * 10_000_000 + 'last'); sys.exit(3)", "ended with status 3 (xxx"),
+        ("print('[')", "the process gave no answer"),
+        ("print('[' * 100_000)", "the process gave no answer"),
+    ],
+)
+def test_whatever_happens_to_a_child_is_said(program: str, said: str) -> None:
+    problem, findings = run_child(program, b"x" * 1_000_000, 60)
+    assert findings == []
+    assert said in (problem or "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the processes of Linux")
+def test_ctrl_c_ends_the_child_and_what_it_started_at_once(tmp_path: Path) -> None:
+    """Also where they do not listen to it: TensorFlow does not while a graph runs."""
+    ready = tmp_path / "ready"
+    inner = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+    program = (
+        "import os, pathlib, signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        f"inner = subprocess.Popen([sys.executable, '-c', {inner!r}])\n"
+        f"part = pathlib.Path({str(ready)!r} + '.part')\n"
+        "part.write_text(f'{os.getpid()} {inner.pid}')\n"
+        f"part.rename({str(ready)!r})\n"
+        "time.sleep(600)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"from hubplug_signatures._children import run_child; run_child({program!r}, b'', 600)"],
+        stderr=subprocess.PIPE,
+    )
+    wait_for(ready.exists)
+    parent.send_signal(signal.SIGINT)
+    _, said = parent.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in said
+    for pid in map(int, ready.read_text().split()):
+        wait_for(lambda pid=pid: not is_running(pid))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen within a minute")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 import hubplug
+from hubplug_format import message_class
 from hubplug_signatures._profiles import PROFILES
-from tests.plugins.signatures.conftest import attach_size, image_builder, spec_of
+from tests.plugins.signatures.conftest import attach_size, image_builder, spec_of, text_builder
 
 pytestmark = pytest.mark.tensorflow
 
@@ -91,7 +92,10 @@ def test_a_module_that_fails_on_an_empty_batch_is_found(tf: Any, run: Any) -> No
 
     (finding,) = run(text_spec(tf, compute), "text-feature-vector")
     assert finding.rule == "text-feature-vector/run"
-    assert "applying it failed: InvalidArgumentError" in finding.message
+    assert (
+        "applying it to an empty batch failed: InvalidArgumentError: assertion failed: [no texts] (node"
+        in finding.message
+    )
 
 
 def test_the_graph_of_the_caller_is_left_alone(tf: Any, run: Any, text_module: Path) -> None:
@@ -107,6 +111,69 @@ def test_the_command_runs_the_signatures(tf: Any, text_module: Path) -> None:
     result = CliRunner().invoke(validate, arguments)
     assert result.exit_code == 0
     assert json.loads(result.output)["findings"] == []
+
+
+def ending_badly(tmp_path: Path, op: str, attrs: dict[str, Any]) -> Path:
+    """A module whose signature waits for a node that does harm."""
+    from hubplug_format import write_module
+
+    builder = text_builder()
+    bad = builder.node(op, (), attrs, name="bad")
+    vectors = builder.meta_graph.signature_def["default"].outputs["default"].name.partition(":")[0]
+    next(node for node in builder.meta_graph.graph_def.node if node.name == vectors).input.append(f"^{bad.name[:-2]}")
+    write_module(tmp_path / "m", builder)
+    return tmp_path / "m"
+
+
+def run_in_child(directory: Path, timeout: float = 300, memory_mib: int = 16384) -> Any:
+    from hubplug_signatures._run_checks import run_profiles
+
+    (finding,) = run_profiles(spec_of(directory), ["text-feature-vector"], timeout=timeout, memory_mib=memory_mib)
+    return finding
+
+
+def test_a_module_that_ends_its_process_is_a_finding(tf: Any, tmp_path: Path) -> None:
+    finding = run_in_child(ending_badly(tmp_path, "Abort", {"error_msg": "gone", "exit_without_error": False}))
+    assert (finding.rule, finding.level) == ("text-feature-vector/not-checked", "error")
+    assert "the process was ended by SIGABRT" in finding.message
+
+
+def test_a_module_that_waits_for_ever_is_a_finding(tf: Any, tmp_path: Path) -> None:
+    from hubplug_format import Type
+
+    finding = run_in_child(ending_badly(tmp_path, "Unstage", {"dtypes": [Type("float32")]}), timeout=30)
+    assert finding.rule == "text-feature-vector/not-checked"
+    assert "it took more than 30 s" in finding.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
+def test_a_module_that_takes_too_much_memory_is_a_finding(tf: Any, tmp_path: Path) -> None:
+    spec = text_spec(
+        tf, lambda texts: lengths(tf, texts) + tf.reduce_sum(tf.fill([tf.size(texts) * (1 << 20), 4096], 1.0))
+    )
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        hubplug.Module(spec).export(str(tmp_path / "m"), session)
+    finding = run_in_child(tmp_path / "m", memory_mib=4096)
+    assert finding.level == "error"
+    assert finding.rule in ("text-feature-vector/not-checked", "text-feature-vector/run")
+
+
+def test_what_a_module_prints_is_not_taken_for_findings(tf: Any, tmp_path: Path) -> None:
+    from hubplug_signatures._run_checks import run_profiles
+
+    directory = ending_badly(tmp_path, "PrintV2", {"output_stream": "stdout", "end": "[]"})
+    path = directory / "saved_model.pb"
+    model = message_class("SavedModel").FromString(path.read_bytes())
+    nodes = model.meta_graphs[0].graph_def.node
+    text = nodes.add(name="said", op="Const")
+    text.attr["dtype"].type = 7
+    text.attr["value"].tensor.dtype = 7
+    text.attr["value"].tensor.tensor_shape.SetInParent()
+    text.attr["value"].tensor.string_val.append(b"{")
+    next(node for node in nodes if node.name == "bad").input.append("said")
+    path.write_bytes(model.SerializeToString())
+    assert run_profiles(spec_of(directory), ["text-feature-vector"], timeout=300, memory_mib=16384) == []
 
 
 def test_what_moved_between_two_training_runs_is_measured(tf: Any, text_module: Path, tmp_path: Path) -> None:
