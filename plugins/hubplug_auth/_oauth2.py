@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from hubplug_auth._signers import Signer, sign_basic
 _TIMEOUT = (10.0, 30.0)  # seconds: to connect, of silence
 _RENEW_BEFORE_END = 60.0  # seconds; a download may be long, but only its beginning is signed
 _MOST_ANSWER_BYTES = 1 << 20
+_USUAL_LIFETIME = 300.0
+_LONGEST_LIFETIME = 86_400.0
 
 
 class ClientCredentials(Signer):
@@ -116,13 +119,14 @@ class ClientCredentials(Signer):
         token = answer.get("access_token")
         if status != 200 or not isinstance(token, str) or not token or not token.isprintable():
             said = answer.get("error")
-            reason = f"status {status}" + (f", {said}" if said in _ERRORS else "")
+            reason = f"status {status}" + (f", {said}" if isinstance(said, str) and said in _ERRORS else "")
+            if status == 200 and not answer:
+                reason += ", no JSON object"
             raise AccessError(
                 f"The token endpoint {redact(self._token_url)} gave no token ({reason}), {self._for}",
                 hint="check client_id, the client secret and scope of the rule",
             )
-        lifetime = answer.get("expires_in")
-        return token, float(lifetime) if isinstance(lifetime, (int, float)) and lifetime > 0 else 300.0
+        return token, _seconds(answer.get("expires_in"))
 
     @property
     def _for(self) -> str:
@@ -150,3 +154,12 @@ def _as_mapping(content: bytes) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+def _seconds(lifetime: object) -> float:
+    """The lifetime of a token; some endpoints send it as a text."""
+    if isinstance(lifetime, str) and re.fullmatch("[0-9]{1,9}", lifetime):
+        lifetime = int(lifetime)
+    if isinstance(lifetime, (int, float)) and not isinstance(lifetime, bool) and lifetime > 0:
+        return float(min(lifetime, _LONGEST_LIFETIME))
+    return _USUAL_LIFETIME

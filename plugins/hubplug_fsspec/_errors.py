@@ -165,8 +165,10 @@ def _status(error: BaseException) -> int | None:
     else:
         found = getattr(response, "status_code", None)
     for candidate in (found, *(getattr(error, name, None) for name in ("code", "status", "status_code"))):
-        if str(candidate).isdecimal() and 400 <= int(str(candidate)) < 600:
-            return int(str(candidate))
+        if isinstance(candidate, str) and re.fullmatch("[45][0-9]{2}", candidate):
+            return int(candidate)
+        if isinstance(candidate, int) and 400 <= candidate < 600:
+            return int(candidate)
     if isinstance(error, OSError) and error.errno == errno.EACCES:
         return 403
     return _status(error.__cause__) if error.__cause__ else None

@@ -41,7 +41,22 @@ class StoredObject:
         size = info.get("size")
         etag = info.get("etag") or info.get("ETag")
         version = tuple(str(info[key]) for key in (*_VERSION_KEYS, *_VERSION_KEYS_OF_TIME) if info.get(key))
-        return cls(str(info["name"]), None if size is None else int(size), version, str(etag) if etag else None)
+        return cls(
+            str(info["name"]), None if size is None else _bytes_of(size, info), version, str(etag) if etag else None
+        )
+
+
+def _bytes_of(size: Any, info: Mapping[str, Any]) -> int:
+    try:
+        number = int(size)
+    except (ValueError, TypeError, OverflowError):
+        number = -1
+    if not 0 <= number < 1 << 63:
+        raise FetchError(
+            f"{str(info['name'])!r}: its store gives it a size that is no number of bytes",
+            hint="ask whoever runs the store",
+        )
+    return number
 
 
 def open_filesystem(location: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:

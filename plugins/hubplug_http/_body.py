@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 from hubplug.errors import FetchError, HubplugError, IncompleteDownload, SourceChanged
 from hubplug.shown.progress import Progress
 from hubplug_http._failures import Failure, describe_exception
+from hubplug_http._numbers import length_in, whole_number
 from hubplug_http._options import ServerOptions
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 1 << 20
 # A transfer that gets on by this much between two breaks is not hopeless: its attempts are counted anew.
 _WORTH_GOING_ON = 1 << 20
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 
 
 class Body:
@@ -137,10 +138,12 @@ class Body:
     def _fits(self, answer: Answer) -> bool:
         """Whether an answer 206 continues this body at the current position."""
         match = _CONTENT_RANGE.fullmatch(answer.header("Content-Range") or "")
-        if match is None or int(match[1]) != self._position:
+        if match is None:
             return False
-        total = None if match[3] == "*" else int(match[3])
-        if int(match[2]) < int(match[1]) or (total is not None and int(match[2]) >= total):
+        first, last, total = (None if text == "*" else whole_number(text) for text in match.groups())
+        if first != self._position or last is None or last < first or (total is None and match[3] != "*"):
+            return False
+        if total is not None and last >= total:
             return False
         if None not in (total, self.size) and total != self.size:
             return False
@@ -204,5 +207,4 @@ def announced_size(answer: Answer) -> int | None:
     """The Content-Length of the body as it travels, or None."""
     if answer.header("Transfer-Encoding"):
         return None
-    value = (answer.header("Content-Length") or "").partition(",")[0].strip()
-    return int(value) if value.isascii() and value.isdigit() else None
+    return length_in(answer.header("Content-Length"))

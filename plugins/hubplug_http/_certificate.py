@@ -25,7 +25,7 @@ def issuer_of(url: str, timeout: float) -> str | None:
         ):
             certificate = secure.getpeercert(binary_form=True)
         return issuer_in(certificate) if certificate else None
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, StopIteration):
         return None
 
 

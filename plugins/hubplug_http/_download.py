@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hubplug.errors import FetchError, HubplugError, IncompleteDownload
@@ -14,8 +15,9 @@ from hubplug.urls import redact
 from hubplug_http._arrived import PEEKED, Arrival, find_body_error, find_status_error
 from hubplug_http._body import Body
 from hubplug_http._digest import CheckedStream, announced_sha256
-from hubplug_http._failures import Failure, proxy_wants_credentials
+from hubplug_http._failures import Failure, proxy_wants_credentials, refused
 from hubplug_http._follow import follow
+from hubplug_http._numbers import length_in
 from hubplug_http._options import Servers
 from hubplug_http._request import Answer, Sender
 from hubplug_http._retry import PASSING_STATUSES, pause_before, retry_after
@@ -86,6 +88,8 @@ class Download:
         )
         if isinstance(answer, Answer) and answer.status >= 400 and answer.status != 416:
             answer = self._status_failure(answer)
+        elif isinstance(answer, Answer) and 200 <= answer.status < 300:
+            answer = _find_length_failure(answer) or answer
         return answer.without(self._sender.credentials) if isinstance(answer, Failure) else answer
 
     def insist(self, url: str, extra: Mapping[str, str] = {}) -> Answer | Failure:
@@ -140,7 +144,7 @@ class Download:
         answer = self.insist(url)
         if isinstance(answer, Failure):
             return answer
-        if answer.status >= 300 or answer.status == 206:
+        if not 200 <= answer.status < 300 or answer.status == 206:
             start = answer.beginning()
             answer.close()
             return Failure(find_status_error(answer.status, start, self.arrival(answer)))
@@ -207,6 +211,21 @@ class Download:
 
     def close(self) -> None:
         self._sender.close()
+
+
+def _find_length_failure(answer: Answer) -> Failure | None:
+    """What is wrong with the announced length: where that is no number, nobody knows where the body ends (RFC 9112, section 6.3)."""
+    try:
+        length_in(answer.header("Content-Length"))
+    except ValueError:
+        answer.close()
+        failure = refused(
+            f"{host_of(answer.url)} sent a Content-Length that is no number of bytes",
+            answer.url,
+            "ask whoever runs the server",
+        )
+        return replace(failure, failover=True)
+    return None
 
 
 def _with_trail(error: HubplugError, tried: Sequence[str]) -> HubplugError:

@@ -7,6 +7,7 @@ connection whose certificate was not verified is never used by a request that wa
 from __future__ import annotations
 
 import functools
+import http.client
 import logging
 import re
 import socket
@@ -235,6 +236,19 @@ class _WatchedAdapter(HTTPAdapter):
         return manager
 
 
+class _FinalResponse(http.client.HTTPResponse):
+    """The answer after the informational ones (RFC 9110, section 15.2); http.client passes over 100 only.
+
+    The watch ends a row of them that does not end.
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        while 101 < self.status < 200:
+            self.headers = None  # type: ignore[assignment]  # as at the start
+            super().begin()
+
+
 def _pool_classes(watch: Watch, allow_private: bool) -> dict[str, Any]:
     def connected(connection: Any, sock: socket.socket) -> socket.socket:
         # What a name stands for may change between two look-ups: the address that counts is the one connected to.
@@ -245,10 +259,14 @@ def _pool_classes(watch: Watch, allow_private: bool) -> dict[str, Any]:
         return sock
 
     class Plain(HTTPConnection):
+        response_class = _FinalResponse
+
         def _new_conn(self) -> socket.socket:
             return connected(self, super()._new_conn())
 
     class Secure(HTTPSConnection):
+        response_class = _FinalResponse
+
         def _new_conn(self) -> socket.socket:
             return connected(self, super()._new_conn())
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import email.utils
 import random
 import time
+from datetime import timezone
+
+from hubplug_http._numbers import whole_number
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _MOST_DOUBLINGS = 0.5, 30.0, 6
+_FOR_EVER = float(10**18)
 PASSING_STATUSES = frozenset({408, 429, *range(500, 600)} - {501, 505})
 
 
@@ -34,9 +38,11 @@ def retry_after(value: str | None, now: float | None = None) -> float | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        seconds = whole_number(text)
+        return _FOR_EVER if seconds is None else float(seconds)
     try:
-        when = email.utils.parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
+        when = email.utils.parsedate_to_datetime(text)
+        moment = (when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):  # whatever the parser stumbles over
         return None
-    return max(when - (time.time() if now is None else now), 0.0)
+    return max(moment - (time.time() if now is None else now), 0.0)

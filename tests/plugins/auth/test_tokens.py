@@ -65,6 +65,16 @@ def test_a_token_near_its_end_is_renewed(server: ScriptedServer) -> None:
     assert [signed(plugin)["Authorization"] for _ in range(2)] == ["Bearer second"] * 2
 
 
+@pytest.mark.parametrize(
+    "lifetime",
+    [b"9" * 20, b"-5", b"0", b"1e400", b"NaN", b"-Infinity", b'"3600"', b'"x"', b"true", b"null", b"[]", b'"\\u0663"'],
+)
+def test_an_odd_lifetime_does_not_keep_a_token_from_being_used(lifetime: bytes, server: ScriptedServer) -> None:
+    server.on("/token", Reply(body=b'{"access_token": "word", "expires_in": %s}' % lifetime), Reply(500))
+    plugin = Credentials(rules=[oauth_rule(server)])
+    assert [signed(plugin)["Authorization"] for _ in range(2)] == ["Bearer word"] * 2
+
+
 def test_a_token_that_is_refused_is_renewed_once(server: ScriptedServer) -> None:
     server.on("/token", token_reply("first"), token_reply("second"))
     server.on("/m", lambda request: Reply(200 if request.header("Authorization") == "Bearer second" else 401))
@@ -94,14 +104,28 @@ def test_threads_share_one_token(server: ScriptedServer) -> None:
     [
         (Reply(401, b'{"error": "invalid_client"}'), r"gave no token \(status 401, invalid_client\)"),
         (Reply(400, b'{"error": "canary canary"}'), r"gave no token \(status 400\)"),
+        (Reply(400, b'{"error": ["canary"]}'), r"gave no token \(status 400\)"),
         (Reply(200, b'{"token": "canary"}'), r"gave no token \(status 200\)"),
         (Reply(200, b'{"access_token": "canary\\r\\nX: y"}'), "gave no token"),
         (Reply(200, b"<html>canary"), "gave no token"),
         (Reply(200, b'["canary"]'), "gave no token"),
+        (Reply(200, b'{"access_token": "canary", "expires_in": %s}' % (b"9" * 5000)), "no JSON object"),
+        (Reply(200, b"[" * 100_000), "no JSON object"),
         (Reply(500, b"canary"), "gave no token"),
         (redirect("http://127.0.0.2:1/token?canary=canary"), r"gave no token \(status 302\)"),
     ],
-    ids=["refused", "odd error", "other answer", "two lines", "html", "list", "broken", "redirect"],
+    ids=[
+        "refused",
+        "odd error",
+        "other answer",
+        "two lines",
+        "html",
+        "list",
+        "endless number",
+        "deep",
+        "broken",
+        "redirect",
+    ],
 )
 def test_without_a_token_nothing_is_sent(reply: Reply, words: str, server: ScriptedServer) -> None:
     server.on("/token", reply)

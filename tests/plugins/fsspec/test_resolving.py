@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hubplug.errors import ConfigError, HandleError
+from hubplug.errors import ConfigError, FetchError, HandleError
 from hubplug.types import Declined, Handle, Source
 from hubplug_fsspec import Fsspec
 
@@ -90,3 +90,24 @@ def test_resolving_imports_no_fsspec() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, float("nan"), float("inf"), -1, "five", [], 1 << 63])
+def test_a_size_that_is_none_is_an_error_of_ours(size: object) -> None:
+    from hubplug_fsspec._filesystem import StoredObject
+
+    with pytest.raises(FetchError, match="a size that is no number of bytes"):
+        StoredObject.from_info({"name": "bucket/m", "size": size})
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["9" * 5000, 10**5000, "\u0664\u0660\u0664", -404, True],
+    ids=["text", "number", "arabic", "negative", "true"],
+)
+def test_a_status_that_is_none_is_no_status(status: object) -> None:
+    from hubplug_fsspec._errors import as_fetch_error
+
+    error = RuntimeError("broken")
+    error.status = status  # type: ignore[attr-defined]
+    assert as_fetch_error(error, "gs://b/m", {}).message == "gs://b/m cannot be read: RuntimeError: broken"
