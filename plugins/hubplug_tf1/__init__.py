@@ -62,8 +62,9 @@ class Tf1Format:
         """Takes the options.
 
         Args:
-            import_whole_graph: Whether each application imports all of a module's graph, as tensorflow_hub did, for
-                programs that look up nodes which no output depends on. ``HUBPLUG_IMPORT_WHOLE_GRAPH=1`` does it too.
+            import_whole_graph: Whether a Module and each application import all of a module's graph, as tensorflow_hub
+                did, for programs that look up nodes which no output depends on. ``HUBPLUG_IMPORT_WHOLE_GRAPH=1`` does
+                it too.
         """
         self._import_whole_graph = import_whole_graph
 

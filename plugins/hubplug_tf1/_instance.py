@@ -50,7 +50,7 @@ def instantiate(
         trainable: Whether its variables are trained; update ops and regularization losses follow.
         tags: Those of the variant.
         checkpoint: The prefix of the checkpoint that variables start from, or None for their own initializers.
-        import_whole_graph: Whether each application imports all of the variant, as tensorflow_hub does.
+        import_whole_graph: Whether the state and each application import all of the variant, as tensorflow_hub does.
 
     Raises:
         GraphError: Eager execution is on, or the name scope is taken.
@@ -66,7 +66,7 @@ def instantiate(
             f"The module needs ops that are not registered in this process: {', '.join(missing)}",
             hint=_checks.missing_ops_hint(missing),
         )
-    template = variant.state_template(trainable=trainable, checkpoint=checkpoint)
+    template = variant.state_template(trainable=trainable, checkpoint=checkpoint, whole=import_whole_graph)
     if problem := find_variable_map_error(template.variables):
         raise GraphError(problem, hint="publish the module with variables partitioned along axis 0")
     graph = _graph_for_state()

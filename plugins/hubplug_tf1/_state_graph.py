@@ -1,7 +1,7 @@
 """The state of a module in a graph: state-holding ops, their initializers, tables and assets, regularization losses.
 
-It is imported once per Module, under its variable scope; nothing else of the module's graph is. For a module with a
-checkpoint the initializers are rewritten, before the import, to take restored values.
+It is imported once per Module, under its variable scope; nothing else of the module's graph is, unless the whole graph is
+wanted. For a module with a checkpoint the initializers are rewritten, before the import, to take restored values.
 """
 
 from __future__ import annotations
@@ -50,13 +50,14 @@ class StateTemplate:
     variables: tuple[StoredVariable, ...]
 
 
-def make_state_template(variant: Variant, *, trainable: bool, checkpoint: str | None) -> StateTemplate:
+def make_state_template(variant: Variant, *, trainable: bool, checkpoint: str | None, whole: bool) -> StateTemplate:
     """Prunes a graph variant to its state.
 
     Args:
         variant: The graph variant.
         trainable: Whether trainable variables and regularization losses go into their collections.
         checkpoint: The prefix of the checkpoint that variables start from, or None for their own initializers.
+        whole: Whether to keep the rest of the graph too, as tensorflow_hub does.
 
     Raises:
         MissingCheckpointError: There is no such checkpoint.
@@ -75,7 +76,7 @@ def make_state_template(variant: Variant, *, trainable: bool, checkpoint: str | 
             for definition in each:
                 _redirect(definition, starts)
 
-    roots = list(variant.state_ops)
+    roots = list(variant.nodes if whole else variant.state_ops)
     for each in definitions.values():
         roots.extend(name for definition in each for name in _names_in(definition))
     elements = {key: variant.elements(key) for key in element_keys}

@@ -49,7 +49,7 @@ class Variant:
         self._lock = ForkLock()
         self._signatures: dict[str, Signature] = {}
         self._apply_templates: dict[tuple[str, bool, bool], ApplyTemplate] = {}
-        self._state_templates: dict[tuple[bool, str | None], StateTemplate] = {}
+        self._state_templates: dict[tuple[bool, str | None, bool], StateTemplate] = {}
 
     def __getstate__(self) -> Any:
         return self.meta_graph
@@ -173,12 +173,14 @@ class Variant:
                 self._apply_templates[key] = make_apply_template(self, self.signature(signature), updates, whole)
             return self._apply_templates[key]
 
-    def state_template(self, *, trainable: bool, checkpoint: str | None) -> StateTemplate:
+    def state_template(self, *, trainable: bool, checkpoint: str | None, whole: bool) -> StateTemplate:
         """What making a module imports; made at the first call."""
-        key = (trainable, checkpoint)
+        key = (trainable, checkpoint, whole)
         with self._lock:
             if key not in self._state_templates:
-                self._state_templates[key] = make_state_template(self, trainable=trainable, checkpoint=checkpoint)
+                self._state_templates[key] = make_state_template(
+                    self, trainable=trainable, checkpoint=checkpoint, whole=whole
+                )
             return self._state_templates[key]
 
 

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 import hubplug
+from hubplug_tf1._private_tensorflow import SavedModel
 from tests.module_kinds import (
     KINDS,
     Define,
@@ -148,8 +149,9 @@ def test_the_way_back_has_nodes_that_no_output_depends_on(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def module_fn() -> None:
-        x = v1.placeholder(tf.float32, [])
+        x = v1.placeholder(tf.float32, [], name="fed")
         tf.multiply(x, 3.0, name="looked_up")
+        tf.constant(["cat", "dog"], name="label_vocab")
         hubplug.add_signature(inputs=x, outputs=x + 1.0)
 
     path = export(tf, hubplug, lambda *_: module_fn(), tmp_path)
@@ -158,6 +160,8 @@ def test_the_way_back_has_nodes_that_no_output_depends_on(
         hubplug.Module(str(path))(2.0)
         with pytest.raises(KeyError, match="looked_up"):
             graph.get_tensor_by_name("module_apply_default/looked_up:0")
+        with pytest.raises(KeyError, match="label_vocab"):
+            graph.get_tensor_by_name("module/label_vocab:0")
     if way == "environment":
         monkeypatch.setenv("HUBPLUG_IMPORT_WHOLE_GRAPH", "1")
     else:
@@ -165,3 +169,21 @@ def test_the_way_back_has_nodes_that_no_output_depends_on(
     with hubplug.Hub(configuration).activate(), tf.Graph().as_default() as graph, v1.Session() as session:
         hubplug.Module(str(path))(2.0)
         assert session.run(graph.get_tensor_by_name("module_apply_default/looked_up:0")) == 6.0
+        assert session.run("module/label_vocab:0").tolist() == [b"cat", b"dog"]
+        assert session.run("module/looked_up:0", {"module/fed:0": 5.0}) == 15.0
+
+
+@pytest.mark.parametrize("library", ["hubplug", "tensorflow_hub"])
+@pytest.mark.parametrize("define", KINDS, ids=lambda define: define.__name__)
+def test_with_the_way_back_every_node_of_a_module_is_in_its_scope(
+    define: Define, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip(library, exc_type=ImportError)
+    path = export(tf, hubplug, define, tmp_path)
+    saved_model = SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    expected = {f"module/{node.name}": node.op for node in saved_model.meta_graphs[0].graph_def.node}
+    monkeypatch.setenv("HUBPLUG_IMPORT_WHOLE_GRAPH", "1")
+    with tf.Graph().as_default() as graph:
+        hub.Module(str(path))
+        there = {op.name: op.type for op in graph.get_operations()}
+        assert {name: there.get(name) for name in expected} == expected
