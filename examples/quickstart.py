@@ -1,7 +1,8 @@
 """The life of a module: published, hosted, resolved, applied, fine-tuned, published again.
 
 Builds a text embedding from the word vectors in ``data/``, which ``make_word_vectors.py`` made from the language
-reference of Python. Everything happens in a temporary directory and on 127.0.0.1::
+reference of Python. Nothing but 127.0.0.1 is asked, and what is made stays in the directory ``hubplug-quickstart``, made anew
+by each run, for you to play with::
 
     python examples/quickstart.py
 """
@@ -9,6 +10,7 @@ reference of Python. Everything happens in a temporary directory and on 127.0.0.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import textwrap
 import time
@@ -23,6 +25,14 @@ from hubplug_hosting import ModuleServer, pack_module
 tf1 = tf.compat.v1
 
 DATA = Path(__file__).parent / "data"
+KEPT = Path("hubplug-quickstart")
+NEXT = [
+    f"hubplug show {KEPT}/fine-tuned",
+    f"hubplug diff {KEPT}/text-embedding {KEPT}/fine-tuned",
+    f"hubplug validate {KEPT}/fine-tuned --profile text-feature-vector --profile safe",
+    f"hubplug serve {KEPT}/www --port 8080",
+    "hubplug show http://127.0.0.1:8080/docs/text-embedding/1     (in a second terminal)",
+]
 QUESTIONS = [
     "How do I stop my program at a certain line?",
     "Can I remove leading and trailing whitespace?",
@@ -129,9 +139,12 @@ def train_classifier(handle: str, trainable: bool, export_to: Path | None = None
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        work = Path(directory)
-        os.environ["TFHUB_CACHE_DIR"] = str(work / "cache")
+    for name in ("text-embedding", "www", "fine-tuned"):
+        shutil.rmtree(KEPT / name, ignore_errors=True)
+    KEPT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as cache:
+        work = KEPT
+        os.environ["TFHUB_CACHE_DIR"] = cache
         os.environ["TFHUB_DOWNLOAD_PROGRESS"] = "1"
 
         print("1. Build a text embedding from word vectors and export it")
@@ -166,6 +179,10 @@ def main() -> None:
         change = np.linalg.norm(embed(str(fine_tuned), sentences) - embed(handle, sentences), axis=1).mean()
         print(f"   its embeddings have moved by {change:.2f} on average")
         print(f"   trainable=False: {train_classifier(str(fine_tuned), trainable=False):.0%}")
+
+    print(f"The modules are in {KEPT}; try next, here:")
+    for command in NEXT:
+        print(f"   {command}")
 
 
 if __name__ == "__main__":

@@ -199,8 +199,8 @@ def test_no_import_goes_in_a_circle() -> None:
 
 def test_the_layers_are_those_of_the_documentation() -> None:
     text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
-    lines = text.partition("## Layers\n")[2].partition("\n## ")[0].splitlines()
-    written = [set(re.findall("[a-z_]+", line)) for line in lines if line.startswith("    ")]
+    lines = text.partition("## Layers\n")[2].partition("```text\n")[2].partition("```\n")[0].splitlines()
+    written = [set(re.findall("[a-z_]+", line)) for line in lines]
     assert written == [{name.removeprefix("hubplug.") for name in names} - {"__main__"} for names in LAYERS]
 
 

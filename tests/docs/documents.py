@@ -1,88 +1,157 @@
-"""Finds the examples of the documentation, and runs those of one file in order, as one program in a process of its own."""
+"""The blocks of the documentation, and a player that runs those of a page in order, as a reader would, in a process of its own.
+
+Every block is fenced and says what it is: a program (``python``), commands with what they print (``console``), a
+configuration (``yaml``, ``toml``), or text that nothing runs. There is no preamble: what is printed is what runs.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
-import textwrap
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from hubplug_format import ModuleBuilder, Type, write_module
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
-# What the text around a fragment takes for granted: names that are imported, and what is in the working directory.
-PREAMBLES = {
-    "README.md": "import tensorflow as tf\n",
-    "hosting.md": "import hubplug, hubplug_hosting\n",
-    "migration.md": """
-import hubplug
-import tensorflow as tf
+RUN = ("python", "console", "yaml", "toml")
+# Output, trees and signatures; and what is for programs that are not here.
+NOT_RUN = ("text", "nginx", "r")
+# They change the installation, or run all tests; both would ask the network.
+_COMMANDS_NOT_RUN = ("pip install ", "tox run")
+# Where an environment shares its packages with another one, the script on PATH may be the wrong one's.
+_OURS = 'pytest() { python -m pytest "$@"; }'
 
-class Resolver:
-    def is_supported(self, handle):
-        return handle.startswith("corp://")
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_NEEDS_TENSORFLOW = re.compile(r"\btensorflow|\.Module\(|\.export\(|quickstart\.py")
+_SECONDS = 600
 
-    def __call__(self, handle):
-        return "models/publisher/model/1"
 
-my_resolver = Resolver()
-tf.compat.v1.disable_eager_execution()
-""",
-}
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
 
-_FENCED = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_INDENTED = re.compile(r"(?:^\n|\A)((?:^    .*\n|^\n)+)", re.MULTILINE)
-_NEEDS_TENSORFLOW = re.compile(r"\btf\.|tensorflow|\bhub\.Module\(|hubplug\.Module\(|\.export\(")
+    Attributes:
+        kind: The word after the fence.
+        code: What stands in it.
+        line: That of its first line in the page, from 1.
+    """
+
+    kind: str
+    code: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [Block(found[1], found[2], text.count("\n", 0, found.start()) + 2) for found in _FENCED.finditer(text)]
+
+
+def prose(page: Path) -> str:
+    """A page without its fenced blocks, line by line where it was."""
+    text = page.read_text(encoding="utf-8")
+    return _FENCED.sub(lambda found: "\n" * found[0].count("\n"), text)
 
 
 def examples(page: Path) -> list[str]:
-    """The Python examples of a page in order: fenced blocks, and indented ones that can only be Python."""
-    text = page.read_text(encoding="utf-8")
-    found = [(match.start(), match[1]) for match in _FENCED.finditer(text)]
-    unfenced = re.sub(r"^```.*?^```$", lambda match: "\n" * match[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL)
-    for match in _INDENTED.finditer(unfenced):
-        code = textwrap.dedent(match[1]).strip("\n") + "\n"
-        if _is_python(code):
-            found.append((match.start(), code))
-    return [code for _, code in sorted(found)]
+    """The Python programs of a page in order."""
+    return [block.code for block in blocks(page) if block.kind == "python"]
 
 
-def _is_python(code: str) -> bool:
-    if not re.search(r"^(import|from|with|def|class) |= hub(plug)?\.", code, flags=re.MULTILINE):
-        return False
-    try:
-        compile(code, "example", "exec")
-    except SyntaxError:
-        return False
-    return True
+def needs_running(page: Path) -> bool:
+    return any(block.kind in RUN for block in blocks(page))
 
 
 def needs_tensorflow(page: Path) -> bool:
-    """Whether an example of the page builds a graph."""
-    return any(_NEEDS_TENSORFLOW.search(code) for code in examples(page))
+    """Whether a block of the page builds a graph."""
+    return any(_NEEDS_TENSORFLOW.search(block.code) for block in blocks(page) if block.kind in ("python", "console"))
 
 
-def run(page: Path, folder: Path, **environment: str) -> None:
-    """Runs the examples of a page as one program, in a folder that has a module at ``models/publisher/model/1``.
+def run(page: Path, folder: Path) -> None:
+    """Plays a page in a folder that has what the pages speak of: modules, an old program, the examples.
 
     Raises:
-        AssertionError: One of them failed; with what it printed.
+        AssertionError: A block failed; with what it printed.
     """
     write_module(folder / "models" / "publisher" / "model" / "1", _text_module())
-    program = PREAMBLES.get(page.name, "") + "\n".join(examples(page))
+    write_module(folder / "exported_module", _text_module())
+    (folder / "program.py").write_text("import tensorflow_hub as hub\nassert hub.Module\n")
+    (folder / "examples").symlink_to(ROOT / "examples")
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", f"from tests.docs.documents import play; play({str(page)!r})"],
         cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{page.name}:\n{done.stderr}\n{program}"
+    assert done.returncode == 0, f"{page.name}:\n{done.stdout}"
+
+
+def play(page: str) -> None:
+    """Runs every block of a page in the working directory; its Python blocks share their names."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(Path(page)):
+        if block.kind == "python":
+            # So that a traceback has the line of the page.
+            exec(compile("\n" * (block.line - 1) + block.code, page, "exec"), names)
+        elif block.kind == "console":
+            _type_in(block.code)
+        elif block.kind == "yaml":
+            Path("printed.yaml").write_text(block.code, encoding="utf-8")
+            _check("hubplug --config printed.yaml config check", Path.cwd(), "")
+        elif block.kind == "toml":
+            tomllib = pytest.importorskip("tomllib", reason="of Python 3.11")
+            tomllib.loads(block.code)
+
+
+def _type_in(session: str) -> None:
+    folder = Path.cwd()
+    for typed in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]:
+        command, _, printed = typed.partition("\n")
+        if command.startswith("cd "):
+            folder /= command[3:].strip()
+        elif command.startswith("hubplug serve "):
+            _serve(command, folder, printed)
+        elif not command.startswith(_COMMANDS_NOT_RUN):
+            _check(command, folder, printed)
+
+
+def _check(command: str, folder: Path, printed: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{_OURS}\n{command}"], cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert printed in ("", done.stdout), f"{command}\n{done.stdout}"
+
+
+def _serve(command: str, folder: Path, printed: str) -> None:
+    """Runs it at a free port, until it has said what is printed."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command, printed = command.replace("8080", port), printed.replace("8080", port)
+    with subprocess.Popen(["bash", "-c", f"exec {command}"], cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            said = "".join(server.stdout.readline() for _ in printed.splitlines())
+        finally:
+            server.send_signal(signal.SIGINT)
+    assert said == printed
 
 
 def _text_module() -> ModuleBuilder:

@@ -11,16 +11,37 @@ import pytest
 
 from hubplug.settings.members import HOOKS
 from hubplug.settings.plugins import installed_plugins
-from tests.docs.documents import PAGES, ROOT, examples, needs_tensorflow, run
+from tests.docs.documents import (
+    NOT_RUN,
+    PAGES,
+    ROOT,
+    RUN,
+    blocks,
+    examples,
+    needs_running,
+    needs_tensorflow,
+    prose,
+    run,
+)
 
 needs_installation = pytest.mark.skipif("http" not in installed_plugins(), reason="hubplug is not installed here")
 
 
 @needs_installation
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_says_what_it_is(page: Path) -> None:
+    assert [block for block in blocks(page) if block.kind not in (*RUN, *NOT_RUN)] == []
+    indented = re.compile(r"\A    \S|(?<=\n\n)    \S")
+    assert indented.search(prose(page)) is None, (
+        "an indented block: fence it, so that it is run or says that it is none"
+    )
+
+
+@needs_installation
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if examples(page) and not needs_tensorflow(page)], ids=lambda page: page.name
+    "page", [page for page in PAGES if needs_running(page) and not needs_tensorflow(page)], ids=lambda page: page.name
 )
-def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
+def test_every_block_of_a_page_runs_as_it_is_printed(page: Path, tmp_path: Path) -> None:
     run(page, tmp_path)
 
 

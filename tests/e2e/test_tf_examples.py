@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,8 @@ pytestmark = pytest.mark.tensorflow
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-def output_of(example: str, tmp_path: Path) -> tuple[str, str]:
-    """Runs an example in a folder of its own, where it must leave nothing: what it wrote to both streams."""
+def output_of(example: str, tmp_path: Path, leaves: Sequence[str] = ()) -> tuple[str, str]:
+    """Runs an example in a folder of its own, where it leaves what it says and nothing else: what it wrote to both streams."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / example)],
@@ -26,7 +29,7 @@ def output_of(example: str, tmp_path: Path) -> tuple[str, str]:
         env=environment,
     )
     assert done.returncode == 0, done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == list(leaves)
     return done.stdout, done.stderr
 
 
@@ -35,7 +38,7 @@ def percentages(text: str) -> list[int]:
 
 
 def test_the_quickstart_takes_a_text_embedding_the_whole_way(tmp_path: Path) -> None:
-    shown, bar = output_of("quickstart.py", tmp_path)
+    shown, bar = output_of("quickstart.py", tmp_path, leaves=["hubplug-quickstart"])
     assert re.findall(r"^(\d)\. ", shown, re.M) == ["1", "2", "3", "4", "5", "6", "7"]
     assert re.search(r"^3\. Serve it: http://127\.0\.0\.1:\d+/docs/text-embedding/1$", shown, re.M)
     assert "Lists are mutable sequences" in shown.partition("Is a list mutable?")[2].splitlines()[1]
@@ -45,6 +48,31 @@ def test_the_quickstart_takes_a_text_embedding_the_whole_way(tmp_path: Path) -> 
     assert float(re.findall(r"moved by ([\d.]+)", shown)[0]) > 0.1
     assert "text-embedding/1: 100%" in bar
     assert no_noise_in(bar)
+    try_next([line.strip() for line in shown.partition("try next, here:\n")[2].splitlines()], tmp_path)
+
+
+def try_next(commands: Sequence[str], folder: Path) -> None:
+    """Types what the quickstart proposes: a server, at a free port, and commands that end well."""
+    scripts = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    environment = {**os.environ, **scripts, "TFHUB_CACHE_DIR": str(folder / "cache")}
+    assert [command.split()[1] for command in commands] == ["show", "diff", "validate", "serve", "show"]
+    *before, serve, ask = [shlex.split(command.partition("  ")[0]) for command in commands]
+    with ExitStack() as cleanup:
+        for command in before:
+            subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
+        assert serve[-2:] == ["--port", "8080"]
+        server = cleanup.enter_context(
+            subprocess.Popen([*serve[:-1], "0"], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+        )
+        cleanup.callback(server.terminate)
+        assert server.stdout is not None
+        said = re.search(r"(http://127\.0\.0\.1:\d+/) \(1 module\)", server.stdout.readline())
+        assert said is not None
+        handle = ask[-1].replace("http://127.0.0.1:8080/", said[1])
+        done = subprocess.run(
+            [*ask[:-1], handle], cwd=folder, env=environment, capture_output=True, text=True, check=True
+        )
+        assert "signature 'default'" in done.stdout
 
 
 def test_the_image_module_learns_in_one_variant_and_infers_in_the_other(tmp_path: Path) -> None:
