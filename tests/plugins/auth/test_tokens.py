@@ -117,6 +117,7 @@ def test_threads_share_one_token(server: ScriptedServer) -> None:
     ids=[
         "refused",
         "odd error",
+        "list of errors",
         "other answer",
         "two lines",
         "html",
