@@ -33,6 +33,10 @@ class Finder:
             from hubplug_compat._tensorflow_1 import find_tensorflow_1
 
             return find_tensorflow_1(fullname, path)
+        if self.tf1 and top in ("keras", "tf_keras") and fullname.startswith(f"{top}.legacy_tf_layers"):
+            from hubplug_compat._tensorflow_1 import find_legacy_layers
+
+            return find_legacy_layers(fullname)
         return None
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec as ImportSpec
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
+
+from hubplug_compat._alias import AliasLoader
 
 NAME = "tensorflow"
 # What TensorFlow is made of, beside its API.
@@ -44,6 +47,15 @@ def is_mapped(fullname: str) -> bool:
     return fullname.startswith(f"{NAME}.") and fullname.split(".")[1] not in _UNMAPPED
 
 
+def find_legacy_layers(fullname: str) -> ImportSpec | None:
+    """The way to the layers of TensorFlow 1, which TensorFlow's own ``python.layers`` looks for where they no longer are."""
+    keras, _, rest = fullname.partition(".")
+    try:
+        return ImportSpec(fullname, AliasLoader(import_module(f"{keras}.src.{rest}")))
+    except ModuleNotFoundError:
+        return None
+
+
 class TensorFlow1(ModuleType):
     """``tensorflow`` with the names of ``tensorflow.compat.v1``, and the real module's for what that lacks."""
 
@@ -54,8 +66,6 @@ class TensorFlow1(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name == "contrib":
-            from importlib import import_module
-
             return import_module(f"{NAME}.contrib")
         real = self.__dict__["_real"]
         try:
@@ -81,24 +91,6 @@ class TensorFlow1(ModuleType):
         """Where the real package would have a module that is no part of the API."""
         between = fullname.split(".")[1:-1]
         return (os.path.join(directory, *between) for directory in self.__dict__["_real"].__path__)
-
-
-class AliasLoader(Loader):
-    """Lets an import give a module that is there already, as it is."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self._module = module
-
-    def create_module(self, spec: ImportSpec) -> None:
-        return None
-
-    def exec_module(self, module: ModuleType) -> None:
-        # What a module puts into sys.modules in its own place is what its import gives.
-        sys.modules[module.__name__] = self._module
-        for name in list(sys.modules):  # what was imported from below it before
-            parent, _, child = name.rpartition(".")
-            if parent == module.__name__ and not hasattr(self._module, child):
-                setattr(self._module, child, sys.modules[name])
 
 
 class _MappingLoader(Loader):

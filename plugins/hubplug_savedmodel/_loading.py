@@ -75,7 +75,7 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
 
     _check_variables(path)
     given = {} if options is None else {"options": options}
-    loaded = tf.saved_model.load(path, tags=chosen, **given)
+    loaded = tf.compat.v2.saved_model.load(path, tags=chosen, **given)
     loaded._is_hub_module_v1 = in_tf1_hub_format
     if in_tf1_hub_format:
         loaded.__class__ = _saying_how_to_call(type(loaded), sorted(loaded.signatures))

@@ -220,7 +220,7 @@ def _scratch() -> Iterator[Any]:
     # Graphs that run once are not worth it.
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
-    with tf.Graph().as_default(), tf.device("/device:CPU:0"), tf.compat.v1.Session(config=config) as session:
+    with tf.Graph().as_default(), tf.compat.v2.device("/device:CPU:0"), tf.compat.v1.Session(config=config) as session:
         yield session
 
 

@@ -20,7 +20,11 @@ from hubplug_tf1._column_checks import find_image_problems, find_text_problems
 from hubplug_tf1._image_info import get_expected_image_size
 from hubplug_tf1._private_tensorflow import dense_feature_column
 
-_COMBINERS = {"mean": tf.sparse.segment_mean, "sqrtn": tf.sparse.segment_sqrt_n, "sum": tf.sparse.segment_sum}
+_COMBINERS = {
+    "mean": tf.compat.v2.sparse.segment_mean,
+    "sqrtn": tf.compat.v2.sparse.segment_sqrt_n,
+    "sum": tf.compat.v2.sparse.segment_sum,
+}
 _RGB = 3
 
 

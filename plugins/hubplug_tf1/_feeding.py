@@ -111,7 +111,7 @@ def _as_tensors(value: Any, info: ParsedTensorInfo) -> Any:
         return tf.SparseTensor.from_value(value)
     if isinstance(value, tf.compat.v1.ragged.RaggedTensorValue):
         return tf.RaggedTensor.from_nested_row_splits(value.flat_values, value.nested_row_splits, validate=False)
-    return tf.convert_to_tensor(value, info.dtype)
+    return tf.compat.v2.convert_to_tensor(value, info.dtype)
 
 
 def _kind(spec: tf.TypeSpec) -> str:

@@ -59,7 +59,7 @@ def instantiate(
         CheckpointMismatch: The checkpoint does not fit the graph.
         RuntimeError: A variable is partitioned along another axis than the first.
     """
-    if tf.executing_eagerly():
+    if tf.compat.v2.executing_eagerly():
         raise GraphError(_checks.EAGER, hint=_checks.EAGER_HINT)
     if missing := _checks.find_missing_ops(variant.meta_graph):
         raise MissingOpsError(
@@ -96,7 +96,7 @@ def _graph_for_state() -> tf.Graph:
     """
     graph = tf.compat.v1.get_default_graph()
     with tf.init_scope():
-        eager_around = tf.executing_eagerly()
+        eager_around = tf.compat.v2.executing_eagerly()
     while not eager_around and _checks.shares_collection(graph, tf.compat.v1.GraphKeys.GLOBAL_VARIABLES):
         graph = graph.outer_graph
     if hasattr(graph, "outer_graph"):

@@ -76,7 +76,7 @@ def _record(outputs: Iterable[tf.Tensor], inputs: Iterable[tuple[tf.Tensor, tf.T
 
     def backward(*upstream: Any) -> list[Any]:
         with tapes_paused():
-            gradients = tf.gradients(results, list(inside), list(upstream), stop_gradients=list(inside))
+            gradients = tf.compat.v2.gradients(results, list(inside), list(upstream), stop_gradients=list(inside))
         _record(_tensors(gradients), [*sources.values(), *((each, each) for each in _tensors(upstream))])
         return gradients
 

@@ -193,3 +193,102 @@ def test_children_of_a_program_have_tensorflow_1_too(tmp_path: Path) -> None:
             child.join()
     """
     assert run(tmp_path, program).stdout == "placeholder False\n"
+
+
+def test_hub_load_and_columns_work_there(tmp_path: Path) -> None:
+    class Doubling(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+        def __call__(self, x: tf.Tensor) -> tf.Tensor:
+            return 2 * x
+
+    tf.saved_model.save(Doubling(), str(tmp_path / "m"))
+    program = """
+        import tensorflow as tf
+        import tensorflow_hub as hub
+        loaded = hub.load("m")
+        y = loaded(tf.constant([1.0, 2.0]))
+        with tf.Session() as session:
+            print(session.run(y).tolist())
+    """
+    done = run(tmp_path, program)
+    assert done.stdout == "[2.0, 4.0]\n", done.stderr
+
+
+CONTRIB = """
+    import tensorflow as tf
+    from tensorflow.contrib import slim, layers
+    import tensorflow.contrib.slim.nets as nets
+    from tensorflow.contrib.framework import arg_scope, get_or_create_global_step, nest
+    from tensorflow.contrib.training import create_train_op
+    from tensorflow.contrib.slim.nets import resnet_v1
+    import tf_slim
+    assert slim is tf.contrib.slim is tf_slim and nets.resnet_v1 is resnet_v1
+    assert tf.contrib.layers is layers and tf.contrib.framework.nest is nest
+
+    x = tf.placeholder(tf.float32, [None, 8, 8, 3])
+    with arg_scope([slim.conv2d], weights_regularizer=layers.l2_regularizer(0.1), normalizer_fn=slim.batch_norm):
+        y = slim.conv2d(x, 4, [3, 3], weights_initializer=layers.xavier_initializer())
+    y = layers.fully_connected(slim.flatten(y), 2)
+    print(y.shape.as_list(), len(slim.get_model_variables()), len(tf.losses.get_regularization_losses()))
+
+    table = tf.contrib.lookup.index_table_from_tensor(mapping=tf.constant(["a", "b"]), num_oov_buckets=1)
+    back = tf.contrib.lookup.index_to_string_table_from_tensor(mapping=["a", "b"])
+    given = tf.contrib.lookup.HashTable(tf.contrib.lookup.KeyValueTensorInitializer(["k"], [7]), -1, name="t")
+    with tf.Session() as session:
+        session.run(tf.tables_initializer())
+        print(session.run([table.lookup(tf.constant(["b", "c"])), given.lookup(tf.constant(["k", "l"]))]))
+        print(session.run(back.lookup(tf.constant([1], tf.int64))))
+    for name in ("layers.embed_sequences", "training.HParams", "rnn.LSTMBlockCell", "framework.nobody"):
+        try:
+            eval("tf.contrib." + name)
+        except AttributeError as error:
+            print(error)
+    try:
+        import tensorflow.contrib.seq2seq
+    except ImportError as error:
+        print(error)
+    print(hasattr(tf.contrib, "rnn"))
+"""
+
+
+@pytest.mark.skipif(not LEGACY or not find_spec("tf_slim"), reason="tf_keras or tf_slim is not installed")
+def test_what_is_left_of_contrib_is_there_and_the_rest_is_named(tmp_path: Path) -> None:
+    done = run(tmp_path, CONTRIB)
+    ended = "ended with TensorFlow 1.15, and nothing here is equal to it: replace it in the program"
+    assert done.stdout.splitlines() == [
+        "[None, 2] 6 1",
+        "[array([1, 2]), array([ 7, -1], dtype=int32)]",
+        "[b'b']",
+        f"tf.contrib.layers.embed_sequences {ended}",
+        f"tf.contrib.training.HParams {ended}",
+        f"tf.contrib.rnn {ended}",
+        f"tf.contrib.framework.nobody {ended}",
+        f"tf.contrib.seq2seq {ended}",
+        "False",
+    ], done.stderr
+
+
+def test_contrib_without_tf_slim_says_what_to_install(tmp_path: Path) -> None:
+    program = """
+        import sys
+        from importlib.machinery import PathFinder
+
+        class Without(PathFinder):
+            @classmethod
+            def find_spec(cls, name, path=None, target=None):
+                return None if name.startswith("tf_slim") else super().find_spec(name, path, target)
+
+        sys.meta_path[sys.meta_path.index(PathFinder)] = Without
+        import tensorflow as tf
+        for name in ("slim", "layers.conv2d"):
+            try:
+                eval("tf.contrib." + name)
+            except ImportError as error:
+                print(error)
+    """
+    lines = run(tmp_path, program).stdout.splitlines()
+    assert [line.split(" ended")[0] for line in lines if "ended" in line] == [
+        "tf.contrib.slim",
+        "tf.contrib.layers.conv2d",
+    ]
+    assert "hubplug[tf1]" in "".join(lines)
