@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -30,6 +32,9 @@ from hubplug.urls import scheme_of, under_prefix
 
 T = TypeVar("T")
 _SECONDS_TO_BUILD = 10.0
+
+_LOG = logging.getLogger("hubplug")
+_MOST_REMOVALS = 8
 
 
 class Hub:
@@ -120,23 +125,46 @@ class Hub:
             ValidationError: It lies under a prefix whose profiles it does not keep.
             HubplugError: As ``resolve``.
         """
-        module, source = self._bring(handle, self._pins)
-        spec = self._retrieval.read_format(module)
-        self._demand_profiles(source, spec, self._demanded_profiles(module, source))
-        spec.hub = self
-        return spec
+        return self.use_spec(handle, lambda spec: spec)
 
-    def resolve_to_load(self, handle: str | Handle) -> LocalModule:
+    def use_spec(self, handle: str | Handle, use: Callable[[ModuleSpec], T]) -> T:
+        """As ``load_spec``, for what goes on to read the module's files: they are there until ``use`` returns.
+
+        Where somebody removes the module from its cache meanwhile, it is brought again, and ``use`` is called again.
+
+        Raises:
+            HubplugError: As ``load_spec``; and what ``use`` raises.
+        """
+
+        def read(module: LocalModule, source: Source) -> T:
+            spec = self._retrieval.read_format(module)
+            self._demand_profiles(source, spec, self._demanded_profiles(module, source))
+            spec.hub = self
+            return use(spec)
+
+        return self._using(handle, read)
+
+    def resolve_to_load(self, handle: str | Handle, load: Callable[[LocalModule], T]) -> T:
         """Brings a module here for a program that loads it by other means than its ModuleSpec.
+
+        Args:
+            handle: As for ``resolve``.
+            load: Loads it; called again where somebody removes the module from its cache meanwhile.
+
+        Returns:
+            What ``load`` returns.
 
         Raises:
             ValidationError: It lies under a prefix whose profiles it does not keep.
-            HubplugError: As ``resolve``; under such a prefix as ``load_spec``.
+            HubplugError: As ``resolve``; under such a prefix as ``load_spec``; and what ``load`` raises.
         """
-        module, source = self._bring(handle, self._pins)
-        if demanded := self._demanded_profiles(module, source):
-            self._demand_profiles(source, self._retrieval.read_format(module), demanded)
-        return module
+
+        def read(module: LocalModule, source: Source) -> T:
+            if demanded := self._demanded_profiles(module, source):
+                self._demand_profiles(source, self._retrieval.read_format(module), demanded)
+            return load(module)
+
+        return self._using(handle, read)
 
     def validate(self, spec: ModuleSpec | str, profiles: Iterable[str]) -> list[Finding]:
         """Checks a module against profiles.
@@ -152,10 +180,12 @@ class Hub:
             ConfigError: No plugin knows a profile.
             HubplugError: The handle could not be loaded.
         """
-        loaded = self._retrieval.read_format(self.resolve(spec)) if isinstance(spec, str) else spec
+        profiles = list(profiles)
+        if isinstance(spec, str):
+            return self._using(spec, lambda module, _: self.validate(self._retrieval.read_format(module), profiles))
         found: list[Finding] = []
         for profile in profiles:
-            asked, findings = self._chain.findings(loaded, profile)
+            asked, findings = self._chain.findings(spec, profile)
             if findings is None:
                 raise ConfigError(
                     f"No plugin knows the profile {profile!r} (asked: {', '.join(asked) or 'nobody'})",
@@ -238,6 +268,22 @@ class Hub:
         pins.demand(source.handle, module)
         return module, source
 
+    def _using(self, handle: str | Handle, use: Callable[[LocalModule, Source], T]) -> T:
+        """Brings a module, and lets its files be read; all of it again where they were removed meanwhile."""
+        for _ in range(_MOST_REMOVALS):
+            module, source = self._bring(handle, self._pins)
+            before = _identity(module.path)
+            try:
+                used = use(module, source)
+            except Exception:
+                if source.in_place or (before and _identity(module.path) == before):
+                    raise
+            else:
+                if source.in_place or (before and _identity(module.path) == before):
+                    return used
+            _LOG.info("%s was removed while it was read; resolving it again", module.path)
+        return use(*self._bring(handle, self._pins))
+
     def _demanded_profiles(self, module: LocalModule, source: Source) -> list[str]:
         seen = [source.location]
         handle: Handle | None = source.handle
@@ -266,6 +312,15 @@ class Hub:
                 findings=findings,
                 hint="tell the publisher, or take the prefix out of the section validate",
             )
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Tells apart what lay at one place at different times; None where there is nothing."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 def current_hub() -> Hub:

@@ -44,13 +44,23 @@ class Pin:
 
 @dataclass(frozen=True)
 class Pins:
-    """The pins of a lock file; none where there is no such file."""
+    """The pins of a lock file; none where there is no such file.
+
+    Attributes:
+        path: The lock file.
+        modules: The pins by the redacted text of their handles.
+        present: Whether there is such a file.
+        locked: Whether what is not pinned is refused.
+        named: Whether the user named the file.
+        added: Those of ``modules`` that the file does not have yet.
+    """
 
     path: Path
     modules: Mapping[str, Pin] = field(default_factory=dict)
     present: bool = False
     locked: bool = False
     named: bool = False
+    added: Mapping[str, Pin] = field(default_factory=dict)
 
     @classmethod
     def read(cls, config: Config) -> Pins:
@@ -59,22 +69,10 @@ class Pins:
         Raises:
             ConfigError: It is damaged or cannot be read.
         """
-        path = config.lock_path
-        try:
-            with path.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-        except FileNotFoundError:
-            return cls(path, locked=config.locked, named=config.names_lock)
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-        try:
-            modules = _parse(content)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(
-                f"{path} is no lock file of version 1: {str(error)[:300]}",
-                hint="write it anew with `hubplug lock HANDLE...`",
-            ) from error
-        return cls(path, modules, present=True, locked=config.locked)
+        modules = _read(config.lock_path)
+        if modules is None:
+            return cls(config.lock_path, locked=config.locked, named=config.names_lock)
+        return cls(config.lock_path, modules, present=True, locked=config.locked)
 
     def of(self, handle: Handle) -> Pin | None:
         """The pin of a handle, or None."""
@@ -154,22 +152,29 @@ class Pins:
             )
         name = _spelling(module.handle.original.text)
         pin = Pin(text_digest(name), provenance.location, provenance.archive_sha256, tree_digest(provenance.files))
-        return replace(self, modules={**self.modules, redact(name): pin}, present=True)
+        new = {redact(name): pin}
+        return replace(self, modules={**self.modules, **new}, added={**self.added, **new}, present=True)
 
-    def write(self) -> None:
-        """Writes the lock file: whole or not at all.
+    def write(self) -> Pins:
+        """Adds the pins of modules that were fetched to what the lock file says now, whoever wrote it meanwhile.
+
+        Returns:
+            What it says then. It is written whole or not at all.
 
         Raises:
-            ConfigError: It cannot be written.
+            ConfigError: It is damaged or cannot be written.
         """
         from hubplug.files.space import reason_of
-        from hubplug.files.staging import replace_file
+        from hubplug.files.staging import replace_file, taking_turns
 
         try:
-            with replace_file(self.path) as file:
-                file.write(self.to_json().encode())
+            with taking_turns(self.path.absolute().parent):
+                merged = replace(self, modules={**(_read(self.path) or {}), **self.added})
+                with replace_file(self.path) as file:
+                    file.write(merged.to_json().encode())
         except OSError as error:
             raise ConfigError(f"{self.path} cannot be written: {reason_of(error, self.path)}") from error
+        return merged
 
     def to_json(self) -> str:
         """The content of the lock file."""
@@ -177,6 +182,24 @@ class Pins:
 
         modules = {handle: vars(pin) for handle, pin in sorted(self.modules.items())}
         return json.dumps({"version": 1, "modules": modules}, indent=2) + "\n"
+
+
+def _read(path: Path) -> dict[str, Pin] | None:
+    """The pins of a lock file; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return _parse(content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} is no lock file of version 1: {str(error)[:300]}",
+            hint="write it anew with `hubplug lock HANDLE...`",
+        ) from error
 
 
 def _parse(content: bytes) -> dict[str, Pin]:

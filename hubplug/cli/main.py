@@ -143,7 +143,7 @@ def explain(handle: str, exported: bool, form: str) -> None:
 def show(handle: str, form: str) -> None:
     """Show a module's signatures, variables, assets and where it came from."""
     hub = current_hub()
-    description = hub.load_spec(handle).describe()
+    description = hub.use_spec(handle, lambda spec: spec.describe())
     if provenance := hub.resolve(handle).provenance:
         description = {**description, "location": provenance.location, "archive_sha256": provenance.archive_sha256}
     if form == "json":
@@ -231,8 +231,7 @@ def config_schema() -> None:
 def lock(handles: tuple[str, ...]) -> None:
     """Fetch modules and pin their content in hubplug.lock."""
     pins = current_hub().pin(handles)
-    pins.write()
-    count = len(pins.modules)
+    count = len(pins.write().modules)
     click.echo(f"{pins.path}: {count} {'module' if count == 1 else 'modules'} pinned")
 
 

@@ -33,6 +33,7 @@ from hubplug.urls import redact, scheme_of
 _SUFFIX = ".partial"
 _CONTENTS = "contents"
 _QUIET_SECONDS = 600.0
+_POLL_SECONDS = 0.02
 _LEFT_OVER = re.compile(rf"\..+\.([0-9a-f]{{8}})\.\w{{8}}{re.escape(_SUFFIX)}", re.DOTALL)
 _TO_HOLD = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -135,6 +136,27 @@ def replace_file(target: Path) -> Iterator[BinaryIO]:
     sync_directory(target.parent)
 
 
+@contextmanager
+def taking_turns(directory: Path, seconds: float = 30.0) -> Iterator[None]:
+    """Lets one process after the other read a file in a directory and replace it; at once where nothing can be locked.
+
+    Raises:
+        TimeoutError: Another one was at it all the time.
+        OSError: There is no such directory.
+    """
+    descriptor = os.open(directory, os.O_RDONLY) if os.name != "nt" else -1
+    try:
+        until = time.monotonic() + seconds
+        while descriptor >= 0 and _is_taken(descriptor):
+            if time.monotonic() > until:
+                raise TimeoutError(errno.ETIMEDOUT, f"another process has held {directory} for {seconds:.0f} s")
+            time.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 def last_change(root: Path) -> float:
     """When a file, or something below a directory, changed last, in seconds since the epoch; 0 if it is gone."""
     latest = 0.0
@@ -221,6 +243,19 @@ def _lock(descriptor: int, wait: bool) -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+def _is_taken(descriptor: int) -> bool:
+    """Whether somebody else holds the lock; if not, it is ours now, unless nothing can be locked there."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        pass
+    return False
 
 
 def _host() -> str:

@@ -171,8 +171,11 @@ def export(archive: str, handles: tuple[str, ...], name: str | None) -> None:
     if scheme_of(archive):
         raise click.UsageError(f"{redact(archive)} is no local path: name the ARCHIVE to write, then the handles")
     paths = {entry.path.name: entry.path for _, _, entry in reversed(_selected(handles, name))}
-    export_entries(list(paths.values()), Path(archive))
-    click.echo(f"{archive}: {len(paths)} {'entry' if len(paths) == 1 else 'entries'}")
+    gone = export_entries(list(paths.values()), Path(archive), all_of_them=not handles)
+    for path in gone:
+        click.echo(f"warning: {path} was removed meanwhile, and is left out", err=True)
+    count = len(paths) - len(gone)
+    click.echo(f"{archive}: {count} {'entry' if count == 1 else 'entries'}")
 
 
 @cache.command("import")

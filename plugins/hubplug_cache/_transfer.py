@@ -22,7 +22,7 @@ from hubplug.files.tree import TreeWriter
 from hubplug.types import FileRecord, Provenance
 from hubplug.urls import redact
 from hubplug_cache._directory import Root
-from hubplug_cache._entry import Entry, described_handle, inspect, list_tree
+from hubplug_cache._entry import Entry, described_handle, identity, inspect, list_tree
 from hubplug_cache._files import file_sha256
 from hubplug_cache._filling import publish
 from hubplug_cache._layout import entry_name, is_entry_name
@@ -45,21 +45,39 @@ class Imported:
     added: bool
 
 
-def export_entries(entries: Sequence[Path], archive: Path) -> None:
+def export_entries(entries: Sequence[Path], archive: Path, *, all_of_them: bool = False) -> list[Path]:
     """Writes entries into a new tar archive, which appears when it is whole.
+
+    Args:
+        entries: Which ones.
+        archive: The archive.
+        all_of_them: Whether they are merely what there is, so that one that is removed meanwhile is left out.
+
+    Returns:
+        The entries that were left out.
 
     Raises:
         CacheError: An entry is damaged, its handle is unknown, or the archive cannot be written.
     """
+    gone = []
     try:
         with replace_file(archive) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
             _add(tar, INDEX, len(_INDEX_BYTES), io.BytesIO(_INDEX_BYTES))
             for entry in sorted(entries):
-                _add_entry(tar, entry)
+                before, at = identity(entry), tar.offset
+                try:
+                    _add_entry(tar, entry)
+                except (OSError, CacheError):
+                    if not all_of_them or (before is not None and identity(entry) == before):
+                        raise
+                    gone.append(entry)
+                    tar.offset = file.seek(at)
+                    file.truncate()
     except OSError as error:
         if isinstance(error, CacheError):
             raise
         raise cache_error("write", archive, error, hint="choose another place for the archive") from error
+    return gone
 
 
 def import_entries(root: Root, archive: Path, lock_timeout: float) -> Iterator[Imported]:

@@ -52,12 +52,16 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
     """
     if not isinstance(handle, str):
         raise ValueError(f"Expected a string as handle, got {type(handle).__name__}: {handle!r}")
+    tags = _as_list(tags)
     try:
-        path = str(current_hub().resolve_to_load(handle).path)
+        return current_hub().resolve_to_load(handle, lambda module: _load(str(module.path), tags, options))
     except ArchiveError as error:
         if scheme_of(handle) or isinstance(error, ValueError):
             raise
         raise NotAModelError(error.message, hint=error.hint) from error.__cause__
+
+
+def _load(path: str, tags: list[str] | None, options: Any) -> Any:
     if not any((Path(path) / name).is_file() for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE)):
         kind: type[FormatError] = FormatError
         if "tensorflow" in sys.modules and (Path(path) / SAVED_MODEL_FILE).exists():
@@ -66,9 +70,7 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
             what_is_there(Path(path)), hint="give the directory that holds saved_model.pb, or resolve the handle again"
         )
     in_tf1_hub_format = (Path(path) / MODULE_DEF_FILE).exists()
-    chosen = _as_list(tags)
-    if chosen is None and in_tf1_hub_format:
-        chosen = []
+    chosen = [] if tags is None and in_tf1_hub_format else tags
     _check_tags(path, chosen)
     with needs("tensorflow", "tensorflow"):
         import tensorflow as tf

@@ -108,7 +108,7 @@ def diff(ctx: click.Context, old: str, new: str, form: str) -> None:
     from hubplug_signatures._diff import diff as diff_specs
 
     hub = current_hub()
-    findings = diff_specs(hub.load_spec(old), hub.load_spec(new))
+    findings = hub.use_spec(old, lambda one: hub.use_spec(new, lambda other: diff_specs(one, other)))
     before, after = str(Handle.parse(old)), str(Handle.parse(new))
     click.echo(report(findings, f"{before} -> {after}", form, module=after))
     ctx.exit(_status(findings))
