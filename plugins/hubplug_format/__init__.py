@@ -2,7 +2,7 @@
 
 A library for plugins: ``tfhub_module.pb`` (``read_module_def``), ``saved_model.pb`` (``SavedModelFile``), checkpoints
 (``CheckpointIndex``), whether all of them are there (``check_complete``), which op types exist (``OpRegistry``), and a
-writer for small modules (``ModuleBuilder``, ``write_module``). Damaged files raise ``hubplug.errors.FormatError`` and
+writer for small modules (``ModuleBuilder``, ``write_module``) and for checkpoints of any size (``CheckpointWriter``). Damaged files raise ``hubplug.errors.FormatError`` and
 nothing else.
 """
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hubplug_format._builder import ModuleBuilder, Tensor
     from hubplug_format._bundle_entries import CheckpointEntry
     from hubplug_format._checkpoint import CheckpointIndex
+    from hubplug_format._checkpoint_writer import CheckpointWriter, Part
     from hubplug_format._completeness import VARIABLES_PREFIX, check_complete, find_asset_file_error
     from hubplug_format._describing import IMAGE_INFO_KEY, describe_directory, image_size
     from hubplug_format._dtypes import dtype_name, dtype_number
@@ -50,6 +51,7 @@ _HOME = {
     "AssetInfo": "_assets",
     "CheckpointEntry": "_bundle_entries",
     "CheckpointIndex": "_checkpoint",
+    "CheckpointWriter": "_checkpoint_writer",
     "CollectionInfo": "_graph_variant",
     "FORMAT_V3": "_module_def",
     "Func": "_attrs",
@@ -63,6 +65,7 @@ _HOME = {
     "ObjectVariable": "_object_variables",
     "OpClass": "_op_registry",
     "OpRegistry": "_op_registry",
+    "Part": "_checkpoint_writer",
     "SAVED_MODEL_CHUNKED_FILE": "_saved_model",
     "SAVED_MODEL_FILE": "_saved_model",
     "SAVED_MODEL_TEXT_FILE": "_saved_model",
@@ -98,6 +101,7 @@ __all__ = [
     "AssetInfo",
     "CheckpointEntry",
     "CheckpointIndex",
+    "CheckpointWriter",
     "CollectionInfo",
     "FORMAT_V3",
     "Func",
@@ -111,6 +115,7 @@ __all__ = [
     "ObjectVariable",
     "OpClass",
     "OpRegistry",
+    "Part",
     "SAVED_MODEL_CHUNKED_FILE",
     "SAVED_MODEL_FILE",
     "SAVED_MODEL_TEXT_FILE",

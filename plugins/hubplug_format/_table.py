@@ -30,7 +30,7 @@ _MAX_SNAPPY_BYTES = 2 << 20
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
-_BLOCK_BYTES = 4096
+_BLOCK_BYTES = 262_144
 _RESTART_INTERVAL = 16
 _PLAIN, _SNAPPY = 0, 1
 
@@ -56,23 +56,27 @@ def read_table(data: bytes, what: str) -> list[tuple[bytes, bytes]]:
 
 
 def write_table(pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """A table, uncompressed.
+    """A table, uncompressed, byte for byte as TensorFlow writes it.
 
     Args:
         pairs: Keys and values, in the order of the keys.
     """
     out = bytearray()
     index: list[tuple[bytes, bytes]] = []
-    pending: list[tuple[bytes, bytes]] = []
-    size = 0
-    for position, (key, value) in enumerate(pairs):
-        pending.append((key, value))
-        size += len(key) + len(value)
-        if size >= _BLOCK_BYTES or position == len(pairs) - 1:
-            index.append((key, _append_block(out, pending, _RESTART_INTERVAL)))
-            pending, size = [], 0
-    meta_index = _append_block(out, [], _RESTART_INTERVAL)
-    footer = meta_index + _append_block(out, index, 1)
+    block, last = _BlockWriter(_RESTART_INTERVAL), b""
+    for key, value in pairs:
+        if block.is_full:
+            index.append((_separator(last, key), block.append_to(out)))
+            block = _BlockWriter(_RESTART_INTERVAL)
+        block.add(key, value)
+        last = key
+    if pairs:
+        index.append((_successor(last), block.append_to(out)))
+    meta_index = _BlockWriter(_RESTART_INTERVAL).append_to(out)
+    index_block = _BlockWriter(1)
+    for key, handle in index:
+        index_block.add(key, handle)
+    footer = meta_index + index_block.append_to(out)
     return bytes(out) + footer.ljust(_FOOTER_BYTES - 8, b"\0") + struct.pack("<Q", _MAGIC)
 
 
@@ -197,19 +201,57 @@ def _get_handle(data: bytes, position: int) -> tuple[tuple[int, int], int]:
     return (offset, size), position
 
 
-def _append_block(out: bytearray, pairs: Sequence[tuple[bytes, bytes]], interval: int) -> bytes:
-    block, restarts, previous = bytearray(), [0], b""
-    for position, (key, value) in enumerate(pairs):
+class _BlockWriter:
+    def __init__(self, interval: int) -> None:
+        self._interval = interval
+        self._block = bytearray()
+        self._restarts = [0]
+        self._count = 0
+        self._last = b""
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._block) + 4 * len(self._restarts) + 4 >= _BLOCK_BYTES
+
+    def add(self, key: bytes, value: bytes) -> None:
         shared = 0
-        if position % interval:
-            while shared < min(len(key), len(previous)) and key[shared] == previous[shared]:
-                shared += 1
-        elif position:
-            restarts.append(len(block))
-        block += put_varint(shared) + put_varint(len(key) - shared) + put_varint(len(value)) + key[shared:] + value
-        previous = key
-    block += struct.pack(f"<{len(restarts)}I", *restarts) + struct.pack("<I", len(restarts))
-    handle = put_varint(len(out)) + put_varint(len(block))
-    block.append(0)
-    out += block + struct.pack("<I", masked(crc32c(bytes(block))))
-    return handle
+        if self._count % self._interval:
+            shared = _shared(key, self._last)
+        elif self._count:
+            self._restarts.append(len(self._block))
+        self._block += (
+            put_varint(shared) + put_varint(len(key) - shared) + put_varint(len(value)) + key[shared:] + value
+        )
+        self._count += 1
+        self._last = key
+
+    def append_to(self, out: bytearray) -> bytes:
+        """Appends the block with its trailer, and says where it is."""
+        restarts = self._restarts
+        block = self._block + struct.pack(f"<{len(restarts)}I", *restarts) + struct.pack("<I", len(restarts))
+        handle = put_varint(len(out)) + put_varint(len(block))
+        block.append(_PLAIN)
+        out += block + struct.pack("<I", masked(crc32c(bytes(block))))
+        return handle
+
+
+def _shared(one: bytes, other: bytes) -> int:
+    """How many bytes are the same at the beginning."""
+    most = min(len(one), len(other))
+    return next((position for position in range(most) if one[position] != other[position]), most)
+
+
+def _separator(last: bytes, following: bytes) -> bytes:
+    """A short key from ``last`` on, below ``following``."""
+    same = _shared(last, following)
+    if same < min(len(last), len(following)) and last[same] < 0xFF and last[same] + 1 < following[same]:
+        return last[:same] + bytes([last[same] + 1])
+    return last
+
+
+def _successor(last: bytes) -> bytes:
+    """A short key from ``last`` on."""
+    for position, byte in enumerate(last):
+        if byte < 0xFF:
+            return last[:position] + bytes([byte + 1])
+    return last

@@ -10,13 +10,11 @@ from typing import Any
 from hubplug.errors import ExportError
 from hubplug_format._assets import ASSETS_DIRECTORY
 from hubplug_format._builder import ModuleBuilder
+from hubplug_format._checkpoint_writer import CheckpointWriter
 from hubplug_format._completeness import VARIABLES_PREFIX
-from hubplug_format._crc32c import crc32c, masked
-from hubplug_format._dtypes import dtype_number
 from hubplug_format._module_def import MODULE_DEF_BYTES, MODULE_DEF_FILE
 from hubplug_format._saved_model import SAVED_MODEL_FILE
 from hubplug_format._schema import message_class
-from hubplug_format._table import write_table
 from hubplug_format._values import Values
 
 
@@ -68,25 +66,11 @@ def write_checkpoint(prefix: str | os.PathLike[str], tensors: Mapping[str, Any])
     Raises:
         ValueError: A value does not fit its dtype, or a name is empty or starts with a NUL character.
     """
-    prefix = os.fspath(prefix)
-    header = message_class("BundleHeaderProto")(num_shards=1)
-    header.version.producer = 1
-    pairs = [(b"", header.SerializeToString())]
-    data = bytearray()
-    for name, value in sorted(tensors.items(), key=lambda item: item[0].encode()):
-        if not name or name.startswith("\0"):
-            raise ValueError(f"A tensor in a checkpoint cannot have the name {name!r}")
-        values = Values.of(value)
-        encoded, checksum = values.encoded()
-        entry = message_class("BundleEntryProto")(dtype=dtype_number(values.dtype), offset=len(data), size=len(encoded))
-        entry.shape.SetInParent()
-        for size in values.shape:
-            entry.shape.dim.add(size=size)
-        entry.crc32c = masked(crc32c(encoded) if checksum is None else checksum)
-        pairs.append((name.encode(), entry.SerializeToString()))
-        data += encoded
-    Path(f"{prefix}.data-00000-of-00001").write_bytes(data)
-    Path(f"{prefix}.index").write_bytes(write_table(pairs))
+    with CheckpointWriter(prefix) as writer:
+        for name, value in sorted(tensors.items(), key=lambda item: item[0].encode()):
+            values = Values.of(value)
+            encoded, checksum = values.encoded()
+            writer.add_encoded(name, values.dtype, values.shape, [encoded], checksum)
 
 
 def _merge(known: dict[str, Any], added: Mapping[str, Any], what: str) -> None:

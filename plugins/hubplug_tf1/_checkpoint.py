@@ -1,8 +1,8 @@
 """Writes the values of a module's variables as a V2 checkpoint, from a session or from another checkpoint.
 
-The user's graph stays as it is: values are fetched in batches of some tens of MiB and each batch is saved by a graph of
-its own, so that a finalized graph can be exported and no second copy of all the variables is ever in memory, only one of
-a few batches. One batch gives one data file; several are merged, and stay a data file each.
+The user's graph stays as it is: values are fetched in batches of some tens of MiB and written by ``hubplug_format``, so
+that a finalized graph can be exported, there is one data file, and no second copy of all the variables is ever in memory:
+one batch is written while the next one is read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from hubplug_format import CheckpointWriter, Part
 from hubplug_tf1._checkpoint_index import read_index
 from hubplug_tf1._errors import CheckpointMismatch
-from hubplug_tf1._private_tensorflow import save_slice_spec
-from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, add_checkpoint_op, find_mismatch
+from hubplug_tf1._private_tensorflow import save_slice
+from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, find_mismatch
 
 VARIABLES_DIRECTORY = "variables"
-
-# Up to here, copying a variable together with others is cheaper than an op of its own.
-_SMALL_BYTES = 1 << 16
-
-# Batches that are saved at the same time.
-_SAVERS = 2
 
 # Strings have no fixed size; one of them counts as this many bytes.
 _STRING_BYTES = 64
@@ -41,13 +35,15 @@ class Tensor:
 
     Attributes:
         name: Its name there; all slices of a partitioned variable have the same.
-        slice_spec: The slice in SaveV2's notation; empty for all of it.
+        dtype: Of its values.
+        part: Where the slice lies in the whole; None for all of it.
         size: Bytes.
         source: What its value is read from.
     """
 
     name: str
-    slice_spec: str
+    dtype: tf.DType
+    part: Part | None
     size: int
     source: Any
 
@@ -66,7 +62,8 @@ def save_from_session(directory: Path, variable_map: Mapping[str, Any], session:
     tensors = []
     for name, found in variable_map.items():
         for variable in found if isinstance(found, list) else [found]:
-            tensors.append(Tensor(name, save_slice_spec(variable), _size(variable.dtype, variable.shape), variable))
+            dtype = variable.dtype.base_dtype
+            tensors.append(Tensor(name, dtype, _part(variable), _size(dtype, variable.shape), variable))
 
     def read(batches: Sequence[list[Any]]) -> Iterator[Sequence[Any]]:
         if len(batches) == 1:
@@ -125,7 +122,7 @@ def save_from_checkpoint(
             whole = {key: _as_array(reader.get_tensor(names[key])) for key in keys}
             yield [whole[variable.key][_extent(variable)] for variable in batch]
 
-    _save(directory, [Tensor(v.key, v.slice_spec, v.size, v) for v in variables], read)
+    _save(directory, [Tensor(v.key, v.dtype, _stored_part(v), v.size, v) for v in variables], read)
 
 
 def _save(
@@ -137,29 +134,17 @@ def _save(
     target.mkdir()
     prefix = target / VARIABLES_DIRECTORY
     batches = list(_batches(sorted(tensors, key=lambda tensor: tensor.name), BATCH_BYTES))
-    values = read([[tensor.source for tensor in batch] for batch in batches])
-    if len(batches) < 2:
-        for batch in batches:
-            _save_batch(prefix, batch, next(values))
+    if not batches:
         return
-    parts = [target / f"part-{number:05d}" / VARIABLES_DIRECTORY for number in range(len(batches))]
-    for part in parts:
-        part.parent.mkdir()
-    # Batches are saved while the next one is read.
-    with ThreadPoolExecutor(_SAVERS) as saver:
-        saving: list[Future[None]] = []
-        for part, batch, read_values in zip(parts, batches, values, strict=True):
-            if len(saving) == _SAVERS:
-                saving.pop(0).result()
-            saving.append(saver.submit(_save_batch, part, batch, read_values))
-        for future in saving:
-            future.result()
-    with _scratch() as session:
-        session.run(
-            tf.raw_ops.MergeV2Checkpoints(
-                checkpoint_prefixes=[str(part) for part in parts], destination_prefix=str(prefix), delete_old_dirs=True
-            )
-        )
+    values = read([[tensor.source for tensor in batch] for batch in batches])
+    writing: Future[None] | None = None
+    with CheckpointWriter(prefix) as writer, ThreadPoolExecutor(1) as thread:
+        for batch, read_values in zip(batches, values, strict=True):
+            if writing is not None:
+                writing.result()
+            writing = thread.submit(_write, writer, batch, read_values)
+        if writing is not None:
+            writing.result()
 
 
 def _batches(tensors: Iterable[Tensor], limit: int) -> Iterator[list[Tensor]]:
@@ -175,35 +160,9 @@ def _batches(tensors: Iterable[Tensor], limit: int) -> Iterator[list[Tensor]]:
         yield batch
 
 
-def _save_batch(prefix: Path, batch: Sequence[Tensor], values: Sequence[Any]) -> None:
-    arrays = [_as_array(value) for value in values]
-    alike: dict[Any, list[int]] = {}
-    for position, array in enumerate(arrays):
-        group = (_dtype_of(array), array.shape) if array.nbytes <= _SMALL_BYTES else position
-        alike.setdefault(group, []).append(position)
-    # TensorFlow's own makers of ops would take longer than all the rest. So would an op for each of a thousand small
-    # variables, and feeding it: equal ones are fed together.
-    graph_def = tf.compat.v1.GraphDef()
-    inputs: dict[int, str] = {}
-    fed: dict[str, Any] = {}
-    for number, positions in enumerate(alike.values()):
-        value, name = arrays[positions[0]], f"value_{number}"
-        dtype = _dtype_of(value).as_datatype_enum
-        inputs[positions[0]] = name
-        if len(positions) > 1:
-            value = np.stack([arrays[position] for position in positions])
-            unpack = graph_def.node.add(name=f"each_{number}", op="Unpack", input=[name])
-            unpack.attr["T"].type, unpack.attr["num"].i = dtype, len(positions)
-            inputs.update((position, f"each_{number}:{index}") for index, position in enumerate(positions))
-        graph_def.node.add(name=name, op="Placeholder").attr["dtype"].type = dtype
-        fed[f"{name}:0"] = value
-    tensors = [(tensor.name, tensor.slice_spec) for tensor in batch]
-    save = add_checkpoint_op(graph_def, "SaveV2", "save", str(prefix), tensors)
-    save.input.extend(inputs[position] for position in range(len(batch)))
-    save.attr["dtypes"].list.type.extend(_dtype_of(array).as_datatype_enum for array in arrays)
-    with _scratch() as session:
-        tf.import_graph_def(graph_def, name="")
-        session.run("save", fed)
+def _write(writer: CheckpointWriter, batch: Sequence[Tensor], values: Sequence[Any]) -> None:
+    for tensor, value in zip(batch, values, strict=True):
+        writer.add(tensor.name, tensor.dtype.name, _as_array(value), tensor.part)
 
 
 def _reading_op(graph: Any, variable: Any) -> Any:
@@ -213,29 +172,25 @@ def _reading_op(graph: Any, variable: Any) -> Any:
     return variable.value().op if is_reference else element.op
 
 
-@contextmanager
-def _scratch() -> Iterator[Any]:
-    """A session over a new default graph, without GPUs, that runs ops as they are."""
-    config = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
-    # Graphs that run once are not worth it.
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
-    with tf.Graph().as_default(), tf.compat.v2.device("/device:CPU:0"), tf.compat.v1.Session(config=config) as session:
-        yield session
-
-
 def _as_array(value: Any) -> Any:
     # A string as an object: NumPy's own strings lose zero bytes at their end.
     return np.asarray(value, dtype=object if isinstance(value, (bytes, str)) else None)
 
 
-def _dtype_of(array: Any) -> tf.DType:
-    return tf.string if array.dtype.kind in "OSU" else tf.as_dtype(array.dtype)
+def _part(variable: Any) -> Part | None:
+    found = save_slice(variable)
+    return Part(*found) if found else None
+
+
+def _stored_part(variable: StoredVariable) -> Part | None:
+    if variable.offset is None or variable.full_shape is None:
+        return None
+    return Part(variable.full_shape, variable.offset)
 
 
 def _size(dtype: tf.DType, shape: tf.TensorShape) -> int:
     count = math.prod(length or 1 for length in shape.as_list()) if shape.rank is not None else 1
-    return count * (_STRING_BYTES if dtype.base_dtype == tf.string else dtype.size)
+    return count * (_STRING_BYTES if dtype == tf.string else dtype.size)
 
 
 def _extent(variable: StoredVariable) -> tuple[slice, ...]:

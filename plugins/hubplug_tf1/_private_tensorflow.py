@@ -54,13 +54,13 @@ def decode_type_spec(proto: Any) -> Any:
     return nested_structure_coder.decode_proto(struct_pb2.StructuredValue(type_spec_value=proto))
 
 
-def save_slice_spec(variable: Any) -> str:
-    """Which part of a partitioned variable this one is, in SaveV2's notation; empty for a variable that is not partitioned.
+def save_slice(variable: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Which part of a partitioned variable this one is: the shape of the whole and its offset; None for a whole one.
 
     ``tf.Variable.SaveSliceInfo`` is public, the way from a variable to its own is not.
     """
     info = variable._get_save_slice_info()
-    return info.spec if info is not None else ""
+    return None if info is None else (tuple(map(int, info.full_shape)), tuple(map(int, info.var_offset)))
 
 
 def import_beside_existing_ops(graph_def: Any, input_map: Mapping[str, Any]) -> None:

@@ -22,6 +22,8 @@ BATCH_BYTES = 32 << 20
 # Strings have no fixed size; one of them counts as this many bytes.
 _STRING_BYTES = 64
 
+_CPU = "/device:CPU:0"
+
 
 @dataclass(frozen=True)
 class StoredVariable:
@@ -183,38 +185,20 @@ def restore_batches(variables: Iterable[StoredVariable], batch_bytes: int = BATC
 def restore_nodes(checkpoint: str, name: str, batch: Sequence[StoredVariable]) -> list[Any]:
     """The NodeDefs that restore a batch: three constants and a RestoreV2 op of this name, one output per variable."""
     graph_def = tf.compat.v1.GraphDef()
-    tensors = [(variable.key, variable.slice_spec) for variable in batch]
-    restore = add_checkpoint_op(graph_def, "RestoreV2", name, checkpoint, tensors)
+    restore = graph_def.node.add(name=name, op="RestoreV2", device=_CPU)
+    for suffix, value in (
+        ("prefix", checkpoint),
+        ("tensor_names", [variable.key for variable in batch]),
+        ("shape_and_slices", [variable.slice_spec for variable in batch]),
+    ):
+        constant = graph_def.node.add(name=f"{name}/{suffix}", op="Const", device=_CPU)
+        constant.attr["dtype"].type = tf.string.as_datatype_enum
+        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.string))
+        restore.input.append(constant.name)
     restore.attr["dtypes"].list.type.extend(variable.dtype.as_datatype_enum for variable in batch)
     for variable in batch:
         restore.attr["_output_shapes"].list.shape.append(tf.TensorShape(variable.shape).as_proto())
     return list(graph_def.node)
-
-
-def add_checkpoint_op(graph_def: Any, op: str, name: str, checkpoint: str, tensors: Sequence[tuple[str, str]]) -> Any:
-    """Adds an op that restores or saves, and three constants that say where and what; on the CPU.
-
-    Args:
-        graph_def: The GraphDef to add to.
-        op: ``RestoreV2`` or ``SaveV2``.
-        name: The op's name.
-        checkpoint: The prefix of the checkpoint.
-        tensors: Name in the checkpoint and slice, in the notation of the op, of each tensor.
-
-    Returns:
-        The NodeDef of the op, which still lacks its ``dtypes`` and the tensors that it saves.
-    """
-    made = graph_def.node.add(name=name, op=op, device="/device:CPU:0")
-    for suffix, value in (
-        ("prefix", checkpoint),
-        ("tensor_names", [key for key, _ in tensors]),
-        ("shape_and_slices", [part for _, part in tensors]),
-    ):
-        constant = graph_def.node.add(name=f"{name}/{suffix}", op="Const", device="/device:CPU:0")
-        constant.attr["dtype"].type = tf.string.as_datatype_enum
-        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.string))
-        made.input.append(constant.name)
-    return made
 
 
 def restoring_initializer(variable: StoredVariable, node: Any, value: str, free_name: str) -> Any:

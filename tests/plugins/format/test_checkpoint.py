@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import FormatError
-from hubplug_format import CheckpointIndex, Values, find_slices_error, message_class, write_checkpoint
+from hubplug_format import (
+    CheckpointIndex,
+    CheckpointWriter,
+    Part,
+    Values,
+    find_slices_error,
+    message_class,
+    write_checkpoint,
+)
 from hubplug_format._crc32c import crc32c, masked
 from hubplug_format._slice_keys import slice_key
 from hubplug_format._snappy import decompress
@@ -64,6 +72,37 @@ def test_many_tensors_span_blocks_and_restarts(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "ckpt", {name: float(i) for i, name in enumerate(names)})
     assert list(CheckpointIndex.read(tmp_path / "ckpt").entries) == names
     assert (tmp_path / "ckpt.index").stat().st_size < 60 * len(names)
+
+
+def test_a_writer_that_fails_leaves_no_index(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(ValueError, match="has 'a' already"), CheckpointWriter(tmp_path / "ckpt") as writer:
+        writer.add("a", "float32", numpy.ones(3, numpy.float32))
+        writer.add("a", "float32", numpy.ones(3, numpy.float32))
+    assert not (tmp_path / "ckpt.index").exists()
+
+
+def test_a_writer_takes_parts_in_any_order_and_large_tensors_in_pieces(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    whole = numpy.arange(300_000, dtype=numpy.int32).reshape(300, 1000)
+    with CheckpointWriter(tmp_path / "ckpt") as writer:
+        writer.add("z", "int32", whole)
+        writer.add("parts", "int32", whole[200:], Part((300, 1000), (200, 0)))
+        writer.add("parts", "int32", whole[:200], Part((300, 1000), (0, 0)))
+        writer.add("text", "string", numpy.array("end\0", object))
+    index = CheckpointIndex.read(tmp_path / "ckpt")
+    assert list(index.entries) == ["parts", "text", "z"]
+    assert len(index.shards) == 1
+    for name in ("z", "parts"):
+        assert (index.array(name) == whole).all()
+    assert index.array("text").tolist() == b"end\0"
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("", "float32"), ("\0a", "float32"), ("a", "float64"), ("a", "resource")])
+def test_a_writer_refuses_what_no_checkpoint_can_hold(tmp_path: Path, name: str, dtype: str) -> None:
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(ValueError, match=r"."), CheckpointWriter(tmp_path / "ckpt") as writer:
+        writer.add(name, dtype, numpy.ones(3, numpy.float32))
 
 
 def test_a_missing_data_file_is_named(prefix: Path) -> None:

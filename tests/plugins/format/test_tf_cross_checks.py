@@ -244,3 +244,21 @@ def test_parts_that_are_not_a_whole_are_refused_as_tensorflow_refuses_them(
     else:
         with pytest.raises((tf.errors.OpError, ValueError, RuntimeError)):
             tf.train.load_checkpoint(str(tmp_path / "ckpt")).get_tensor("w")
+
+
+@pytest.mark.parametrize("names", [["a"], ["\xff"], [f"layer_{n:04}/{'x' * (n % 300)}" for n in range(5000)]], ids=len)
+def test_an_index_of_any_size_is_byte_for_byte_what_tensorflow_writes(
+    tmp_path: Path, tf: Any, names: list[str]
+) -> None:
+    for kind in ("ours", "theirs"):
+        (tmp_path / kind).mkdir()
+    values = [float(number) for number in range(len(names))]
+    write_checkpoint(tmp_path / "ours" / "c", dict(zip(names, values, strict=True)))
+    tf.raw_ops.SaveV2(
+        prefix=str(tmp_path / "theirs" / "c"),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(value) for value in values],
+    )
+    for name in ("c.index", "c.data-00000-of-00001"):
+        assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes()

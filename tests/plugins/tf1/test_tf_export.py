@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 import hubplug
 from hubplug.errors import ExportError
+from hubplug_format._table import read_table
 from hubplug_tf1 import _checkpoint
 
 v1 = tf.compat.v1
@@ -105,16 +105,13 @@ def test_parts_are_stored_as_slices_of_the_whole(tmp_path: Path, export_module: 
         np.testing.assert_array_equal(run(module, np.eye(4, dtype=np.float32)), np.arange(8.0).reshape(4, 2))
 
 
-def test_variables_beyond_one_batch_are_merged_into_one_checkpoint(
+def test_variables_beyond_one_batch_are_one_data_file(
     tmp_path: Path, export_module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_checkpoint, "BATCH_BYTES", 16)
-    for name, module_fn, shards in (("linear", linear, 2), ("partitioned", partitioned, 2)):
+    for name, module_fn in (("linear", linear), ("partitioned", partitioned)):
         path = export_module(hubplug.create_module_spec(module_fn), tmp_path / name)
-        data = [name for name in files_of(path / "variables") if "data" in name]
-        assert len(data) == shards
-        assert all(re.fullmatch(r"variables\.data-0000\d-of-00002", name) for name in data)
-        assert sorted(os.listdir(path / "variables")) == sorted([*data, "variables.index"])
+        assert sorted(os.listdir(path / "variables")) == ["variables.data-00000-of-00001", "variables.index"]
     with tf.Graph().as_default():
         module = hubplug.Module(str(tmp_path / "partitioned"))
         np.testing.assert_array_equal(run(module, np.eye(4, dtype=np.float32)), np.arange(8.0).reshape(4, 2))
@@ -150,6 +147,45 @@ def test_variables_of_many_dtypes_are_stored(tmp_path: Path, export_module: Any)
         reader = tf.train.load_checkpoint(checkpoint)
         for name, value in values.items():
             np.testing.assert_array_equal(np.asarray(reader.get_tensor(name), value.dtype), value, err_msg=name)
+
+
+def test_a_checkpoint_is_byte_for_byte_what_a_saver_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_checkpoint, "BATCH_BYTES", 64)
+    (tmp_path / "saver").mkdir()
+    (tmp_path / "module").mkdir()
+    kinds = [tf.bool, tf.int8, tf.uint16, tf.int64, tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.complex128]
+    with tf.Graph().as_default():
+        for resource in (False, True):
+            with v1.variable_scope("resource" if resource else "reference", use_resource=resource):
+                for kind in kinds:
+                    v1.get_variable(f"matrix/{kind.name}", initializer=tf.cast([[0, 1, 2], [3, 4, 5]], kind))
+                    v1.get_variable(f"scalar/{kind.name}", initializer=tf.cast(7, kind))
+                    v1.get_variable(f"empty/{kind.name}", initializer=tf.cast(tf.zeros([0, 3]), kind))
+                v1.get_variable("text", initializer=tf.constant([[b"a", b"", b"c" * 300]]))
+                v1.get_variable("text_scalar", initializer=tf.constant(b"ends in\0\0"))
+                v1.get_variable("no_text", initializer=tf.constant([], tf.string, shape=[0, 2]))
+                v1.get_variable("large", [70, 1000], initializer=v1.random_uniform_initializer())
+                for name, partitioner in (
+                    ("rows", v1.fixed_size_partitioner(3)),
+                    ("columns", v1.fixed_size_partitioner(2, axis=1)),
+                    ("whole", v1.fixed_size_partitioner(1)),
+                ):
+                    v1.get_variable(f"parts/{name}", [7, 4], partitioner=partitioner)
+        variables = v1.global_variables()
+        named: dict[str, Any] = {}
+        for variable in variables:
+            info = variable._get_save_slice_info()
+            named.setdefault(info.full_name if info else variable.op.name, []).append(variable)
+        with v1.Session() as session:
+            session.run(v1.global_variables_initializer())
+            v1.train.Saver(variables).save(session, str(tmp_path / "saver" / "variables"), write_meta_graph=False)
+            _checkpoint.save_from_session(tmp_path / "module", named, session)
+    ours, theirs = tmp_path / "module" / "variables", tmp_path / "saver"
+    assert sorted(os.listdir(ours)) == ["variables.data-00000-of-00001", "variables.index"]
+    for name in ("variables.index", "variables.data-00000-of-00001"):
+        assert filecmp.cmp(ours / name, theirs / name, shallow=False)
+    stored = read_table((ours / "variables.index").read_bytes(), "index")
+    assert len(stored) == 1 + 2 * (3 * len(kinds) + 4 + (1 + 3) + (1 + 2) + 1)
 
 
 def test_equal_modules_give_equal_bytes(tmp_path: Path, export_module: Any) -> None:

@@ -52,7 +52,7 @@ def test_a_type_spec_comes_back(type_spec: Any) -> None:
 def test_the_slice_of_a_partitioned_variable_is_told(graph: tf.Graph) -> None:
     whole = v1.get_variable("whole", [4])
     parts = list(v1.get_variable("parted", [4, 2], partitioner=v1.fixed_size_partitioner(2)))
-    assert [private.save_slice_spec(each) for each in (whole, *parts)] == ["", "4 2 0,2:0,2", "4 2 2,2:0,2"]
+    assert [private.save_slice(each) for each in (whole, *parts)] == [None, ((4, 2), (0, 0)), ((4, 2), (2, 0))]
 
 
 def test_an_import_may_be_colocated_with_what_is_there(graph: tf.Graph) -> None:
