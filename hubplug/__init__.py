@@ -87,23 +87,9 @@ _SUBMODULES = ("errors", "module", "types")
 
 __all__ = sorted(_HOMES)
 
-# Submodules of tensorflow_hub that old programs reach through the package.
 _UNLISTED = dict.fromkeys(
-    [
-        "estimator",
-        "feature_column",
-        "image_module_info_pb2",
-        "image_util",
-        "module_spec",
-        "module_v2",
-        "native_module",
-        "registry",
-        "resolver",
-        "saved_model_module",
-        "tf_v1",
-    ],
-    "hubplug_compat",
-) | {"describe_tensor": "hubplug_tf1"}
+    ["describe_tensor", "_ImageEmbeddingColumn", "_SparseTextEmbeddingColumn", "_TextEmbeddingColumn"], "hubplug_tf1"
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -115,7 +101,11 @@ def __getattr__(name: str) -> Any:
         return import_module(f"hubplug.{name}")
     home = _HOMES.get(name) or _UNLISTED.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = (
+            "hubplug_compat"  # which has the submodules of tensorflow_hub that old programs reach through the package
+        )
     from hubplug.errors import needs
 
     with needs("tensorflow", "tensorflow"):

@@ -15,11 +15,15 @@ def __getattr__(name: str) -> Any:
         from hubplug_compat._standing_in import install_as_tensorflow_hub
 
         return install_as_tensorflow_hub
-    if not name.startswith("_"):
+    said = f"module 'hubplug' has no attribute {name!r}"
+    if name.startswith("_"):
+        raise AttributeError(said)
+    from hubplug_compat._names import OFFERED, instead_of
+
+    if name in OFFERED:
         from hubplug_compat._standing_in import stand_in_for
 
-        try:
-            return stand_in_for(name)
-        except KeyError:
-            pass
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return stand_in_for(name)
+    if name in ("KerasLayer", "text_embedding_column_v2", "tools"):
+        said += f"; instead there is: {instead_of(name)}"
+    raise AttributeError(said)

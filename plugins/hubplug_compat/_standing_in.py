@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec as ImportSpec
@@ -15,32 +15,11 @@ import hubplug
 from hubplug.errors import HubplugError
 from hubplug_compat import _resolving
 from hubplug_compat._finder import find_first
+from hubplug_compat._names import OFFERED, instead_of
 
 NAME = "tensorflow_hub"
 # Programs compare tensorflow_hub.__version__ with the release that brought what they need.
 API_LEVEL = "0.15.0"
-
-_LATER = "hubplug does not offer it yet"
-_SUBMODULES: Mapping[str, Sequence[str]] = {
-    "config": (),
-    "estimator": ("LatestModuleExporter", "register_module_for_export"),
-    "feature_column": ("image_embedding_column", "sparse_text_embedding_column", "text_embedding_column"),
-    "image_module_info_pb2": ("ImageModuleInfo",),
-    "image_util": (
-        "ImageModuleInfo",
-        "attach_image_module_info",
-        "get_expected_image_size",
-        "get_num_image_channels",
-    ),
-    "module": ("Module", "eval_function_for_module", "load_module_spec"),
-    "module_spec": ("ModuleSpec",),
-    "module_v2": ("load", "resolve"),
-    "native_module": ("add_signature", "attach_message", "create_module_spec"),
-    "registry": ("resolver",),
-    "resolver": ("Resolver", "tfhub_cache_dir"),
-    "saved_model_module": ("create_module_spec_from_saved_model",),
-    "tf_v1": (),
-}
 
 
 class StandingInError(HubplugError, ImportError):
@@ -77,14 +56,13 @@ class StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name in self.__all__:
             return _resolving.Resolvers() if name == "resolver" else getattr(_home_of(name), name)
+        said = f"module {self.__name__!r} has no attribute {name!r}"
         if name.startswith("__"):  # what the import system asks for, and must not need TensorFlow
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+            raise AttributeError(said)
         if self.__name__ == f"{NAME}.tf_v1":
             return getattr(import_module("tensorflow.compat.v1"), name)
-        raise AttributeError(
-            f"module {self.__name__!r} has no attribute {name!r}: hubplug stands in for tensorflow_hub here, and "
-            + (_LATER if name in ("KerasLayer", "text_embedding_column_v2") else "offers its public names only")
-        )
+        dotted = f"{self.__name__}.{name}".partition(".")[2]
+        raise AttributeError(f"{said}: hubplug stands in for {NAME} here; instead there is: {instead_of(dotted)}")
 
 
 def _home_of(name: str) -> ModuleType:
@@ -97,7 +75,10 @@ def stand_in_for(submodule: str) -> StandIn:
     Raises:
         KeyError: There is none.
     """
-    return StandIn(f"{NAME}.{submodule}", _SUBMODULES[submodule])
+    made = StandIn(f"{NAME}.{submodule}", OFFERED[submodule])
+    if "__version__" in made.__all__:
+        made.__version__ = API_LEVEL  # type: ignore[attr-defined]
+    return made
 
 
 def find_stand_in(fullname: str) -> ImportSpec:
@@ -107,12 +88,12 @@ def find_stand_in(fullname: str) -> ImportSpec:
         StandingInError: hubplug has no such part.
     """
     submodule = fullname.partition(".")[2]
-    if submodule and submodule not in _SUBMODULES:
+    if submodule and submodule not in OFFERED:
         raise StandingInError(
-            f"hubplug stands in for tensorflow_hub and has no part {fullname!r}",
-            hint=f"import the public names from {NAME} itself; submodules there are: {', '.join(_SUBMODULES)}",
+            f"hubplug stands in for {NAME} and has no part {fullname!r}", hint=f"there is: {instead_of(submodule)}"
         )
-    return ImportSpec(fullname, _StandInLoader(), is_package=not submodule)
+    # All of them are packages: `from tensorflow_hub.resolver import X` comes here for an X that is not there.
+    return ImportSpec(fullname, _StandInLoader(), is_package=True)
 
 
 class _StandInLoader(Loader):
@@ -126,7 +107,7 @@ class _StandInLoader(Loader):
         if module.__name__ != NAME:
             return
         module.__version__ = API_LEVEL  # type: ignore[attr-defined]
-        for submodule in _SUBMODULES:
+        for submodule in OFFERED:
             import_module(f"{NAME}.{submodule}")
         if find_spec("absl") is not None:
             from hubplug_compat._flags import define_flags

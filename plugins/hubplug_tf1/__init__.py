@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _MARKER = "tfhub_module.pb"
 
 _HOMES = {
+    "_ImageEmbeddingColumn": "_feature_columns",
+    "_SparseTextEmbeddingColumn": "_feature_columns",
+    "_TextEmbeddingColumn": "_feature_columns",
     "ImageModuleInfo": "_image_info",
     "ExportExistsError": "_errors",
     "LatestModuleExporter": "_estimator",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+
+import hubplug
 
 TF_VERSION = tuple(int(part) for part in tf.__version__.split(".")[:2])
 
@@ -28,6 +31,22 @@ def run(
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
 
+
+# Modules, and what they have from elsewhere, are nobody's to reach for.
+NAMES_OF_THE_REFERENCE = """
+import importlib, inspect, json, pkgutil
+import tensorflow_hub
+found = {}
+for submodule in ["", *(module.name for module in pkgutil.iter_modules(tensorflow_hub.__path__))]:
+    module = importlib.import_module(f"tensorflow_hub.{submodule}" if submodule else "tensorflow_hub")
+    found[submodule] = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("__") and not inspect.ismodule(value)
+        and getattr(value, "__module__", module.__name__).startswith(module.__name__)
+    ]
+print(json.dumps(found))
+"""
 
 TF1_PROGRAM = """
     import sys
@@ -134,6 +153,86 @@ def test_an_unknown_submodule_is_a_clear_import_error(tmp_path: Path) -> None:
     """
     done = run(tmp_path, program)
     assert "ImportError: hubplug stands in for tensorflow_hub and has no part 'tensorflow_hub.tools'" in done.stdout
+    assert "hint: there is: programs that use hub.Module or hub.load" in done.stdout
+
+
+def test_columns_come_back_from_their_configurations_as_in_tensorflow_hub(tmp_path: Path) -> None:
+    program = """
+        import tensorflow.compat.v1 as tf
+        import tensorflow_hub as hub
+        from tensorflow_hub.feature_column import _TextEmbeddingColumn
+        import sys
+
+        def module_fn():
+            words = tf.placeholder(tf.string, [None])
+            hub.add_signature(inputs=words, outputs=tf.get_variable("w", [1, 2]) * tf.ones([tf.shape(words)[0], 1]))
+
+        with tf.Graph().as_default(), tf.Session() as session:
+            module = hub.Module(hub.create_module_spec(module_fn))
+            session.run(tf.global_variables_initializer())
+            module.export(sys.argv[1], session)
+        column = hub.text_embedding_column("words", sys.argv[1], trainable=True)
+        assert hub.feature_column._TextEmbeddingColumn.from_config(column.get_config()) == column
+        assert isinstance(column, _TextEmbeddingColumn)
+        assert hub.version.__version__ == "0.15.0"
+        print("fine")
+    """
+    done = run(tmp_path, program, str(tmp_path / "m"))
+    assert "fine" in done.stdout, done.stderr
+
+
+def test_every_name_of_tensorflow_hub_is_there_or_says_what_there_is_instead(tmp_path: Path) -> None:
+    """In each way to reach for it: as an attribute, by `from ... import`, by `import`."""
+    reference = subprocess.run(
+        [sys.executable, "-c", NAMES_OF_THE_REFERENCE], capture_output=True, text=True, check=False
+    )
+    if "No module named 'tensorflow_hub'" in reference.stderr or "cannot import" in reference.stderr:
+        names = {
+            "compressed_module_resolver": ["HttpCompressedFileResolver"],
+            "native_module": ["Loader", "_ModuleSpec"],
+        }
+    else:
+        names = json.loads(reference.stdout.splitlines()[-1])
+        assert len(names) >= 25
+    (tmp_path / "names.json").write_text(json.dumps(names))
+    program = """
+        import importlib, json, sys
+        import tensorflow_hub as hub
+        import hubplug
+
+        for submodule, names in json.load(open(sys.argv[1])).items():
+            module = importlib.import_module(f"tensorflow_hub.{submodule}" if submodule else "tensorflow_hub")
+            if submodule:
+                assert getattr(hub, submodule) is module
+                getattr(hubplug, submodule)
+            for name in names:
+                try:
+                    getattr(module, name)
+                    there = True
+                except AttributeError as error:
+                    there = False
+                    assert "instead there is: " in str(error), error
+                try:
+                    exec(f"from {module.__name__} import {name}")
+                    assert there, name
+                except ImportError as error:
+                    assert not there, name
+                    assert "hint: there is: " in str(error), error
+        print("fine")
+    """
+    done = run(tmp_path, program, str(tmp_path / "names.json"))
+    assert "fine" in done.stdout, done.stderr
+
+
+def test_what_hubplug_does_not_offer_is_an_attribute_error_of_hubplug_too() -> None:
+    with pytest.raises(AttributeError, match=r"'hubplug' has no attribute 'KerasLayer'; instead there is: .*hub\.load"):
+        _ = hubplug.KerasLayer
+    with pytest.raises(
+        AttributeError, match=r"'tensorflow_hub.native_module' has no attribute 'Loader'.*load_module_spec"
+    ):
+        _ = hubplug.native_module.Loader
+    assert not hasattr(hubplug, "no_such_name")
+    assert not hasattr(hubplug, "_no_such_name")
 
 
 @pytest.mark.parametrize("library", ["tensorflow_hub", "hubplug"])
