@@ -10,6 +10,7 @@ from urllib.parse import quote_plus
 
 from hubplug.errors import AccessError, FetchError
 from hubplug.locks import ForkLock
+from hubplug.settings.certificates import bundle_at, trusted_certificates
 from hubplug.urls import redact
 from hubplug_auth._secret import Secret
 from hubplug_auth._signers import Signer, sign_basic
@@ -94,6 +95,9 @@ class ClientCredentials(Signer):
         def sign(request: Any) -> Any:  # given always, or requests would look into netrc
             return request if self._in_body else sign_basic(request, quote_plus(self._client_id), quote_plus(secret))
 
+        trusted = None
+        if self._token_url.lower().startswith("https:"):
+            trusted = bundle_at(self._ca_bundle, "ca_bundle") if self._ca_bundle else trusted_certificates()
         problem = None
         try:
             with requests.post(
@@ -103,7 +107,7 @@ class ClientCredentials(Signer):
                 headers={"Accept": "application/json"},
                 timeout=_TIMEOUT,
                 allow_redirects=False,
-                verify=self._ca_bundle or True,
+                verify=trusted.path if trusted else True,
                 stream=True,
             ) as response:
                 status = response.status_code

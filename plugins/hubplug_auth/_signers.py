@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import base64
 import netrc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from hubplug.errors import ConfigError
 from hubplug.settings.config import environment_value
-from hubplug.urls import origin_of
+from hubplug.urls import normal_host, origin_of
 from hubplug_auth._secret import Secret, run_command
 
 
@@ -85,7 +86,7 @@ class Netrc(Signer):
         host = urlsplit(request.url).hostname or ""
         path = self._file()
         try:
-            entry = netrc.netrc(path).authenticators(host)
+            entry = _entry_of(host, netrc.netrc(path).hosts)
         except UnicodeDecodeError:
             raise self._error(f"{path} cannot be read: it is no text") from None
         except (OSError, netrc.NetrcParseError) as error:
@@ -114,6 +115,17 @@ class Netrc(Signer):
             f"The netrc rule for {self._rule}: {problem}; the request was not sent",
             hint="write 'machine <host> login <user> password <password>' into it, with mode 0600",
         )
+
+
+def _entry_of(host: str, hosts: Mapping[str, tuple[str, str | None, str | None]]) -> Any:
+    """The entry of a host, whose name is the same however it is spelt; else the one for all others."""
+    if host in hosts:
+        return hosts[host]
+    for name, entry in hosts.items():
+        with suppress(ValueError):
+            if name != "default" and normal_host(name) == host:
+                return entry
+    return hosts.get("default")
 
 
 class CredentialHelper(Signer):

@@ -96,9 +96,10 @@ class Http:
             load_format: ``COMPRESSED`` (an archive), ``UNCOMPRESSED`` (the server names a place on Google storage), or
                 ``AUTO``, which means the former.
             format_query: Whether ``tf-hub-format=compressed`` is appended to URLs that do not name an archive.
-            verify: Whether certificates are verified.
-            ca_bundle: File or directory of trusted certificates.
-            client_cert: PEM file with certificate and key, or the two files.
+            verify: Whether certificates are verified; of an instance with ``prefixes``, those of its own servers.
+            ca_bundle: File or directory of trusted certificates; None: as the environment says.
+            client_cert: PEM file with certificate and key, or the two files. It is presented to the servers of ``prefixes``
+                and ``mirrors``; without these, to those of the handles; never to others that they redirect to.
             proxy: URL of a proxy, ``none``; None: as the environment says.
             connect_timeout: Seconds.
             read_timeout: Longest silence, and longest time for the headers of an answer, in seconds.
@@ -133,10 +134,11 @@ class Http:
         self._mirrors = tuple(mirrors)
         self._next_when_missing = missing == "next"
         self._uncompressed = load_format == "UNCOMPRESSED"
+        unverified = _is_true(disable_cert_validation)
         self._servers = read_servers(
             {
                 "format_query": format_query,
-                "verify": verify and not _is_true(disable_cert_validation),
+                "verify": verify and not unverified,
                 "ca_bundle": ca_bundle,
                 "client_cert": client_cert,
                 "proxy": proxy,
@@ -149,6 +151,8 @@ class Http:
             },
             servers,
             headers,
+            own=[*prefixes, *mirrors],
+            check_elsewhere=not unverified,
         )
         self._allow_private = allow_private
         self._force_progress = bool(progress)

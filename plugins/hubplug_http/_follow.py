@@ -73,7 +73,7 @@ def follow(
                 )
             _LOG.warning("%s: redirected from https to http: %s", trail[0], redact(url))
         prepared.headers.update(own_headers)
-        answer = sender.send(prepared, servers.at(url), auth)
+        answer = sender.send(prepared, servers.at(url, left=left), auth)
         if isinstance(answer, Failure):
             return answer
         location = answer.header("Location")

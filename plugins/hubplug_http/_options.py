@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hubplug.errors import ConfigError
 from hubplug.shown.words import nearest
-from hubplug.urls import covering, normal_form, redact
+from hubplug.urls import covering, normal_form, origin_of, redact
 from hubplug_http._urls import find_address_error, is_http
 
 _POSITIVE = ("connect_timeout", "read_timeout", "min_rate_window")
@@ -56,15 +56,37 @@ class Servers:
         default: Where no prefix says otherwise.
         by_prefix: Settings by URL prefix.
         headers: Headers that the user set, by URL prefix; the values may be secrets.
+        own: The origins of the plugin instance; none: whatever it is asked for.
+        given: By URL prefix, the names of the settings that are written there.
+        check_elsewhere: Whether certificates of other servers are verified in any case.
     """
 
     default: ServerOptions
     by_prefix: Mapping[str, ServerOptions] = field(default_factory=dict)
     headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    own: frozenset[tuple[str, str, int | None]] = frozenset()
+    given: Mapping[str, Collection[str]] = field(default_factory=dict)
+    check_elsewhere: bool = True
 
-    def at(self, url: str) -> ServerOptions:
+    def at(self, url: str, *, left: bool = False) -> ServerOptions:
+        """The settings for a URL.
+
+        What the instance as a whole is told of its client certificate, and of not verifying others, is about its own servers
+        and about none that one of them redirects to.
+
+        Args:
+            url: What is to be asked for.
+            left: Whether redirects have led to another origin.
+        """
         prefix = covering(url, list(self.by_prefix))
-        return self.default if prefix is None else self.by_prefix[prefix]
+        options, given = (self.default, ()) if prefix is None else (self.by_prefix[prefix], self.given[prefix])
+        if origin_of(url) in self.own if self.own else not left:
+            return options
+        if "client_cert" not in given:
+            options = dataclasses.replace(options, client_cert=None)
+        if "verify" not in given and self.own and self.check_elsewhere:
+            options = dataclasses.replace(options, verify=True)
+        return options
 
     def headers_for(self, url: str) -> dict[str, str]:
         """The user's headers for a URL; a longer prefix wins over a shorter one."""
@@ -76,9 +98,21 @@ class Servers:
 
 
 def read_servers(
-    default: Mapping[str, Any], by_prefix: Mapping[str, Mapping[str, Any]], headers: Mapping[str, Mapping[str, str]]
+    default: Mapping[str, Any],
+    by_prefix: Mapping[str, Mapping[str, Any]],
+    headers: Mapping[str, Mapping[str, str]],
+    *,
+    own: Sequence[str] = (),
+    check_elsewhere: bool = True,
 ) -> Servers:
     """Checks the settings of all prefixes.
+
+    Args:
+        default: Those of the plugin instance.
+        by_prefix: Those that differ.
+        headers: By prefix.
+        own: URLs of the instance's servers; none: all.
+        check_elsewhere: Whether certificates of other servers are verified in any case.
 
     Raises:
         ConfigError: A prefix is no http(s) URL, or a key or value cannot be meant.
@@ -94,6 +128,9 @@ def read_servers(
         settings,
         {prefix: server_options(settings, given, f"servers[{prefix!r}].") for prefix, given in by_prefix.items()},
         {prefix: dict(values) for prefix, values in headers.items()},
+        frozenset(map(origin_of, own)),
+        {prefix: frozenset(given) for prefix, given in by_prefix.items()},
+        check_elsewhere,
     )
 
 
@@ -111,7 +148,7 @@ def server_options(base: ServerOptions, given: Mapping[str, Any], key_path: str)
         if problem := _find_value_error(name, value):
             raise ConfigError(f"{key_path}{name}: {problem}")
         if name == "client_cert" and value is not None and not isinstance(value, str):
-            changed[name] = tuple(value)
+            changed[name] = tuple(value) if len(value) > 1 else value[0]
     return dataclasses.replace(base, **changed)
 
 

@@ -27,7 +27,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from hubplug.errors import HubplugError
+from hubplug.settings.certificates import Bundle, bundle_at, trusted_certificates
 from hubplug.urls import find_url_error, origin_of
+from hubplug_http._client_certificate import demand_usable
 from hubplug_http._failures import Failure, PrivateAddress, describe_exception, refused
 from hubplug_http._options import ServerOptions
 from hubplug_http._secrets import credentials_of, redact_record, secrets_of
@@ -148,7 +150,7 @@ class Sender:
         settings: dict[str, Any] = {
             "stream": True,
             "timeout": (options.connect_timeout, options.read_timeout),
-            "verify": origin.verify(url, options),
+            "verify": origin.prepare_tls() if "https:" in (url[:6], (proxy_url or "")[:6]) else True,
             "cert": options.client_cert,
             "proxies": proxies,
         }
@@ -204,14 +206,21 @@ class _Origin:
         self.watch = Watch(options)
         self.adapter = _WatchedAdapter(self.watch, allow_private)
 
-    def verify(self, url: str, options: ServerOptions) -> bool | str:
+    def prepare_tls(self) -> bool | str:
+        """Reads the certificates that are needed: what requests calls ``verify``.
+
+        Raises:
+            ConfigError: They are not there, or cannot be used.
+        """
+        options = self.options
+        if options.client_cert is not None:
+            demand_usable(options.client_cert)
         if not options.verify:
             return False
-        if options.ca_bundle is not None:
-            return options.ca_bundle
-        with requests.Session() as session:  # REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE
-            found = session.merge_environment_settings(url, {}, True, None, None)["verify"]
-        return True if found is None else found
+        if self.adapter.bundle is None:
+            named = options.ca_bundle
+            self.adapter.bundle = trusted_certificates() if named is None else bundle_at(named, "ca_bundle")
+        return self.adapter.bundle.path if self.adapter.bundle else True
 
     def close(self) -> None:
         self.adapter.close()
@@ -223,11 +232,17 @@ class _WatchedAdapter(HTTPAdapter):
 
     def __init__(self, watch: Watch, allow_private: bool) -> None:
         self._classes = _pool_classes(watch, allow_private)
+        self.bundle: Bundle | None = None
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._classes
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if verify and self.bundle is not None:  # requests takes a file or a directory, OpenSSL both
+            conn.ca_certs, conn.ca_cert_dir = self.bundle.file, self.bundle.directory
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)

@@ -102,6 +102,17 @@ def test_netrc_is_read_when_asked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     assert signed([{"prefix": HUB, "netrc": str(tmp_path / "third")}])["Authorization"] == basic("me:third")
 
 
+@pytest.mark.parametrize(
+    ("machine", "url"),
+    [("HUB.Example.COM", HUB), ("hub.example.com.", HUB), ("BÜCHER.example", "https://xn--bcher-kva.example/")],
+)
+def test_a_machine_of_netrc_is_the_same_however_it_is_spelt(machine: str, url: str, tmp_path: Path) -> None:
+    text = f"machine other login x password x\nmachine {machine} login me password word\ndefault login y password y\n"
+    write_netrc(tmp_path / "netrc", text)
+    rules = [{"prefix": url, "netrc": str(tmp_path / "netrc")}]
+    assert signed(rules, url)["Authorization"] == basic("me:word")
+
+
 def write_netrc(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o600)

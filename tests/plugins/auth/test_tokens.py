@@ -15,7 +15,7 @@ import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from hubplug.errors import AccessError, FetchError, HubplugError
+from hubplug.errors import AccessError, ConfigError, FetchError, HubplugError
 from hubplug_auth import Credentials
 from tests.plugins.auth.signing import URL, signed, signer
 from tests.servers import Reply, Request, ScriptedServer, redirect
@@ -146,6 +146,20 @@ def test_an_endpoint_that_cannot_be_reached() -> None:
     with pytest.raises(FetchError, match=r"http://127\.0\.0\.1:1/t\?canary=\*\*\* cannot be reached") as caught:
         signed([rule])
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_a_bundle_that_is_not_there_is_not_the_endpoints_fault(
+    variable: str, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "/no/such/bundle")
+    with pytest.raises(ConfigError, match=f"^{variable} names '/no/such/bundle', and there is no such file"):
+        signed([oauth_rule(server) | {"token_url": server.url("/token").replace("http:", "https:")}])
+    assert server.connections == 0
+    server.on("/token", token_reply("word"))
+    assert signed([oauth_rule(server)])["Authorization"] == "Bearer word"
 
 
 def test_an_endpoint_that_breaks_off(server: ScriptedServer) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from hubplug.errors import FetchError
+from hubplug.errors import ConfigError, FetchError
 from hubplug_http._certificate import issuer_in
 from tests.plugins.http.driving import ARCHIVE, Signing, bring
 from tests.servers import Reply, ScriptedServer, redirect
@@ -68,11 +70,91 @@ def test_a_bundle_can_be_named_for_one_prefix(
         bring(other_secure.url("/x"), servers=servers)
 
 
-def test_requests_own_variable_names_a_bundle(
-    secure: ScriptedServer, bundle: str, monkeypatch: pytest.MonkeyPatch
+VARIABLES = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"]
+
+
+@pytest.fixture
+def hashed(bundle: str, tmp_path: Path) -> str:
+    """A directory as OpenSSL wants it: its lookup is by the hash of the subject, which c_rehash makes names of."""
+    (tmp_path / "hashed").mkdir()
+    command = ["openssl", "x509", "-noout", "-subject_hash", "-in", bundle]
+    name = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    (tmp_path / "hashed" / f"{name}.0").symlink_to(bundle)
+    return str(tmp_path / "hashed")
+
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
+
+
+@pytest.mark.parametrize("variable", VARIABLES[:3])
+def test_a_variable_names_a_bundle(
+    variable: str, secure: ScriptedServer, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    monkeypatch.setenv(variable, bundle)
     assert bring(secure.url("/m")) == ARCHIVE
+
+
+@needs_openssl
+def test_ssl_cert_dir_holds_alone_in_a_list_and_beside_ssl_cert_file(
+    secure: ScriptedServer, hashed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "unrelated.pem")
+    monkeypatch.setenv("SSL_CERT_DIR", hashed)
+    assert bring(secure.url("/m")) == ARCHIVE
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "unrelated.pem"))
+    assert bring(secure.url("/m")) == ARCHIVE
+    monkeypatch.setenv("SSL_CERT_DIR", f"/no/such/directory:{hashed}")
+    assert bring(secure.url("/m")) == ARCHIVE
+    monkeypatch.delenv("SSL_CERT_DIR")
+    with pytest.raises(FetchError, match="not trusted"):
+        bring(secure.url("/m"))
+
+
+@pytest.mark.parametrize("first", range(3))
+def test_the_first_variable_counts(
+    first: int, secure: ScriptedServer, bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "unrelated.pem")
+    for place, variable in enumerate(VARIABLES[:3]):
+        monkeypatch.setenv(variable, bundle if place == first else str(tmp_path / "unrelated.pem"))
+        if place < first:
+            monkeypatch.setenv(variable, "")
+    assert bring(secure.url("/m")) == ARCHIVE
+    monkeypatch.setenv(VARIABLES[first], str(tmp_path / "unrelated.pem"))
+    with pytest.raises(FetchError, match="not trusted"):
+        bring(secure.url("/m"))
+    assert bring(secure.url("/m"), ca_bundle=bundle) == ARCHIVE
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_bundle_that_is_not_there_is_said_at_once(
+    variable: str, secure: ScriptedServer, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setenv(variable, "/no/such/bundle")
+    with pytest.raises(ConfigError, match=f"^{variable} names '/no/such/bundle', and there is no such file") as caught:
+        bring(secure.url("/m"))
+    assert variable in str(caught.value.hint)
+    assert (secure.connections, caplog.records) == (0, [])
+    server.on("/m", Reply(body=ARCHIVE))
+    assert bring(server.url("/m")) == ARCHIVE
+    assert bring(secure.url("/m"), verify=False) == ARCHIVE
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"canary", b"-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n"]
+)
+@pytest.mark.parametrize("variable", [*VARIABLES[:3], "ca_bundle"])
+def test_a_bundle_without_certificates_is_said_at_once(
+    variable: str, content: bytes, secure: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundle").write_bytes(content)
+    monkeypatch.setenv(variable, str(tmp_path / "bundle"))
+    options = {"ca_bundle": str(tmp_path / "bundle")} if variable == "ca_bundle" else {}
+    with pytest.raises(ConfigError, match=f"^{variable} names .*, which holds no certificates") as caught:
+        bring(secure.url("/m"), **options)
+    assert "canary" not in str(caught.value)
+    assert secure.connections == 0
 
 
 def test_a_certificate_for_another_host_is_refused(authority: trustme.CA, bundle: str) -> None:
@@ -138,6 +220,90 @@ def test_a_client_certificate_is_shown(authority: trustme.CA, bundle: str, tmp_p
         assert bring(server.url("/m"), ca_bundle=bundle, client_cert=two) == ARCHIVE
         with pytest.raises(FetchError):
             bring(server.url("/m"), ca_bundle=bundle, retries=0)
+
+
+@pytest.fixture
+def client(authority: trustme.CA, tmp_path: Path) -> str:
+    """The file of a client's certificate and key."""
+    authority.issue_cert("client@example.com").private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
+    return str(tmp_path / "client.pem")
+
+
+@pytest.fixture
+def curious(authority: trustme.CA) -> Iterator[tuple[ScriptedServer, list[bool]]]:
+    """A second host that asks for a client certificate, and for each request whether it got one."""
+    got: list[bool] = []
+    context = context_of(authority.issue_cert("127.0.0.2"))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    authority.configure_trust(context)
+    context.sslsocket_class = type(
+        "Noting",
+        (ssl.SSLSocket,),
+        {"do_handshake": lambda self, *a: (ssl.SSLSocket.do_handshake(self, *a), got.append(bool(self.getpeercert())))},
+    )
+    with ScriptedServer("127.0.0.2", tls=context) as running:
+        running.on("/x", Reply(body=ARCHIVE))
+        yield running, got
+
+
+def test_a_client_certificate_is_not_presented_to_whom_a_redirect_leads(
+    secure: ScriptedServer, curious: tuple[ScriptedServer, list[bool]], bundle: str, client: str
+) -> None:
+    there, got = curious
+    secure.on("/m", redirect(there.url("/x")))
+    both = {"ca_bundle": bundle, "client_cert": client}
+    ways = [
+        ({}, False),
+        ({"prefixes": [secure.url("/")]}, False),
+        ({"servers": {there.url("/"): {"retries": 1}}}, False),
+        ({"servers": {there.url("/"): {"client_cert": client}}}, True),
+        ({"prefixes": [secure.url("/"), there.url("/x/y")]}, True),
+    ]
+    for options, presented in ways:
+        got.clear()
+        assert bring(secure.url("/m"), **both, **options) == ARCHIVE
+        assert got == [presented], options
+    got.clear()
+    assert bring(there.url("/x"), **both) == ARCHIVE
+    assert got == [True]
+
+
+def test_not_verifying_an_instances_servers_is_about_them_only(
+    secure: ScriptedServer, other_secure: ScriptedServer
+) -> None:
+    secure.on("/m", redirect(other_secure.url("/x")))
+    own = {"prefixes": [secure.url("/")]}
+    with pytest.raises(FetchError, match=f"TLS to 127.0.0.2:{other_secure.port} failed"):
+        bring(secure.url("/m"), verify=False, **own)
+    assert bring(secure.url("/m"), disable_cert_validation="true", **own) == ARCHIVE
+
+
+@needs_openssl
+@pytest.mark.parametrize("together", [True, False])
+def test_an_encrypted_client_key_is_an_error_and_no_question(
+    together: bool, secure: ScriptedServer, bundle: str, client: str, tmp_path: Path
+) -> None:
+    plain, locked, cert = Path(client), tmp_path / "locked.pem", tmp_path / "cert.pem"
+    command = ["openssl", "pkey", "-in", client, "-aes256", "-passout", "pass:canary", "-out", str(locked)]
+    subprocess.run(command, check=True, capture_output=True)
+    text = plain.read_text()
+    cert.write_text(text[text.index("-----BEGIN CERTIFICATE") :])
+    (tmp_path / "both.pem").write_text(cert.read_text() + locked.read_text())
+    files = str(tmp_path / "both.pem") if together else [str(cert), str(locked)]
+    with pytest.raises(ConfigError, match="is encrypted, and nobody is asked for its pass phrase") as caught:
+        bring(secure.url("/m"), ca_bundle=bundle, client_cert=files)
+    assert "openssl pkey" in str(caught.value.hint)
+    assert secure.connections == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"canary"])
+def test_a_client_certificate_that_is_none_is_said_at_once(
+    content: bytes, secure: ScriptedServer, bundle: str, tmp_path: Path
+) -> None:
+    (tmp_path / "client.pem").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^client_cert: '.*client.pem' cannot be used"):
+        bring(secure.url("/m"), ca_bundle=bundle, client_cert=str(tmp_path / "client.pem"))
+    assert secure.connections == 0
 
 
 def test_https_to_http_is_refused_where_credentials_are_in_use(
