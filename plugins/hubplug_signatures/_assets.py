@@ -27,6 +27,7 @@ _COLLECTION = "asset_filepaths"
 _WORDS = {
     "init": "an initializer",
     "tables": "a program by itself",
+    "scaffold": "a training program",
     "signature": "a signature",
     "save": "the saver",
     "restore": "the saver",
@@ -101,7 +102,8 @@ class AssetRules:
         blank = origin.node.op == "Placeholder" or strings_of(origin.node) == _BLANK
         for user in sorted(origin.users):
             runners = self._runners.of_top(user)
-            if not runners <= {"init", "tables"} or not (blank or "init" in runners):
+            fed = "init" in runners or (blank and "tables" in runners)
+            if not fed or not runners <= {"init", "tables", "scaffold"}:
                 by = " and ".join(_WORDS[runner] for runner in sorted(runners))
                 return f"an asset is fed while the module is initialized, and {by} runs {user!r}: {origin.text}"
         if len(filenames) > 1:

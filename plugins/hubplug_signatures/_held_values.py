@@ -57,7 +57,7 @@ class HeldValues:
 
         Nothing where the value can come from elsewhere: from the checkpoint, from a function, through another handle.
         """
-        handle = scope.node_of(read.input[0]) if len(data_inputs(read)) == 1 else None
+        handle = scope.node_of(data_inputs(read)[0]) if len(data_inputs(read)) == 1 else None
         if (
             handle is None
             or handle.op != "VarHandleOp"

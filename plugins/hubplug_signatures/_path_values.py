@@ -6,7 +6,7 @@ import re
 from itertools import product
 
 from hubplug_signatures._constants import strings_of
-from hubplug_signatures._program import CALL_OPS, Program, Scope, data_inputs, tensor_name
+from hubplug_signatures._program import Program, Scope, binds_arguments, data_inputs, tensor_name
 
 # A path is made of a few pieces, each of which is one of a few.
 _MOST_VALUES = 64
@@ -96,7 +96,7 @@ class PathValues:
         sites = self._program.calls_of(scope.function)
         for site in sites:
             inputs = data_inputs(site.node)
-            called = site.node.op in CALL_OPS or site.node.op == scope.function
+            called = binds_arguments(site.node, scope.function)
             values = self.of(site.scope, inputs[argument], depth) if called and argument < len(inputs) else None
             if values is None:
                 return None

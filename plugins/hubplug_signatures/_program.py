@@ -156,3 +156,19 @@ def tensor_name(name: str) -> str:
 def data_inputs(node: Any) -> list[str]:
     """The inputs of a node that are tensors; the rest is only waited for."""
     return [name for name in node.input if not name.startswith("^")]
+
+
+def binds_arguments(node: Any, function: str) -> bool:
+    """Whether a node calls a function with its own inputs as arguments, in order.
+
+    A node that names a function deeper down hands it to another one, which calls it with arguments of its own.
+    """
+    if node.op == function:
+        return True
+    called = node.attr.get("f")
+    return (
+        node.op in CALL_OPS
+        and called is not None
+        and called.WhichOneof("value") == "func"
+        and called.func.name == function
+    )

@@ -15,15 +15,17 @@ from hubplug_signatures._attributes import facts_of
 from hubplug_signatures._program import Program, Scope, node_name
 
 # init: what every loader runs and feeds the paths of the assets. tables: what some do, and others leave to the program, which
-# feeds nothing. objects: functions that TensorFlow or a program can call.
+# feeds nothing. scaffold: initializers of training programs. objects: functions that TensorFlow or a program can call.
 # nobody: no end that is known, so only a program that asks for the node by its name.
-Runner = Literal["init", "tables", "signature", "save", "restore", "variable", "collection", "objects", "nobody"]
+Runner = Literal[
+    "init", "tables", "scaffold", "signature", "save", "restore", "variable", "collection", "objects", "nobody"
+]
 
 # Loaders run the first of these that is there: a signature, and two collections.
 _INIT_SIGNATURE = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 _TABLES = "table_initializer"
-# Scaffolds of TensorFlow 1 keep their initializers and savers here as well; no loader of SavedModels runs them.
+# Scaffolds of TensorFlow 1 keep their initializers and savers here; no loader of SavedModels runs them.
 _SCAFFOLD_COLLECTIONS = frozenset({"init_op", "local_init_op"})
 _SAVERS = "savers"
 
@@ -74,6 +76,7 @@ class Runners:
         found: dict[Runner, list[str]] = {
             "init": [],
             "tables": [],
+            "scaffold": [],
             "signature": [],
             "save": [],
             "restore": [],
@@ -83,13 +86,18 @@ class Runners:
         first = next((name for name in _INIT_COLLECTIONS if name in variant.collections), None)
         if _INIT_SIGNATURE in variant.signature_tensors:
             first = _INIT_SIGNATURE
-        kinds: dict[str, Runner] = dict.fromkeys((*_INIT_COLLECTIONS, _TABLES, _INIT_SIGNATURE), "tables")
+        kinds: dict[str, Runner] = dict.fromkeys((*_INIT_COLLECTIONS, _TABLES), "tables")
+        kinds.update((name, "scaffold") for name in _SCAFFOLD_COLLECTIONS)
         if first is not None:
             kinds[first] = "init"
+        initializer = variant.signatures.get(_INIT_SIGNATURE)
+        if initializer is not None and (initializer.inputs or initializer.outputs.keys() != {_INIT_SIGNATURE}):
+            # Loaders run that one output; what else there is, only a program asks for.
+            kinds[_INIT_SIGNATURE] = "signature"
         for name, tensors in variant.signature_tensors.items():
             found[kinds.get(name, "signature")] += tensors
         for name, about in variant.collections.items():
-            if about.kind == "node_list" and name not in _SCAFFOLD_COLLECTIONS:
+            if about.kind == "node_list":
                 found[kinds.get(name, "collection")] += variant.collection(name)
         for variable in variant.variables:
             found["variable"] += [variable.initializer_name, variable.initial_value_name, variable.snapshot_name]

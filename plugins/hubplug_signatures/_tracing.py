@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from hubplug_signatures._constants import strings_of_tensor
 from hubplug_signatures._held_values import HeldValues
-from hubplug_signatures._program import CALL_OPS, Program, Scope, data_inputs
+from hubplug_signatures._program import Program, Scope, binds_arguments, data_inputs
 from hubplug_signatures._runners import Runners
 
 _MOST_WAYS = 10_000
@@ -85,8 +85,8 @@ class Tracer:
                 yield Origin("other", f"{name!r}, which is not in the graph")
             elif source.op in ("Const", "Placeholder") and here is self._program.top and name in _first(source.name):
                 yield Origin("node", literal(source), source, users)
-            elif source.op == "Identity" and source.input:
-                waiting.append((here, source.input[0], users))
+            elif source.op == "Identity" and len(inputs := data_inputs(source)) == 1:
+                waiting.append((here, inputs[0], users))
             elif source.op == "ReadVariableOp" and (written := self._held.written(here, source)):
                 waiting += [(here, value, users | {source.name, assign}) for assign, value in written]
             elif source.op in ("Const", "Placeholder"):
@@ -104,7 +104,7 @@ class Tracer:
         sites = self._program.calls_of(scope.function)
         for site in sites:
             inputs = data_inputs(site.node)
-            if (site.node.op in CALL_OPS or site.node.op == scope.function) and argument < len(inputs):
+            if binds_arguments(site.node, scope.function) and argument < len(inputs):
                 yield site.scope, site.node.name, inputs[argument]
             else:
                 yield Origin("other", f"an argument from {site.node.op} {site.node.name!r}")

@@ -118,6 +118,11 @@ def filled_by_nobody(builder: ModuleBuilder) -> None:
     del builder.meta_graph.collection_def["table_initializer"]
 
 
+def filled_by_a_training_program(builder: ModuleBuilder) -> None:
+    filled_by_nobody(builder)
+    builder.collection("local_init_op").node_list.value.append("fill")
+
+
 def filled_before_a_restore(builder: ModuleBuilder) -> None:
     saver = builder.meta_graph.saver_def
     saver.restore_op_name = "fill"
@@ -207,6 +212,7 @@ def looked_up(builder: ModuleBuilder) -> None:
         filled_by_a_signature,
         filled_by_a_signature_only,
         filled_by_nobody,
+        filled_by_a_training_program,
         filled_before_a_restore,
         filled_by_an_update,
         filled_by_the_initializer_of_a_variable,
@@ -295,8 +301,31 @@ def called_through_a_function(builder: ModuleBuilder) -> None:
     outer.node_def.extend(inside.meta_graph.graph_def.node)
 
 
+def called_by_a_function_that_is_given_it(builder: ModuleBuilder) -> None:
+    """The call in the graph hands the function on, and its asset to nobody."""
+    outer = builder.meta_graph.graph_def.library.function.add()
+    outer.signature.name = "outer"
+    for name in ("filename", "handle"):
+        outer.signature.input_arg.add(name=name)
+    inside = ModuleBuilder()
+    inside.constant("/etc/passwd", name="path")
+    inside.node("PartitionedCall", ["path:output:0", "handle"], name="call")
+    outer.node_def.extend(inside.meta_graph.graph_def.node)
+    outer.node_def[-1].attr["f"].placeholder = "g"
+    node_of(builder, "initialize").attr["f"].func.name = "outer"
+    node_of(builder, "initialize").attr["f"].func.attr["g"].func.name = "initializer"
+
+
 def list_of_arguments(builder: ModuleBuilder) -> None:
     initializer_of(builder).signature.input_arg[0].type_list_attr = "T"
+
+
+def filled_by_another_output_of_the_init_signature(builder: ModuleBuilder) -> None:
+    del builder.meta_graph.collection_def["saved_model_main_op"]
+    builder.node("NoOp", name="nothing")
+    outputs = builder.meta_graph.signature_def["__saved_model_init_op"].outputs
+    outputs["__saved_model_init_op"].name = "nothing"
+    outputs["other"].name = "NoOp"
 
 
 def assigned_by_a_signature(builder: ModuleBuilder) -> None:
@@ -359,6 +388,8 @@ def handle_of_parsed_bytes(builder: ModuleBuilder) -> None:
         called_by_a_branch,
         called_with_another_path,
         called_through_a_function,
+        called_by_a_function_that_is_given_it,
+        filled_by_another_output_of_the_init_signature,
         list_of_arguments,
         assigned_by_a_signature,
         assigned_another_path,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import text_format
 
 from hubplug.types import Finding
 from hubplug_format import Func, ModuleBuilder, Type, message_class, write_module
@@ -86,6 +87,10 @@ def run_by_the_init_signature(builder: ModuleBuilder) -> None:
 def run_by_a_table_initializer(builder: ModuleBuilder) -> None:
     builder.node("NoOp", ["^save/SaveV2"], name="init")
     builder.collection("table_initializer").node_list.value.append("init")
+
+
+def run_by_the_init_op_of_a_scaffold(builder: ModuleBuilder) -> None:
+    builder.collection("init_op").node_list.value.append("save/Merge")
 
 
 def run_by_a_queue_runner(builder: ModuleBuilder) -> None:
@@ -182,6 +187,7 @@ def suffix_of_a_ring(builder: ModuleBuilder) -> None:
         run_by_a_main_op,
         run_by_the_init_signature,
         run_by_a_table_initializer,
+        run_by_the_init_op_of_a_scaffold,
         run_by_a_queue_runner,
         run_before_the_restore,
         run_by_the_restore_through_its_data,
@@ -373,3 +379,14 @@ def test_the_op_of_a_signature_is_named_by_its_tensor(tmp_path: Path) -> None:
 def test_an_allowed_op_where_it_is_harmless_is_not_reported(tmp_path: Path) -> None:
     write_module(tmp_path / "m", tf1_saver())
     assert scan_directory(tmp_path / "m", frozenset({"SaveV2"})) == []
+
+
+@pytest.mark.parametrize("spoil", [called_by_an_object, called_by_a_bare_object], ids=lambda spoil: spoil.__name__)
+def test_objects_in_the_text_format_count_as_well(tmp_path: Path, spoil: Spoil) -> None:
+    builder = tf2_saver()
+    spoil(builder)
+    write_module(tmp_path / "m", builder)
+    model = message_class("SavedModel").FromString((tmp_path / "m/saved_model.pb").read_bytes())
+    (tmp_path / "m/saved_model.pb").unlink()
+    (tmp_path / "m/saved_model.pbtxt").write_text(text_format.MessageToString(model), encoding="utf-8")
+    assert "function 'save', node 'write'" in {finding.where for finding in scan_directory(tmp_path / "m")}
