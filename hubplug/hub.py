@@ -416,8 +416,7 @@ def _check_limits(config: Config) -> None:
     from hubplug.files.tree import Limits
 
     if error := find_option_error(Limits, config.limits):
-        option, problem, hint = error
-        raise ConfigError(f"{config.where}: limits.{option}: {problem}", hint=hint)
+        raise ConfigError(f"{config.where}: limits.{error.path}: {error.problem}", hint=error.hint)
     for option, value in config.limits.items():
         if value <= 0:
             raise ConfigError(f"{config.where}: limits.{option}: expected a number above 0, got {value}")

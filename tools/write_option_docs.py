@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hubplug.settings.config import DEFAULT
-from hubplug.settings.options import kind_in_words, option_parameters
+from hubplug.settings.options import option_parameters
 from hubplug.settings.plugins import installed_plugins, load_entry_point
+from hubplug.settings.shapes import Shape
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 BEGIN = "<!-- Written by tools/write_option_docs.py from the plugins' constructors. -->\n"
@@ -48,7 +49,7 @@ def table(name: str, kind: type[Any]) -> str:
         return f"**`{name}`** has none. {summary}\n"
     meaning = descriptions(kind)
     rows = [
-        f"| `{option}` | {kind_in_words(hints.get(option, Any))} | {_default(parameter.default)} | {meaning[option]} |"
+        f"| `{option}` | {Shape.of(hints.get(option, Any)).in_words()} | {_default(parameter.default)} | {meaning[option]} |"
         for option, parameter in parameters.items()
     ]
     head = ["| option | value | default | |", "|---|---|---|---|"]

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from hubplug.errors import ConfigError
+from hubplug.settings.shapes import Shape
 from hubplug.shown.words import nearest
 from hubplug.urls import find_url_error, redact, scheme_of
 
@@ -35,18 +36,27 @@ DEFAULT: Mapping[str, Any] = {
     "plugins": {},
 }
 
-_SECTIONS: Mapping[str, type | tuple[type, ...]] = {
-    "version": int,
-    "chain": list,
-    "chains": dict,
-    "offline": bool,
-    "locked": bool,
-    "disabled": list,
-    "server_schemes": list,
-    "limits": dict,
-    "validate": dict,
-    "plugins": dict,
-}
+
+class _PluginSection(TypedDict, total=False):
+    use: str
+    options: Mapping[str, Any]
+
+
+class _File(TypedDict, total=False):
+    """What hubplug.yaml may say."""
+
+    version: int
+    chain: Sequence[str]
+    chains: Mapping[str, Sequence[str]]
+    offline: bool
+    locked: bool
+    disabled: Sequence[str]
+    server_schemes: Sequence[str]
+    limits: Mapping[str, Any]
+    validate: Mapping[str, Sequence[str]]
+    plugins: Mapping[str, _PluginSection]
+
+
 _GIVEN = "the given configuration"
 _BUILT_IN = "the built-in configuration"
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
@@ -166,21 +176,22 @@ def parse_config(data: object, where: str) -> Config:
     Raises:
         ConfigError: Names the file, the key path, what was found and what is possible.
     """
-    sections = _mapping(data, where, "")
-    for key, value in sections.items():
-        if key not in _SECTIONS:
-            raise ConfigError(f"{where}: unknown section {key!r}", hint=nearest(key, _SECTIONS))
-        expected = _SECTIONS[key]
-        if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
-            raise ConfigError(f"{where}: {key}: expected {_kind_name(expected)}, got {_shown(value)}")
-    if sections.get("version", None) != VERSION:
+    fault = None if data is DEFAULT else Shape.of(_File).find_fault(data, thing="key")
+    if fault is not None:
+        raise ConfigError(
+            f"{where}: {fault.path}: {fault.problem}" if fault.path else f"{where}: {fault.problem}", hint=fault.hint
+        )
+    sections = cast("Mapping[str, Any]", data)
+    if sections.get("version") != VERSION:
         raise ConfigError(
             f"{where}: version: expected {VERSION}, got {sections.get('version')!r}",
             hint="begin the file with version: 1",
         )
     plugins = {
-        _name(name, where, "plugins"): _plugin(name, value, where)
-        for name, value in sections.get("plugins", {}).items()
+        _name(name, where, "plugins"): PluginConfig(
+            _name(about.get("use", name), where, f"plugins.{name}.use"), about.get("options", {})
+        )
+        for name, about in sections.get("plugins", {}).items()
     }
     return Config(
         chain=_names(sections.get("chain", DEFAULT["chain"]), where, "chain"),
@@ -193,7 +204,7 @@ def parse_config(data: object, where: str) -> Config:
         locked=sections.get("locked", False),
         disabled=_names(sections.get("disabled", []), where, "disabled"),
         server_schemes=_schemes(sections.get("server_schemes", DEFAULT["server_schemes"]), where),
-        limits=_mapping(sections.get("limits", {}), where, "limits"),
+        limits=sections.get("limits", {}),
         validate={
             _prefix(prefix, where): _names(value, where, f"validate.{prefix}")
             for prefix, value in sections.get("validate", {}).items()
@@ -299,29 +310,7 @@ def _named_chain(config: Config, name: str) -> tuple[str, ...]:
     return config.chains[name]
 
 
-def _plugin(name: str, value: object, where: str) -> PluginConfig:
-    settings = _mapping(value, where, f"plugins.{name}")
-    for key in settings:
-        if key not in ("use", "options"):
-            raise ConfigError(f"{where}: plugins.{name}: unknown key {key!r}", hint=nearest(key, ["use", "options"]))
-    return PluginConfig(
-        _name(settings.get("use", name), where, f"plugins.{name}.use"),
-        _mapping(settings.get("options", {}), where, f"plugins.{name}.options"),
-    )
-
-
-def _mapping(value: object, where: str, key_path: str) -> Mapping[str, Any]:
-    prefix = f"{where}: {key_path}" if key_path else where
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{prefix}: expected a mapping, got {_shown(value)}")
-    for key in value:
-        _name(key, where, key_path or "the top")
-    return value
-
-
-def _names(value: object, where: str, key_path: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ConfigError(f"{where}: {key_path}: expected a list of names, got {_shown(value)}")
+def _names(value: Sequence[str], where: str, key_path: str) -> tuple[str, ...]:
     names = tuple(_name(item, where, key_path) for item in value)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -332,16 +321,13 @@ def _names(value: object, where: str, key_path: str) -> tuple[str, ...]:
     return names
 
 
-def _name(value: object, where: str, key_path: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise ConfigError(
-            f"{where}: {key_path}: {_shown(value) if value else repr(value)} is no name",
-            hint="quote it: YAML reads no, on and numbers as other values",
-        )
+def _name(value: str, where: str, key_path: str) -> str:
+    if not value:
+        raise ConfigError(f"{where}: {key_path}: a name is empty", hint="write the name of a plugin, or leave it out")
     return value
 
 
-def _schemes(value: object, where: str) -> tuple[str, ...]:
+def _schemes(value: Sequence[str], where: str) -> tuple[str, ...]:
     schemes = tuple(name.lower() for name in _names(value, where, "server_schemes"))
     for scheme in schemes:
         if scheme_of(f"{scheme}://") != scheme:
@@ -356,8 +342,7 @@ def _schemes(value: object, where: str) -> tuple[str, ...]:
     return schemes
 
 
-def _prefix(value: object, where: str) -> str:
-    prefix = _name(value, where, "validate")
+def _prefix(prefix: str, where: str) -> str:
     if not scheme_of(prefix) or find_url_error(prefix):
         # Nothing would ever lie under it, and a module that has to be validated would not be.
         raise ConfigError(
@@ -365,13 +350,3 @@ def _prefix(value: object, where: str) -> str:
             hint="write it with its scheme: https://hub.example.com/team/",
         )
     return prefix
-
-
-def _shown(value: object) -> str:
-    """A value of the wrong kind: what it is, but not the content of anything that may hold a secret."""
-    kinds = {dict: "a mapping", list: "a list", str: "a string", type(None): "nothing"}
-    return kinds.get(type(value)) or repr(value)
-
-
-def _kind_name(kind: type | tuple[type, ...]) -> str:
-    return {dict: "a mapping", list: "a list", bool: "true or false", int: "a number"}[kind]  # type: ignore[index]

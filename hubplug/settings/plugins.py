@@ -16,7 +16,7 @@ from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.settings.config import EVERY_OTHER, Config, environment_switch, expand
 from hubplug.settings.config import environment_value as _environment_value
 from hubplug.settings.members import Member, find_misfit
-from hubplug.settings.options import find_declaration_error, find_option_error
+from hubplug.settings.options import find_declaration_error, find_option_error, missing_options
 from hubplug.settings.trust import refuse_untrusted_options
 from hubplug.shown.redaction import scrub
 from hubplug.shown.words import nearest
@@ -172,13 +172,11 @@ def _effective_options(
             effective[option] = value
             overrides[option] = variable
     if error := find_option_error(kind, effective, options):
-        option, problem, hint = error
-        if option not in effective:  # of a plugin that may have come by itself
+        place, problem, hint = f"plugins.{name}.options.{error.path}", error.problem, error.hint
+        if error.path in missing_options(kind, effective):  # of a plugin that may have come by itself
             problem = f"the plugin of {origin} requires this option"
-            hint = (
-                f"set plugins.{name}.options.{option} in hubplug.yaml, or leave it out: HUBPLUG_DISABLE_PLUGINS={name}"
-            )
-        raise ConfigError(f"{config.where}: plugins.{name}.options.{option}: {problem}", hint=hint)
+            hint = f"set {place} in hubplug.yaml, or leave the plugin out: HUBPLUG_DISABLE_PLUGINS={name}"
+        raise ConfigError(f"{config.where}: {place}: {problem}", hint=hint)
     return effective, overrides
 
 

@@ -8,7 +8,8 @@ from typing import Any, Literal, Optional, Union
 import jsonschema
 import pytest
 
-from hubplug.settings.options import find_option_error, kind_in_words, options_schema
+from hubplug.settings.options import find_option_error, options_schema
+from hubplug.settings.shapes import Fault, Shape
 from hubplug.shown.redaction import scrub, without_secrets
 
 
@@ -90,27 +91,28 @@ def test_what_does_not_fit_the_constructor_does_not_fit_the_schema(options: dict
     options = {"needed": "x", **options}
     error = find_option_error(Everything, options)
     assert error is not None
-    assert error[0] == name
+    assert error.path.partition(".")[0].partition("[")[0] == name
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(options, options_schema(Everything), jsonschema.Draft202012Validator)
 
 
 def test_a_missing_option_is_named() -> None:
-    assert find_option_error(Everything, {}) == ("needed", "this option is required", None)
+    assert find_option_error(Everything, {}) == Fault("needed", "this option is required")
     assert options_schema(Everything)["required"] == ["needed"]
 
 
 def test_an_unknown_option_comes_with_the_nearest_name() -> None:
     error = find_option_error(Everything, {"needed": "x", "cuont": 1})
     assert error is not None
-    assert error[:2] == ("cuont", "there is no such option")
-    assert (error[2] or "").startswith("did you mean 'count'? possible: anything, count, ")
+    assert (error.path, error.problem) == ("cuont", "there is no such option")
+    assert (error.hint or "").startswith("did you mean 'count'? possible: anything, count, ")
 
 
 def test_a_class_without_a_constructor_takes_no_option() -> None:
     assert find_option_error(Nothing, {}) is None
-    assert find_option_error(Nothing, {"a": 1}) == ("a", "there is no such option", "there are none")
-    assert options_schema(Nothing) == {"type": "object", "properties": {}, "additionalProperties": False}
+    assert find_option_error(Nothing, {"a": 1}) == Fault("a", "there is no such option", "there are none")
+    schema = options_schema(Nothing)
+    assert (schema["properties"], schema["additionalProperties"]) == ({}, False)
 
 
 def test_a_constructor_that_takes_anything_is_held_to_the_names_it_spells_out() -> None:
@@ -132,7 +134,7 @@ def test_the_schema_says_the_defaults() -> None:
         (Optional[int], "a whole number"),  # noqa: UP045
         (Union[str, float], "a string or a number"),  # noqa: UP007
         (str | int, "a string or a whole number"),
-        (Literal["a", 1], "one of 'a', 1"),
+        (Literal["b", "a"], "one of 'a', 'b'"),
         (Sequence[str], "a list, each item a string"),
         (list, "a list"),
         (dict[str, int], "a mapping"),
@@ -140,7 +142,7 @@ def test_the_schema_says_the_defaults() -> None:
     ],
 )
 def test_a_type_is_said_in_words(hint: Any, words: str) -> None:
-    assert kind_in_words(hint) == words
+    assert Shape.of(hint).in_words() == words
 
 
 def test_secrets_are_left_out_of_what_is_shown_and_references_stay() -> None:

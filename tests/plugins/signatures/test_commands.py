@@ -125,11 +125,11 @@ def test_running_where_there_is_no_tensorflow_says_so(text_module: Path) -> None
         "tensorflow",
         code=f"""
 from click.testing import CliRunner
-from hubplug.errors import ConfigError
+from hubplug.errors import MissingDependencyError
 from hubplug_signatures._commands import validate
 result = CliRunner().invoke(validate, [{str(text_module)!r}, "--profile", "text-feature-vector", "--run"])
-assert isinstance(result.exception, ConfigError), result
-assert "tensorflow cannot be imported" in result.exception.message
+assert isinstance(result.exception, MissingDependencyError), result
+assert "hubplug[tensorflow]" in result.exception.hint
 """,
     )
 
