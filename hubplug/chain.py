@@ -50,6 +50,7 @@ class Answer:
         declined: Names and reasons of those who declined before.
         error: The error that the first of them wants to be raised when nobody answers; None: it is the core's to choose.
         hint: What the first of them that says so wants people to do then.
+        about: Of ``hubplug_auth`` in ``explain``: the URL, redacted.
     """
 
     hook: str
@@ -58,6 +59,7 @@ class Answer:
     declined: tuple[tuple[str, str], ...] = ()
     error: type[HubplugError] | None = None
     hint: str | None = None
+    about: str | None = None
 
     def run(
         self, *arguments: Any, expect: tuple[type, ...] | None = None, not_its_own: Collection[BaseException] = ()

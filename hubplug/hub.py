@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -26,9 +27,10 @@ from hubplug.types import (
     Finding,
     Handle,
     LocalModule,
+    Plan,
     Source,
 )
-from hubplug.urls import scheme_of, under_prefix
+from hubplug.urls import redact, scheme_of, under_prefix
 
 T = TypeVar("T")
 _SECONDS_TO_BUILD = 10.0
@@ -232,7 +234,8 @@ class Hub:
         """The way of a handle through the chain: who would do what, who declined and why. Nothing is fetched or written.
 
         It ends where the module is: with a directory that is used in place, with a cache that has it, or with the fetch
-        and its authentication: who answers ``hubplug_auth``, or the ``credentials`` of a plan that does not ask it.
+        and its authentication: who answers ``hubplug_auth`` about each URL that the plan asks about, or the ``credentials`` of a
+        plan that does not ask.
 
         Raises:
             HubplugError: The handle cannot be resolved.
@@ -246,8 +249,12 @@ class Hub:
             if getattr(answers[-1].value, "hit", False):
                 return answers
         answers.append(self._chain.ask("hubplug_fetch", source))
-        if getattr(answers[-1].value, "credentials", None) is None:
-            answers.append(self._chain.ask("hubplug_auth", AuthRequest(source.location, source.handle)))
+        plan = answers[-1].value
+        if isinstance(plan, Plan) and plan.credentials is None:
+            usual = [source.location] if scheme_of(source.location).lower() in ("http", "https") else []
+            for url in usual if plan.asks_about is None else plan.asks_about:
+                answer = self._chain.ask("hubplug_auth", AuthRequest(url, source.handle))
+                answers.append(replace(answer, about=redact(url)))
         return answers
 
     def explain_export(self, path: str) -> list[Answer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -163,6 +163,8 @@ class Plan(Generic[T_co]):
         hit: Of a cache: whether it has the module already, so that nothing is fetched. It is what ``explain`` shows.
         credentials: With which ones ``run`` signs its requests, in words and without secrets, where it does so itself
             and does not ask ``hubplug_auth``; None: it asks, or needs none.
+        asks_about: Of ``hubplug_fetch``: the URLs about which ``run`` asks ``hubplug_auth``, mirrors too; they may hold
+            secrets. None: the source's location, if that is an http(s) URL.
         names: Of ``hubplug_export``: the names of the files and directories that ``run`` makes. A directory that has none
             of them may have others; None: it must be empty.
     """
@@ -173,6 +175,7 @@ class Plan(Generic[T_co]):
     hit: bool = False
     credentials: str | None = None
     names: Collection[str] | None = None
+    asks_about: Sequence[str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _demand(self, what=str, network=bool, hit=bool, credentials=_OPTIONAL_TEXT)

@@ -117,6 +117,7 @@ def explain(handle: str, exported: bool, form: str) -> None:
             "hook": answer.hook,
             "plugin": answer.member.name if answer.member else None,
             "plan": _in_words(answer.hook, answer.value),
+            **({"url": answer.about} if answer.about else {}),
             "declined": [{"plugin": name, "reason": reason} for name, reason in answer.declined],
         }
         for answer in answers
@@ -132,7 +133,10 @@ def explain(handle: str, exported: bool, form: str) -> None:
     if not rows:
         click.echo("a local path: hubplug itself puts the module there, with one rename")
     for row in rows:
-        click.echo(f"{row['hook'].removeprefix('hubplug_'):8} {row['plugin'] or '-'}: {row['plan']}")
+        about = (
+            f"for {row['url']}: " if sum(other["hook"] == row["hook"] for other in rows) > 1 and "url" in row else ""
+        )
+        click.echo(f"{row['hook'].removeprefix('hubplug_'):8} {row['plugin'] or '-'}: {about}{row['plan']}")
         for other in row["declined"]:
             click.echo(f"{'':8} {other['plugin']} declined: {other['reason']}")
 
@@ -215,6 +219,9 @@ def config_check() -> None:
                 raise problem
         except HubplugError as error:
             raise ConfigError(f"The chain {name!r} cannot be used: {error.message}", hint=error.hint) from error
+    for member in hub.chain.members:
+        for lack in getattr(member.plugin, "find_problems", list)():
+            click.echo(f"warning: plugins.{member.name}: {printable(lack)}", err=True)
     click.echo(f"{hub.config.where}: fine; chain: {', '.join(member.name for member in hub.chain.members)}")
 
 
@@ -327,5 +334,6 @@ def _in_words(hook: str, value: Any) -> str:
     if hook == "hubplug_cache":
         return f"{'hit' if value.hit else 'miss'}: {value.what}"
     if hook == "hubplug_auth":
-        return str(getattr(value, "hubplug_rule", type(value).__name__))
+        problem = getattr(value, "hubplug_problem", None)
+        return f"{getattr(value, 'hubplug_rule', type(value).__name__)}{f', but {problem}' if problem else ''}"
     return str(value.what)

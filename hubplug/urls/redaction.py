@@ -9,7 +9,10 @@ from hubplug.urls.syntax import DEFAULT_PORTS, NUMBER, is_place, scheme_of, spli
 _INNER = r"(?<![A-Za-z0-9+.:-])[A-Za-z][A-Za-z0-9+.-]{0,30}://"
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S*")
 _URL_IN_URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]{{0,30}}://(?:(?!{_INNER})\S)*")
-_QUERY_VALUE = re.compile(r"([?&][^\s=&?'\"]*=)[^\s&'\")]+")
+# What http appends to most URLs: it says what is asked for, and hides nothing.
+_FORMAT = "tf-hub-format"
+_FORMATS = ("compressed", "uncompressed")
+_QUERY_VALUE = re.compile(rf"([?&](?!{_FORMAT}=(?:{'|'.join(_FORMATS)})(?![^\s&'\",;:)]))[^\s=&?'\"]*=)[^\s&'\")]+")
 # "https:/user:password@host", which is a path to every parser.
 _MISSING_SLASH = re.compile(r"((?:https?|ftp|s3|gs):/?)(?!/)\S*@", re.IGNORECASE)
 _HIDDEN = "***"
@@ -18,7 +21,8 @@ _HIDDEN = "***"
 def redact(text: str) -> str:
     """A URL without its userinfo, the values of its query and its fragment; a path as it is.
 
-    The names of query parameters stay, since they help to find a mistake; a bare query is dropped whole. Where an ``@`` may end
+    The names of query parameters stay, since they help to find a mistake, and ``tf-hub-format=compressed``, which is appended to
+    most URLs; a bare query is dropped whole. Where an ``@`` may end
     a password that has a ``/``, ``?`` or ``#`` in it, everything before it is hidden, whatever a parser makes of it.
     """
     scheme = scheme_of(text)
@@ -40,14 +44,19 @@ def redact(text: str) -> str:
         shown = f"{scheme}://{_HIDDEN + '@' if userinfo == _HIDDEN else ''}{place}{path}"
     if question and query:
         parts = [part.partition("=") for part in query.split("&")]
-        names = [f"{name}={_HIDDEN}" if equals else _HIDDEN for name, equals, _ in parts]
-        shown += "?" + "&".join(names)
+        shown += "?" + "&".join(_redacted_parameter(*part) for part in parts)
     return shown
 
 
 def redact_all(text: str) -> str:
     """A text with every URL in it redacted, and every value of a query that stands alone ("url: /m?token=...")."""
     return _QUERY_VALUE.sub(rf"\1{_HIDDEN}", _URL_IN_TEXT.sub(lambda url: redact(url[0]), text))
+
+
+def _redacted_parameter(name: str, equals: str, value: str) -> str:
+    if not equals:
+        return _HIDDEN
+    return f"{name}={value if name == _FORMAT and value in _FORMATS else _HIDDEN}"
 
 
 def _may_hide_userinfo(authority: str, tail: str) -> bool:

@@ -80,6 +80,12 @@ class Credentials:
             return Declined("the URL is signed already, and a second signature would break the first")
         return next(rule.signer for rule in self._rules if rule.prefix == prefix)
 
+    def find_problems(self) -> list[str]:
+        """What the rules lack at the moment, as far as that shows without a request or a command: ``config check`` says it."""
+        return [
+            f"{rule.signer.hubplug_rule}: {problem}" for rule in self._rules if (problem := rule.signer.hubplug_problem)
+        ]
+
 
 def _is_signed(url: str) -> bool:
     names = {part.partition("=")[0].lower() for part in urlsplit(url).query.split("&")}

@@ -46,7 +46,8 @@ class ClientCredentials(Signer):
             ca_bundle: Trusted certificates for the token endpoint; None: those that ``requests`` trusts.
         """
         super().__init__(
-            f"OAuth2 token for client {client_id!r} from {redact(token_url)}, rule for {client_secret.rule}"
+            f"OAuth2 token for client {client_id!r} from {redact(token_url)}, rule for {client_secret.rule}",
+            client_secret,
         )
         self._token_url = token_url
         self._client_id = client_id

@@ -76,6 +76,17 @@ class Secret:
             raise self._error("has a line break or another control character in it")
         return text
 
+    def find_problem(self) -> str | None:
+        """Why it cannot be had at the moment, as far as that shows without running a command."""
+        if self.source == "_env" and not environment_value(self.value):
+            return f"{self.origin} is not set"
+        if self.source == "_file":
+            try:
+                self._read()
+            except ConfigError:
+                return f"{self.origin} cannot be read"
+        return None
+
     def _read(self) -> str:
         if self.source == "_env":
             text = environment_value(self.value)

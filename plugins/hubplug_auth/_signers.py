@@ -1,7 +1,8 @@
 """The ways to sign a request that need nothing but a secret: bearer, basic, header, netrc, git credential helpers.
 
 A signer is what ``requests`` calls an auth: a callable that takes a prepared request and returns it. ``hubplug_rule`` says
-in words, without the secret, what it signs with; the plugin http quotes it when a server refuses.
+in words, without the secret, what it signs with; the plugin http quotes it when a server refuses. ``hubplug_problem`` says why it
+could not; ``hubplug explain`` and ``config check`` quote it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,14 @@ class Signer:
         hubplug_rule: What it signs with, in words.
     """
 
-    def __init__(self, rule: str) -> None:
+    def __init__(self, rule: str, secret: Secret | None = None) -> None:
         self.hubplug_rule = rule
+        self._needs = secret
+
+    @property
+    def hubplug_problem(self) -> str | None:
+        """Why it could not sign at the moment, as far as that shows without a request or a command."""
+        return self._needs.find_problem() if self._needs else None
 
     def __call__(self, request: Any) -> Any:
         raise NotImplementedError
@@ -41,7 +48,7 @@ class Bearer(Signer):
     """``Authorization: Bearer <token>`` (RFC 6750, section 2.1)."""
 
     def __init__(self, token: Secret) -> None:
-        super().__init__(f"bearer token from {token.origin}, rule for {token.rule}")
+        super().__init__(f"bearer token from {token.origin}, rule for {token.rule}", token)
         self._token = token
 
     def __call__(self, request: Any) -> Any:
@@ -53,7 +60,9 @@ class Basic(Signer):
     """Basic authentication (RFC 7617)."""
 
     def __init__(self, username: str, password: Secret) -> None:
-        super().__init__(f"user {username!r} with the password from {password.origin}, rule for {password.rule}")
+        super().__init__(
+            f"user {username!r} with the password from {password.origin}, rule for {password.rule}", password
+        )
         self._username = username
         self._password = password
 
@@ -65,7 +74,7 @@ class Header(Signer):
     """A header of the user's own."""
 
     def __init__(self, name: str, value: Secret) -> None:
-        super().__init__(f"header {name} from {value.origin}, rule for {value.rule}")
+        super().__init__(f"header {name} from {value.origin}, rule for {value.rule}", value)
         self._name = name
         self._value = value
 

@@ -198,7 +198,7 @@ class Http:
 
         where = ", else ".join(redact(one) for one in urls)
         what = f"ask {where} where it is on Google storage" if uncompressed else f"download {where} as an archive"
-        return Plan(what, run, network=True)
+        return Plan(what, run, network=True, asks_about=urls)
 
     def _elsewhere(self, url: str) -> Declined | None:
         if not self._prefixes or covering(url, self._prefixes) is not None:

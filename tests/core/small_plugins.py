@@ -117,7 +117,7 @@ class Fetcher(Logged):
                 file.write(text)
             return None
 
-        return Plan(f"bring {source}", run, network=True)
+        return Plan(f"bring {source}", run, network=True, asks_about=[source.location])
 
 
 class Unpacker(Logged):

@@ -170,8 +170,73 @@ def test_explain_says_when_nobody_answers_a_later_hook(tmp_path: Path) -> None:
         assert run("explain", "toy://a").output.splitlines()[1:] == [
             "cache    -: nobody answers",
             "fetch    -: nobody answers",
-            "auth     -: unsigned requests",
         ]
+
+
+def test_explain_says_nothing_of_signing_where_a_plugin_fetches_by_itself(make_hub: MakeHub) -> None:
+    class Courier:
+        @hubplug.hookimpl
+        def hubplug_resolve(self, handle: hubplug.Handle) -> Any:
+            return hubplug.Source(handle, handle.text)
+
+        @hubplug.hookimpl
+        def hubplug_fetch(self, source: hubplug.Source) -> Any:
+            return hubplug.Plan(f"send for {source}", lambda tree, auth_for: None)
+
+    class Signer:
+        @hubplug.hookimpl
+        def hubplug_auth(self, request: Any) -> Any:
+            return print
+
+    with make_hub(Courier(), Signer()).activate():
+        assert not any(line.startswith("auth") for line in run("explain", "courier://m").output.splitlines())
+        assert any(line.startswith("auth     Signer") for line in run("explain", "https://h/m").output.splitlines())
+
+
+@pytest.fixture
+def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A configuration with a mirror, and credentials for both places of which one is there."""
+    path = tmp_path / "hubplug.yaml"
+    path.write_text("""
+version: 1
+chain: [auth, http, archive]
+plugins:
+  http: {options: {prefixes: ["https://hub.example.com/"], mirrors: ["https://eu.example.com/"]}}
+  auth:
+    options:
+      rules:
+        - {prefix: "https://hub.example.com/", token_env: TOKEN_OF_THE_HUB}
+        - {prefix: "https://eu.example.com/", token_env: TOKEN_OF_THE_MIRROR}
+""")
+    monkeypatch.setenv("TOKEN_OF_THE_MIRROR", "CANARY")
+    monkeypatch.delenv("TOKEN_OF_THE_HUB", raising=False)
+    return str(path)
+
+
+needs_http = pytest.mark.skipif("http" not in installed_plugins(), reason="hubplug is not installed here")
+
+
+@needs_http
+def test_explain_shows_the_credentials_of_mirrors_and_what_is_not_set(mirrored: str) -> None:
+    shown = run("--config", mirrored, "explain", "https://hub.example.com/m/1").output.splitlines()
+    query = "tf-hub-format=compressed"
+    assert shown[-3:] == [
+        f"fetch    http: download https://hub.example.com/m/1?{query}, else https://eu.example.com/m/1?{query} as an archive",
+        f"auth     auth: for https://hub.example.com/m/1?{query}: bearer token from environment variable TOKEN_OF_THE_HUB, "
+        "rule for https://hub.example.com/, but environment variable TOKEN_OF_THE_HUB is not set",
+        f"auth     auth: for https://eu.example.com/m/1?{query}: bearer token from environment variable TOKEN_OF_THE_MIRROR, "
+        "rule for https://eu.example.com/",
+    ]
+
+
+@needs_http
+def test_checking_says_which_credentials_are_not_set(mirrored: str) -> None:
+    result = run("--config", mirrored, "config", "check")
+    assert result.stderr.splitlines() == [
+        "warning: plugins.auth: bearer token from environment variable TOKEN_OF_THE_HUB, rule for https://hub.example.com/: "
+        "environment variable TOKEN_OF_THE_HUB is not set"
+    ]
+    assert result.stdout.endswith(": fine; chain: auth, http, archive\n")
 
 
 def test_plugins_are_listed_with_distribution_place_and_hooks(install: Install, tmp_path: Path) -> None:

@@ -238,3 +238,19 @@ def test_the_closest_of_several_prefixes_is_the_one_with_the_most_components() -
     assert covering("https://h/team/a/b", prefixes) == "https://H/team/a"
     assert covering("https://h/team/x", prefixes) == "https://h:443/%74%65%61%6d/"
     assert covering("https://other/team/x", prefixes) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://h/m?tf-hub-format=compressed", "https://h/m?tf-hub-format=compressed"),
+        ("https://h/m?token=s&tf-hub-format=uncompressed", "https://h/m?token=***&tf-hub-format=uncompressed"),
+        ("https://h/m?tf-hub-format=s3cr3t", "https://h/m?tf-hub-format=***"),
+        ("https://h/m?tf-hub-format=compressed-s3cr3t", "https://h/m?tf-hub-format=***"),
+        ("https://h/m?x-tf-hub-format=compressed", "https://h/m?x-tf-hub-format=***"),
+    ],
+)
+def test_the_format_that_is_asked_for_is_no_secret(text: str, shown: str) -> None:
+    assert redact(text) == shown
+    assert redact_all(f"from {text} on") == f"from {shown} on"
+    assert redact_all(f"url: {text.removeprefix('https://h')}").endswith(shown.removeprefix("https://h"))
