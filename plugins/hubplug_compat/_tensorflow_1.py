@@ -103,13 +103,20 @@ class _MappingLoader(Loader):
         return self._real.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = module.__loader__ = self._real
         self._real.exec_module(module)
         real = sys.modules[NAME]
+        _let_keras_have(real)
         real.compat.v1.disable_v2_behavior()
         sys.modules[NAME] = mapped = TensorFlow1(real)
         for name in list(sys.modules):  # TensorFlow 2's modules, under the names that have another meaning now
             if is_mapped(name) and mapped.find_module(name) is not None:
                 del sys.modules[name]
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)  # get_filename, get_source, ...: for inspect and tracebacks
+
+def _let_keras_have(real: Any) -> None:
+    """Lets Keras 3, which imports TensorFlow a second time when it first needs it, do so while that is the real one."""
+    lazy = getattr(sys.modules.get("keras.src.utils.module_utils"), "tensorflow", None)
+    if lazy is not None and lazy.__version__ != real.__version__:  # asking for anything imports it
+        raise ImportError(f"Keras found another TensorFlow than {real.__file__}")

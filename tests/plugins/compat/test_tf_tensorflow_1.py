@@ -181,6 +181,17 @@ def test_tensorflow_is_imported_when_the_program_imports_it(tmp_path: Path) -> N
     assert done.stdout == "False\n", done.stderr
 
 
+@pytest.mark.skipif(TF_VERSION < (2, 16), reason="Keras 3 is newer")
+def test_keras_3_itself_goes_on_with_the_real_tensorflow(tmp_path: Path) -> None:
+    program = """
+        import tensorflow as tf
+        from keras.src.utils import module_utils
+        print(module_utils.tensorflow.Variable is tf.compat.v2.Variable, tf.compat.v2.Variable is not tf.Variable)
+    """
+    done = run(tmp_path, program, keras="0")
+    assert done.stdout == "True True\n", done.stderr
+
+
 def test_children_of_a_program_have_tensorflow_1_too(tmp_path: Path) -> None:
     program = """
         from multiprocessing import get_context
