@@ -7,8 +7,9 @@ the BundleHeaderProto, every other one a BundleEntryProto. The values lie in ``<
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,14 +48,15 @@ class CheckpointIndex:
 
         Args:
             prefix: Path of the checkpoint without ``.index``: ``<module>/variables/variables``.
-            check_shards: Whether to check that every data file has the bytes that the entries need.
+            check_shards: Whether to check that every data file has the bytes that the entries need, and that strings are as
+                long as there are bytes for.
 
         Raises:
             FormatError: The index or a data file is missing, damaged or truncated.
         """
         prefix = os.fspath(prefix)
         index = cls.parse(read_capped(Path(f"{prefix}.index"), MAX_TABLE_BYTES), prefix)
-        if check_shards and (error := index.find_shard_error()):
+        if check_shards and (error := index.find_shard_error() or index._find_lengths_error()):
             raise FormatError(error, hint=AGAIN)
         return index
 
@@ -82,6 +84,13 @@ class CheckpointIndex:
         index = cls(prefix, header.num_shards, header.big_endian, entries, parts)
         if len(index._named_parts()) != len(parts):
             raise FormatError(f"{path} is damaged: it has parts of tensors that no tensor has", hint=AGAIN)
+        stored = sorted(index._stored(), key=lambda entry: (entry.shard, entry.offset, entry.size))
+        for one, next_one in pairwise(stored):
+            if one.shard == next_one.shard and one.offset + one.size > next_one.offset:
+                raise FormatError(
+                    f"{path} is damaged: {one.name[:200]!r} and {next_one.name[:200]!r} have bytes in common",
+                    hint=AGAIN,
+                )
         return index
 
     @property
@@ -102,6 +111,21 @@ class CheckpointIndex:
                 return f"{path} is missing, and {self.prefix}.index needs {needed} bytes of it"
             if size < needed:
                 return f"{path} is truncated: it has {size} bytes, and {self.prefix}.index needs {needed}"
+        return None
+
+    def _find_lengths_error(self) -> str | None:
+        """Says which strings are longer than their bytes: TensorFlow makes room for them before it looks."""
+        from hubplug_format._tensor_bytes import MOST_LENGTH_BYTES, are_lengths_right
+
+        for entry in self._stored():
+            if entry.dtype != "string":
+                continue
+            count = prod(entry.shape)
+            lengths = self._bytes(entry, min(entry.size, MOST_LENGTH_BYTES * count))
+            if not are_lengths_right(lengths, count, entry.size):
+                return (
+                    f"{self._shard_path(entry.shard)} is damaged: the bytes of {entry.name!r} are not {count} strings"
+                )
         return None
 
     def find_slices_error(self, name: str) -> str | None:
@@ -178,22 +202,27 @@ class CheckpointIndex:
     def _verified(self, entry: CheckpointEntry) -> bytes:
         from hubplug_format._tensor_bytes import find_checksum_error
 
+        data = self._bytes(entry, entry.size)
+        if error_text := find_checksum_error(data, entry):
+            raise FormatError(f"{self._shard_path(entry.shard)} is damaged: {error_text}", hint=AGAIN)
+        return data
+
+    def _bytes(self, entry: CheckpointEntry, count: int) -> bytes:
+        """The first bytes of a tensor, as they lie in the data file."""
         path = self._shard_path(entry.shard)
         try:
             with open(path, "rb") as file:
                 available = max(0, os.fstat(file.fileno()).st_size - entry.offset)
                 if available:
                     file.seek(entry.offset)
-                data = file.read(min(entry.size, available))
+                data = file.read(min(count, available))
         except OSError as error:
             raise FormatError(f"{path} cannot be read: {error.strerror}", hint=AGAIN) from error
-        if len(data) < entry.size:
+        if len(data) < count:
             raise FormatError(
                 f"{path} is truncated: {entry.name!r} needs {entry.size} bytes at {entry.offset}, found {len(data)}",
                 hint=AGAIN,
             )
-        if error_text := find_checksum_error(data, entry):
-            raise FormatError(f"{path} is damaged: {error_text}", hint=AGAIN)
         return data
 
     def _part(self, entry: CheckpointEntry, extents: tuple[tuple[int, int], ...]) -> CheckpointEntry:
@@ -226,10 +255,13 @@ class CheckpointIndex:
 
     def _bytes_needed(self) -> dict[int, int]:
         needed: dict[int, int] = {}
-        for entry in (*self.entries.values(), *self._parts.values()):
-            if not entry.slices:
-                needed[entry.shard] = max(needed.get(entry.shard, 0), entry.offset + entry.size)
+        for entry in self._stored():
+            needed[entry.shard] = max(needed.get(entry.shard, 0), entry.offset + entry.size)
         return needed
+
+    def _stored(self) -> Iterator[CheckpointEntry]:
+        """Whatever has bytes of its own in a data file."""
+        return (entry for entry in (*self.entries.values(), *self._parts.values()) if not entry.slices)
 
 
 def _size_of(path: str) -> int | None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from hubplug_format._bundle_entries import CheckpointEntry
 
+# Of the length of one string.
+MOST_LENGTH_BYTES = 10
 _NUMPY_NAMES = {"qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16", "qint32": "int32"}
 _NUMPY_KINDS = "fiubc"
 _STRUCT_CODES = {
@@ -104,15 +106,10 @@ def decode_tensor(data: bytes, entry: CheckpointEntry, big_endian: bool, prefix:
 
 def split_strings(data: bytes, count: int) -> list[bytes] | None:
     """The strings in the bytes of a string tensor; None where they are not that many."""
-    lengths, position = [], 0
-    if count > len(data):
+    found = _lengths(data, count)
+    if found is None:
         return None
-    try:
-        for _ in range(count):
-            length, position = get_varint(data, position)
-            lengths.append(length)
-    except ValueError:
-        return None
+    lengths, position = found
     position += 4
     if position + sum(lengths) != len(data):
         return None
@@ -121,6 +118,28 @@ def split_strings(data: bytes, count: int) -> list[bytes] | None:
         strings.append(data[position : position + length])
         position += length
     return strings
+
+
+def are_lengths_right(data: bytes, count: int, size: int) -> bool:
+    """Whether strings fill their place: ``count`` of them, in ``size`` bytes which begin with ``data``."""
+    if len(data) >= count and data[:count].isascii():
+        # Lengths of one byte each.
+        return count + 4 + sum(data[:count]) == size
+    found = _lengths(data, count)
+    return found is not None and found[1] + 4 + sum(found[0]) == size
+
+
+def _lengths(data: bytes, count: int) -> tuple[list[int], int] | None:
+    if count > len(data):
+        return None
+    lengths, position = [], 0
+    try:
+        for _ in range(count):
+            length, position = get_varint(data, position)
+            lengths.append(length)
+    except ValueError:
+        return None
+    return lengths, position
 
 
 def _wide(values: Sequence[bytes]) -> bytes:

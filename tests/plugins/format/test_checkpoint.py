@@ -21,6 +21,7 @@ from hubplug_format._crc32c import crc32c, masked
 from hubplug_format._slice_keys import slice_key
 from hubplug_format._snappy import decompress
 from hubplug_format._table import read_table, write_table
+from hubplug_format._varints import put_varint
 from tests.plugins.format.conftest import write_partitioned
 
 TENSORS = {
@@ -72,6 +73,19 @@ def test_many_tensors_span_blocks_and_restarts(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "ckpt", {name: float(i) for i, name in enumerate(names)})
     assert list(CheckpointIndex.read(tmp_path / "ckpt").entries) == names
     assert (tmp_path / "ckpt.index").stat().st_size < 60 * len(names)
+
+
+@pytest.mark.parametrize("length", [4, 1 << 20, 1 << 40, (1 << 64) - 1])
+def test_strings_longer_than_their_bytes_are_refused_though_their_checksums_are_right(
+    tmp_path: Path, length: int
+) -> None:
+    wide = struct.pack("<I" if length <= 0xFFFFFFFF else "<Q", length)
+    stored = struct.pack("<I", masked(crc32c(wide)))
+    data = put_varint(length) + stored + b"xyz"
+    with CheckpointWriter(tmp_path / "ckpt") as writer:
+        writer.add_encoded("text", "string", (), [data], crc32c(wide + stored + b"xyz"))
+    with pytest.raises(FormatError, match="'text' are not 1 strings"):
+        CheckpointIndex.read(tmp_path / "ckpt")
 
 
 def test_a_writer_that_fails_leaves_no_index(tmp_path: Path) -> None:
@@ -153,6 +167,13 @@ def entry_bytes(**fields: object) -> bytes:
         (entry_bytes(dtype=1, size=5), "has 5 bytes, where float32 "),
         (entry_bytes(dtype=1, size=4, offset=-1), "lies at -1"),
         (entry_bytes(dtype=1, size=4, shard_id=3), "data file 3 of 1"),
+        (entry_bytes(dtype=1, size=4, offset=1), "have bytes in common"),
+        (entry_bytes(dtype=20, size=4), "the dtype resource, which is not stored"),
+        (entry_bytes(dtype=101, size=4), "the dtype float32_ref, which is not stored"),
+        (entry_bytes(dtype=7, size=4), "too few for 1 strings"),
+        (entry_bytes(dtype=1, size=4, shape={"unknown_rank": True}), "an unknown number"),
+        (entry_bytes(dtype=1, size=4, shape={"dim": [{"size": 1}] * 255}), "255 dimensions"),
+        (entry_bytes(dtype=1, shape={"dim": [{"size": 0}, {"size": 1 << 62}, {"size": 4}]}), "has the shape"),
         (b"\xff\xff", "is damaged"),
     ],
 )

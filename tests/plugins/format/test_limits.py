@@ -65,6 +65,7 @@ def many_parts(count: int) -> bytes:
     pairs = []
     for start in range(count):
         whole.slices.add().extent.add(start=start, length=1)
+        part.offset = 4 * start
         pairs.append((slice_key("w", [(start, 1)]), part.SerializeToString()))
     pairs.append((b"w", whole.SerializeToString()))
     return table(block(entries([(0, b"", header()), *((0, key, value) for key, value in sorted(pairs))])))
