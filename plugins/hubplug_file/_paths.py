@@ -67,7 +67,9 @@ def is_directory(path: str) -> bool:
         code = error.errno if isinstance(error, OSError) else errno.EINVAL
         if code in _ABSENT:
             raise MissingError(
-                _one_line(f"{path} does not exist. There is no such directory or archive: {_absolute(path)}"),
+                _one_line(
+                    f"{redact(path)} does not exist. There is no such directory or archive: {redact(_absolute(path))}"
+                ),
                 hint=_hint(path),
             ) from None
         raise FetchError(_one_line(f"Cannot look at {_absolute(path)}: {os.strerror(code or 0)}")) from error

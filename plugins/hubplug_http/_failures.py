@@ -220,6 +220,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _safe_host(url: str) -> str:
+    if "://***@" in redact(url):  # it may be the first half of somebody's user name and password
+        return "the host"
     try:
         return host_of(url)
     except ValueError:

@@ -265,3 +265,12 @@ def test_the_hub_exports_to_a_file_url(module: Path, tmp_path: Path) -> None:
     assert Path(hub.resolve(url).path) == tmp_path / "exported%20m"
     with pytest.raises(OccupiedError):
         hub.export(ExportRequest(hub.load_spec(url), url))
+
+
+@pytest.mark.parametrize(
+    "text", ["https:/user:canary@h/m", "http:user:canary@h/m", "HTTPS:/canary@h/m", "s3:/key:can/ary@b/m"]
+)
+def test_a_url_without_its_slashes_does_not_show_its_password(text: str) -> None:
+    with pytest.raises(MissingError) as raised:
+        LocalFiles().hubplug_resolve(Handle.parse(text))
+    assert "ary" not in str(raised.value).replace("directory", "")

@@ -118,6 +118,11 @@ def test_a_name_that_dns_does_not_know() -> None:
     assert "proxy in use: none" in error.message
 
 
+def test_a_name_that_may_be_half_of_a_password_is_not_shown() -> None:
+    error = refusal("http://someone:12/canary@models.invalid/m", FetchError)
+    assert not any(piece in str(error) for piece in ("canary", "someone", "12"))
+
+
 def test_a_port_where_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
