@@ -109,6 +109,10 @@ class _Scan:
         # Whether anything leads to a function is not asked: the graph optimizer puts a function in the place of another one
         # that implements the same, and attributes name functions in ways that only TensorFlow knows.
         for scope in program.scopes():
+            if len({node.name for node in scope.nodes}) < len(scope.nodes):
+                where = scope.path.removesuffix(", ") or "the graph"
+                said = f"two nodes have one name, and which of them an input means is not defined ({where})"
+                yield Finding("safe/node-name", "error", said, self._variant.tags, where=where)
             for position, op in enumerate(scope.ops):
                 if op not in self._quiet and op not in program.functions:
                     yield from self._check_node(program, rules, scope, scope.nodes[position])

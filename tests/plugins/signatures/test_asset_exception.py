@@ -425,3 +425,12 @@ def test_a_file_that_an_export_would_copy_is_an_asset_or_a_finding(tmp_path: Pat
     (finding,) = errors(tmp_path, builder)
     assert (finding.rule, finding.where) == ("safe/asset", "Const:0")
     assert "'/etc/passwd'" in finding.message
+
+
+@pytest.mark.parametrize("make", [hub_module, tf2_saved_model], ids=lambda make: make.__name__)
+def test_two_nodes_of_one_name_are_a_finding(tmp_path: Path, make: Callable[[], ModuleBuilder]) -> None:
+    builder = make()
+    function = make is tf2_saved_model
+    nodes = initializer_of(builder).node_def if function else builder.meta_graph.graph_def.node
+    nodes.add().CopyFrom(nodes[0])
+    assert "safe/node-name" in {finding.rule for finding in errors(tmp_path, builder)}
