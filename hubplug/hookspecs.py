@@ -13,11 +13,13 @@ Rules that hold for all of them:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
 if TYPE_CHECKING:
+    from hubplug.files.tree import TreeWriter
     from hubplug.spec import ExportRequest, ModuleSpec
     from hubplug.types import (
         ArchiveStream,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         Handle,
         LocalModule,
         Plan,
+        Provenance,
         Source,
     )
 
@@ -34,6 +37,36 @@ PROJECT_NAME = "hubplug"
 
 hookspec = pluggy.HookspecMarker(PROJECT_NAME)
 hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
+
+
+class RunCache(Protocol):
+    """What a plan of ``hubplug_cache`` does: gives the local copy. ``produce(dest)`` fills an empty directory."""
+
+    def __call__(self, produce: Callable[[Path], Provenance], /) -> LocalModule: ...
+
+
+class RunFetch(Protocol):
+    """What a plan of ``hubplug_fetch`` does: gives an archive or another handle, or writes all files through ``tree``."""
+
+    def __call__(self, tree: TreeWriter, auth_for: Callable[..., Any], /) -> ArchiveStream | Handle | None: ...
+
+
+class RunUnpack(Protocol):
+    """What a plan of ``hubplug_unpack`` does: writes the members of the archive through ``tree``."""
+
+    def __call__(self, tree: TreeWriter, /) -> None: ...
+
+
+class RunExport(Protocol):
+    """What a plan of ``hubplug_export`` does: writes the module into an empty directory."""
+
+    def __call__(self, dest: Path, /) -> None: ...
+
+
+class RunPublish(Protocol):
+    """What a plan of ``hubplug_publish`` does: ``produce(dest)`` writes the module, and it brings that to its place."""
+
+    def __call__(self, produce: Callable[[Path], None], /) -> None: ...
 
 
 @hookspec(firstresult=True)
@@ -99,7 +132,7 @@ def hubplug_auth(request: AuthRequest) -> Callable[[Any], Any] | Declined | None
 
 
 @hookspec(firstresult=True)
-def hubplug_cache(source: Source) -> Plan[LocalModule] | Declined | None:
+def hubplug_cache(source: Source) -> Plan[RunCache] | Declined | None:
     """Says where the local copy of a source lives.
 
     ::
@@ -150,7 +183,7 @@ def hubplug_cache(source: Source) -> Plan[LocalModule] | Declined | None:
 
 
 @hookspec(firstresult=True)
-def hubplug_fetch(source: Source) -> Plan[ArchiveStream | Handle | None] | Declined | None:
+def hubplug_fetch(source: Source) -> Plan[RunFetch] | Declined | None:
     """Brings a source.
 
     ::
@@ -197,7 +230,7 @@ def hubplug_fetch(source: Source) -> Plan[ArchiveStream | Handle | None] | Decli
 
 
 @hookspec(firstresult=True)
-def hubplug_unpack(archive: ArchiveStream) -> Plan[None] | Declined | None:
+def hubplug_unpack(archive: ArchiveStream) -> Plan[RunUnpack] | Declined | None:
     """Says which archive format this is, and unpacks it.
 
     ::
@@ -347,7 +380,7 @@ def hubplug_validate(spec: ModuleSpec, profile: str) -> Sequence[Finding] | None
 
 
 @hookspec(firstresult=True)
-def hubplug_export(request: ExportRequest) -> Plan[None] | Declined | None:
+def hubplug_export(request: ExportRequest) -> Plan[RunExport] | Declined | None:
     """Writes a module.
 
     ::
@@ -387,7 +420,7 @@ def hubplug_export(request: ExportRequest) -> Plan[None] | Declined | None:
 
 
 @hookspec(firstresult=True)
-def hubplug_publish(handle: Handle) -> Plan[None] | Handle | Declined | None:
+def hubplug_publish(handle: Handle) -> Plan[RunPublish] | Handle | Declined | None:
     """Puts an exported module into a place that is no local directory.
 
     ::

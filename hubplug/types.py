@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from hubplug.errors import HandleError, HubplugError
 from hubplug.urls import find_url_error, redact, scheme_of
 
-T_co = TypeVar("T_co", covariant=True)
+R_co = TypeVar("R_co", bound=Callable[..., Any], covariant=True)
 
 _OPTIONAL_TEXT = (str, type(None))
 _LEVELS = ("error", "warning", "note")
@@ -153,12 +153,12 @@ class Declined:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan(Generic[T_co]):
+class Plan(Generic[R_co]):
     """What a plugin would do, and the function that does it.
 
     Attributes:
         what: One sentence for people, without secrets ("download https://example.com/m/1 as a tar archive").
-        run: The function that acts; its arguments and result are those that the hook documents.
+        run: The function that acts, of the type that ``hubplug.hookspecs`` has for the hook: ``RunFetch``, ...
         network: Whether ``run`` opens a socket itself: such a plan is refused when offline.
         hit: Of a cache: whether it has the module already, so that nothing is fetched. It is what ``explain`` shows.
         credentials: With which ones ``run`` signs its requests, in words and without secrets, where it does so itself
@@ -170,7 +170,7 @@ class Plan(Generic[T_co]):
     """
 
     what: str
-    run: Callable[..., T_co] = field(repr=False)
+    run: R_co = field(repr=False)
     network: bool = False
     hit: bool = False
     credentials: str | None = None

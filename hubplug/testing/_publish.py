@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import HubplugError, OccupiedError
+from hubplug.hookspecs import RunPublish
 from hubplug.testing._contract import CANARY, PluginContract, assert_quiet, missing
 from hubplug.testing._watching import watching
 from hubplug.types import Handle, Plan
@@ -43,7 +44,7 @@ class PublishContract(PluginContract):
         """Places that are not the plugin's."""
         return ["unheard-of://m"]
 
-    def plan(self, plugin: object, handle: str) -> Plan[None]:
+    def plan(self, plugin: object, handle: str) -> Plan[RunPublish]:
         """What the plugin would do. For one that only names other places, test what it names instead."""
         value = self.value(plugin, Handle.parse(handle))
         assert isinstance(value, Plan), f"it names {value} instead of {handle}: this contract is about plans"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hubplug.hookspecs import hookimpl
+from hubplug.hookspecs import RunUnpack, hookimpl
 from hubplug.types import Declined, Plan
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class TarArchive:
     """The plugin ``archive``; its caps are those of the tree, the section ``limits`` of hubplug.yaml."""
 
     @hookimpl
-    def hubplug_unpack(self, archive: ArchiveStream) -> Plan[None] | Declined:
+    def hubplug_unpack(self, archive: ArchiveStream) -> Plan[RunUnpack] | Declined:
         """Takes whatever begins as a tar file, a gzip, bzip2 or xz stream does, whatever its name or media type.
 
         Raises:

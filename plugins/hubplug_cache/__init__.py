@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hubplug.hookspecs import hookimpl
+from hubplug.hookspecs import RunCache, hookimpl
 from hubplug.locks import ForkLock
 from hubplug.types import Declined, LocalModule, Plan, Provenance, Source
 
@@ -69,7 +69,7 @@ class CacheDirectory:
             return self._root
 
     @hookimpl
-    def hubplug_cache(self, source: Source) -> Plan[LocalModule] | Declined | None:
+    def hubplug_cache(self, source: Source) -> Plan[RunCache] | Declined | None:
         """Uses the entry of a source, or offers to fill it.
 
         Raises:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from hubplug.hookspecs import hookimpl
+from hubplug.hookspecs import RunCache, hookimpl
 from hubplug.types import Handle, LocalModule, Plan, Source
 
 
@@ -41,7 +41,7 @@ class OldResolver:
         return _OldSource(handle, handle.text, resolver=self._resolver)
 
     @hookimpl
-    def hubplug_cache(self, source: Source) -> Plan[LocalModule] | None:
+    def hubplug_cache(self, source: Source) -> Plan[RunCache] | None:
         # Its own sources only: it may support handles that another plugin has resolved before it was asked.
         if not isinstance(source, _OldSource) or source.resolver is not self._resolver:
             return None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hubplug.hookspecs import hookimpl
+from hubplug.hookspecs import RunFetch, hookimpl
 from hubplug.types import Declined, Plan, Source
 from hubplug.urls import scheme_of
 
 if TYPE_CHECKING:
-    from hubplug.types import ArchiveStream, Handle
+    from hubplug.types import Handle
 
 __all__ = ["LocalFiles"]
 
@@ -48,7 +48,7 @@ class LocalFiles:
         return Source(handle, path, cache_key=archive_key(path))
 
     @hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream] | None:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch] | None:
         """Reads a local archive."""
         from hubplug_file._reading import open_archive
 

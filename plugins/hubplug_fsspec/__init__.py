@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from hubplug.errors import ConfigError, HandleError
 from hubplug.files.tree import TreeWriter
-from hubplug.hookspecs import hookimpl
+from hubplug.hookspecs import RunFetch, RunPublish, hookimpl
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import scheme_of
 
@@ -81,7 +81,7 @@ class Fsspec:
         return Source(handle, _location_of(handle), cacheable=scheme != _IN_THIS_PROCESS)
 
     @hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream | Handle | None] | Declined | None:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch] | Declined | None:
         scheme = scheme_of(source.location).lower()
         if declined := self._find_refusal(scheme):
             return declined
@@ -96,7 +96,7 @@ class Fsspec:
         )
 
     @hookimpl
-    def hubplug_publish(self, handle: Handle) -> Plan[None] | Declined | None:
+    def hubplug_publish(self, handle: Handle) -> Plan[RunPublish] | Declined | None:
         scheme = handle.scheme.lower()
         if declined := self._find_refusal(scheme):
             return declined

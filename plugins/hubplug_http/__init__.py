@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal
 
 from hubplug.errors import ConfigError, HandleError
-from hubplug.hookspecs import hookimpl
+from hubplug.hookspecs import RunFetch, hookimpl
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import covering, redact
 from hubplug_http._options import check_prefix, read_servers
@@ -171,7 +171,7 @@ class Http:
         return Source(handle, handle.text)
 
     @hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream | Handle | None] | Declined | None:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch] | Declined | None:
         url = source.location
         if not is_http(url):
             return None

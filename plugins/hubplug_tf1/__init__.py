@@ -10,7 +10,7 @@ import stat
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hubplug.hookspecs import hookimpl
+from hubplug.hookspecs import RunExport, hookimpl
 from hubplug.spec import ExportRequest, ModuleSpec
 from hubplug.types import Declined, LocalModule, Plan
 
@@ -91,7 +91,7 @@ class Tf1Format:
         return GraphSpec.load(module.path, import_whole_graph=self._import_whole_graph)
 
     @hookimpl
-    def hubplug_export(self, request: ExportRequest) -> Plan[None] | None:
+    def hubplug_export(self, request: ExportRequest) -> Plan[RunExport] | None:
         """Writes the definitions that this plugin reads or makes."""
         from hubplug_tf1._spec import GraphSpec
 

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug.errors import UnknownTagsError
+from hubplug.hookspecs import RunExport
 from hubplug.spec import ExportRequest
 from hubplug.types import Plan
 from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE
@@ -27,7 +28,7 @@ from hubplug_tf1._variables import StoredVariable
 _NAMES = (ASSETS_DIRECTORY, VARIABLES_DIRECTORY, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, MODULE_DEF_FILE)
 
 
-def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[None]:
+def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[RunExport]:
     """The plan that writes a module, after a look at what can be refused at once.
 
     Raises:

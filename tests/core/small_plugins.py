@@ -14,6 +14,7 @@ from typing import Any
 
 import hubplug
 from hubplug.errors import IncompleteDownload, MissingError
+from hubplug.hookspecs import RunCache, RunExport, RunFetch, RunUnpack
 from hubplug.spec import ExportRequest
 from hubplug.types import (
     ArchiveStream,
@@ -70,7 +71,7 @@ class Shelf(Logged):
         self.entries: dict[str, LocalModule] = {}
 
     @hubplug.hookimpl
-    def hubplug_cache(self, source: Source) -> Plan[LocalModule]:
+    def hubplug_cache(self, source: Source) -> Plan[RunCache]:
         self.log.append(f"cache {source}")
         known = self.entries.get(source.key_sha256)
         if known is not None and known.provenance and source.handle.sha256 in (None, known.provenance.archive_sha256):
@@ -99,7 +100,7 @@ class Fetcher(Logged):
         self.texts = texts
 
     @hubplug.hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream | Handle | None] | None:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch] | None:
         self.log.append(f"fetch {source}")
         scheme, _, name = source.location.partition("://")
         if scheme not in ("toy", "toyball"):
@@ -122,7 +123,7 @@ class Fetcher(Logged):
 
 class Unpacker(Logged):
     @hubplug.hookimpl
-    def hubplug_unpack(self, archive: ArchiveStream) -> Plan[None] | None:
+    def hubplug_unpack(self, archive: ArchiveStream) -> Plan[RunUnpack] | None:
         self.log.append(f"unpack {archive.name}")
         if archive.peek(8) != b"TOYBALL\n":
             return None
@@ -169,7 +170,7 @@ class Signer(Logged):
 
 class Writer(Logged):
     @hubplug.hookimpl
-    def hubplug_export(self, request: ExportRequest) -> Plan[None] | None:
+    def hubplug_export(self, request: ExportRequest) -> Plan[RunExport] | None:
         self.log.append("export")
         spec = request.spec
         if not isinstance(spec, TextSpec):

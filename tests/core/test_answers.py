@@ -11,6 +11,7 @@ import pytest
 
 import hubplug
 from hubplug.errors import PluginError
+from hubplug.hookspecs import RunFetch
 from hubplug.types import ArchiveStream, Declined, Finding, Handle, LocalModule, Plan, Source
 from tests.core.small_plugins import TextFormat, TextSpec
 
@@ -151,7 +152,7 @@ def test_the_plugin_that_gave_it_is_named(
         """A fetcher that signs, as http does."""
 
         @hubplug.hookimpl
-        def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream]:
+        def hubplug_fetch(self, source: Source) -> Plan[RunFetch]:
             def run(tree: Any, auth_for: Any) -> ArchiveStream:
                 if signer := auth_for(source.location):
                     signer(self)

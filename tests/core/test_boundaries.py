@@ -148,8 +148,9 @@ def code_lines(path: Path) -> int:
 # The layers, lowest first. A module may import what stands in a lower layer, or in its own.
 LAYERS = (
     ("hubplug.errors", "hubplug.locks", "hubplug.urls"),
-    ("hubplug.types", "hubplug.spec", "hubplug.hookspecs"),
+    ("hubplug.types",),
     ("hubplug.files", "hubplug.shown"),
+    ("hubplug.spec", "hubplug.hookspecs"),
     ("hubplug.settings",),
     ("hubplug.chain", "hubplug.trail", "hubplug.pins", "hubplug.retrieval", "hubplug.exporting", "hubplug.hub",
      "hubplug.api", "hubplug.module"),

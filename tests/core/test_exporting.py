@@ -12,6 +12,7 @@ import pytest
 
 import hubplug
 from hubplug.errors import ExportError, HandleError, NobodyAnswered, OccupiedError, OfflineError, PluginError
+from hubplug.hookspecs import RunExport, RunPublish
 from hubplug.spec import ExportRequest
 from hubplug.types import Declined, Handle, Plan
 from tests.core.small_plugins import TextSpec, Writer
@@ -29,7 +30,7 @@ class Harbour:
         self.scratch: list[Path] = []
 
     @hubplug.hookimpl
-    def hubplug_publish(self, handle: Handle) -> Plan[None] | Handle | Declined | None:
+    def hubplug_publish(self, handle: Handle) -> Plan[RunPublish] | Handle | Declined | None:
         self.log.append(f"publish {handle}")
         if handle.scheme == "corp":
             return handle.instead("harbour" + handle.text.removeprefix("corp"))
@@ -56,7 +57,7 @@ class Sink:
         self.error = error
 
     @hubplug.hookimpl
-    def hubplug_export(self, request: ExportRequest) -> Plan[None]:
+    def hubplug_export(self, request: ExportRequest) -> Plan[RunExport]:
         def run(dest: Path) -> None:
             (dest / "half").write_text("x")
             raise self.error
@@ -199,7 +200,7 @@ def test_a_full_temporary_directory_is_an_error_of_the_export() -> None:
 def test_a_mistake_of_the_publisher_is_called_one() -> None:
     class Broken:
         @hubplug.hookimpl
-        def hubplug_publish(self, handle: Handle) -> Plan[None]:
+        def hubplug_publish(self, handle: Handle) -> Plan[RunPublish]:
             return Plan("break", lambda produce: {}["missing"])
 
     with pytest.raises(PluginError, match=r"'Broken\[0\]' .*plan of hubplug_publish: break\): KeyError"):

@@ -25,8 +25,9 @@ from hubplug.errors import (
     PluginError,
     ValidationError,
 )
+from hubplug.hookspecs import RunCache, RunExport, RunFetch
 from hubplug.hub import current_hub
-from hubplug.types import ArchiveStream, Handle, LocalModule, Plan, Source
+from hubplug.types import ArchiveStream, Handle, Plan, Source
 from tests.core.small_plugins import TextFormat, TextSpec, toy_plugins
 
 MakeHub = Callable[..., hubplug.Hub]
@@ -55,7 +56,7 @@ class PassesOn:
         return Source(handle, handle.text) if handle.scheme in ("server", "gs") else None
 
     @hubplug.hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[Handle | ArchiveStream] | None:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch] | None:
         if source.location.startswith("gs://"):
             data = io.BytesIO(b"TOYBALL\ngood gs")
             return Plan("read the bucket", lambda tree, auth_for: ArchiveStream(data, name=str(source)))
@@ -183,14 +184,14 @@ def test_without_a_cache_a_module_lives_as_long_as_the_process(tmp_path: Path) -
 
 class Cut:
     @hubplug.hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream]:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch]:
         data = io.BytesIO(b"TOYBALL\ngood\n...")
         return Plan("bring the half", lambda tree, auth_for: ArchiveStream(data, name=str(source)))
 
 
 class NoModule:
     @hubplug.hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[None]:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch]:
         def run(tree: Any, auth_for: Any) -> None:
             with tree.open("readme.html") as file:
                 file.write(b"<html>")
@@ -200,13 +201,13 @@ class NoModule:
 
 class Unknown:
     @hubplug.hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream]:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch]:
         return Plan("bring what", lambda tree, auth_for: ArchiveStream(io.BytesIO(b"what"), name=str(source)))
 
 
 class Escape:
     @hubplug.hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[None]:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch]:
         def run(tree: Any, auth_for: Any) -> None:
             with tree.open("../escaped") as file:
                 file.write(b"x")
@@ -238,7 +239,7 @@ def test_the_archive_is_closed_when_unpacking_fails(make_hub: MakeHub) -> None:
 
     class Holds:
         @hubplug.hookimpl
-        def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream]:
+        def hubplug_fetch(self, source: Source) -> Plan[RunFetch]:
             return Plan("bring", lambda tree, auth_for: ArchiveStream(data, name="x"))
 
     with pytest.raises(IncompleteDownload):
@@ -375,7 +376,7 @@ def test_offline_a_miss_says_what_would_have_been_done_and_who_was_looked_at(mak
 def test_offline_a_cache_that_needs_the_network_itself_is_refused(make_hub: MakeHub) -> None:
     class Remote:
         @hubplug.hookimpl
-        def hubplug_cache(self, source: Source) -> Plan[LocalModule]:
+        def hubplug_cache(self, source: Source) -> Plan[RunCache]:
             return Plan("ask the bucket", lambda produce: pytest.fail("it ran"), network=True)
 
     with pytest.raises(OfflineError, match="it would have to ask the bucket"):
@@ -464,7 +465,7 @@ def test_what_the_session_raises_in_an_export_is_the_callers_to_see(make_hub: Ma
 
     class Fails:
         @hubplug.hookimpl
-        def hubplug_export(self, request: Any) -> Plan[None]:
+        def hubplug_export(self, request: Any) -> Plan[RunExport]:
             def run(dest: Path) -> None:
                 (dest / "half").write_text("x")
                 raise Uninitialized("variable w")

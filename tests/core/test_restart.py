@@ -9,6 +9,7 @@ import pytest
 
 import hubplug
 from hubplug.errors import SourceChanged
+from hubplug.hookspecs import RunFetch, RunUnpack
 from hubplug.types import ArchiveStream, Handle, Plan, Source
 from tests.core.small_plugins import TextFormat
 
@@ -25,7 +26,7 @@ class Changing:
         return Source(handle, handle.text)
 
     @hubplug.hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream]:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch]:
         def run(tree, auth_for):
             self.fetched += 1
             return ArchiveStream(io.BytesIO(b"x"), name=str(source))
@@ -33,7 +34,7 @@ class Changing:
         return Plan("fetch", run)
 
     @hubplug.hookimpl
-    def hubplug_unpack(self, archive: ArchiveStream) -> Plan[None]:
+    def hubplug_unpack(self, archive: ArchiveStream) -> Plan[RunUnpack]:
         def run(tree):
             archive.read(10)
             with tree.open("model.txt") as file:

@@ -13,6 +13,7 @@ import pytest
 
 import hubplug
 from hubplug.errors import ArchiveError, UnknownTagsError, UnsafeArchiveError
+from hubplug.hookspecs import RunFetch
 from hubplug.spec import ExportRequest
 from hubplug.testing import archive_of
 from hubplug.types import ArchiveStream, Handle, LocalModule, Plan, Source
@@ -91,7 +92,7 @@ def test_unpack(toys: list[Any]) -> None:
             self.data = data.getvalue()
 
         @hubplug.hookimpl
-        def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream]:
+        def hubplug_fetch(self, source: Source) -> Plan[RunFetch]:
             return Plan("bring", lambda tree, auth_for: ArchiveStream(io.BytesIO(self.data), name="a zip"))
 
     post = Post()

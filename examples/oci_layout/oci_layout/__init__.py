@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hubplug
+from hubplug.hookspecs import RunFetch
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 
 SCHEME = "oci+file"
@@ -23,7 +24,7 @@ class OciLayout:
         return Source(handle, handle.text)
 
     @hubplug.hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[ArchiveStream] | None:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch] | None:
         if not source.location.startswith(f"{SCHEME}://"):
             return None
         parts = urlsplit(source.location)

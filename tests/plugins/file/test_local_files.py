@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import FetchError, FormatError, HandleError, MissingError, OccupiedError
-from hubplug.hookspecs import hookimpl
+from hubplug.hookspecs import RunExport, hookimpl
 from hubplug.hub import Hub
 from hubplug.spec import ExportRequest
 from hubplug.types import Declined, Handle, Plan, Source
@@ -255,7 +255,7 @@ def test_an_export_to_a_file_url_goes_to_its_path_as_it_is_written(tmp_path: Pat
 def test_the_hub_exports_to_a_file_url(module: Path, tmp_path: Path) -> None:
     class Copies:
         @hookimpl
-        def hubplug_export(self, request: ExportRequest) -> Plan[None]:
+        def hubplug_export(self, request: ExportRequest) -> Plan[RunExport]:
             return Plan("copy it", lambda dest: shutil.copytree(module, dest, dirs_exist_ok=True) and None)
 
     hub = Hub({"chain": ["file", "tf1"]}, plugins=[Copies()])

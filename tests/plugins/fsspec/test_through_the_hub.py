@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.errors import DigestMismatch, HubplugError, NobodyAnswered, OccupiedError, OfflineError
-from hubplug.hookspecs import hookimpl
+from hubplug.hookspecs import RunExport, hookimpl
 from hubplug.hub import Hub
 from hubplug.spec import ExportRequest, ModuleSpec
 from hubplug.types import Plan
@@ -121,7 +121,7 @@ class Stored(ModuleSpec):
 
 class Writes:
     @hookimpl
-    def hubplug_export(self, request: ExportRequest) -> Plan[None] | None:
+    def hubplug_export(self, request: ExportRequest) -> Plan[RunExport] | None:
         if not isinstance(request.spec, Stored):
             return None
 
