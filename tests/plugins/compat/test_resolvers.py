@@ -52,5 +52,7 @@ def test_a_resolver_of_that_base_is_one_for_a_hub(tmp_path: Path) -> None:
 def test_what_a_submodule_does_not_offer_is_an_attribute_error_that_says_so() -> None:
     with pytest.raises(AttributeError, match=r"'tensorflow_hub\.resolver' has no attribute 'atomic_download': hubplug"):
         hubplug.resolver.atomic_download  # noqa: B018
-    with pytest.raises(AttributeError, match="'hubplug' has no attribute 'tf_utils'"):
-        hubplug.tf_utils  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'absolute_path': .* instead there is: tf\.io\.gfile"):
+        hubplug.tf_utils.absolute_path  # noqa: B018
+    with pytest.raises(AttributeError, match="'hubplug' has no attribute 'no_such_name'"):
+        hubplug.no_such_name  # noqa: B018
