@@ -30,9 +30,20 @@ ValueError`` keeps working. Those that must be a ``tf.errors`` type as well are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+_BREAKS = re.compile(r"\s*[\r\n]\s*")
+
+
+def printable(text: str) -> str:
+    """One line with everything a terminal would act on as an escape: control characters, and those that turn the reading
+    direction. Names come from modules, too."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class HubplugError(Exception):
@@ -50,6 +61,12 @@ class HubplugError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Names in archives, reasons of servers and texts of files end in messages, and these on terminals and in logs.
+        if name in ("message", "hint") and isinstance(value, str):
+            value = printable(_BREAKS.sub(" ", value))
+        super().__setattr__(name, value)
 
     def __str__(self) -> str:
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message

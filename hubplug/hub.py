@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from hubplug.retrieval import Retrieval
 from hubplug.settings.config import Config, environment_fingerprint, load_config
 from hubplug.settings.options import find_option_error
 from hubplug.settings.trust import refuse_grants
+from hubplug.shown.logs import logger
 from hubplug.spec import ExportRequest, ModuleSpec
 from hubplug.types import (
     AuthRequest,
@@ -35,7 +35,7 @@ from hubplug.urls import redact, scheme_of, under_prefix
 T = TypeVar("T")
 _SECONDS_TO_BUILD = 10.0
 
-_LOG = logging.getLogger("hubplug")
+_LOG = logger("hubplug")
 _MOST_REMOVALS = 8
 
 

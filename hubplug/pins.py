@@ -9,7 +9,6 @@ A handle that would show a secret is listed by its redacted text and told apart 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,10 +16,11 @@ from typing import Any
 
 from hubplug.errors import ConfigError, DigestMismatch
 from hubplug.settings.config import Config
+from hubplug.shown.logs import logger
 from hubplug.types import FileRecord, Handle, LocalModule
 from hubplug.urls import find_url_error, normal_form, redact
 
-_LOG = logging.getLogger("hubplug")
+_LOG = logger("hubplug")
 # Some 400 for each module.
 _MOST_BYTES = 4 << 20
 

@@ -6,7 +6,6 @@ what is no module) is decided here, whatever a plugin answers.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +17,7 @@ from hubplug.errors import ArchiveError, FormatError, HubplugError, OfflineError
 from hubplug.pins import Pins
 from hubplug.settings.config import Config
 from hubplug.settings.trust import refuse_leak
+from hubplug.shown.logs import logger
 from hubplug.spec import ModuleSpec
 from hubplug.trail import on_the_trail, refuse_loop
 from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
@@ -26,7 +26,7 @@ from hubplug.urls import redact
 if TYPE_CHECKING:
     from hubplug.files.tree import TreeWriter
 
-_LOG = logging.getLogger("hubplug")
+_LOG = logger("hubplug")
 _MOST_RESTARTS = 2
 
 

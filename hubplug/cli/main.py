@@ -17,7 +17,7 @@ from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.hub import current_hub, default_hub_anew
 from hubplug.settings.config import environment_with, load_config
 from hubplug.settings.plugins import installed_commands, load_entry_point, origin_of_plugin
-from hubplug.shown.words import printable
+from hubplug.shown.terminal import say
 from hubplug.types import Handle
 
 FORMAT = click.option(
@@ -70,7 +70,7 @@ class Commands(click.Group):
             print_error(error)
             ctx.exit(2)
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+            say("interrupted", err=True)
             ctx.exit(_INTERRUPTED)
 
 
@@ -131,14 +131,14 @@ def explain(handle: str, exported: bool, form: str) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        click.echo("a local path: hubplug itself puts the module there, with one rename")
+        say("a local path: hubplug itself puts the module there, with one rename")
     for row in rows:
         about = (
             f"for {row['url']}: " if sum(other["hook"] == row["hook"] for other in rows) > 1 and "url" in row else ""
         )
-        click.echo(f"{row['hook'].removeprefix('hubplug_'):8} {row['plugin'] or '-'}: {about}{row['plan']}")
+        say(f"{row['hook'].removeprefix('hubplug_'):8} {row['plugin'] or '-'}: {about}{row['plan']}")
         for other in row["declined"]:
-            click.echo(f"{'':8} {other['plugin']} declined: {other['reason']}")
+            say(f"{'':8} {other['plugin']} declined: {other['reason']}")
 
 
 @hubplug.command()
@@ -153,7 +153,7 @@ def show(handle: str, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(description, indent=2))
         return
-    click.echo("\n".join(describe_in_words(description)))
+    say(*describe_in_words(description))
 
 
 @hubplug.group(invoke_without_command=True)
@@ -175,7 +175,7 @@ def plugins(ctx: click.Context, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(rows, indent=2))
     else:
-        click.echo("\n".join(aligned([("NAME", "DISTRIBUTION", "IN THE CHAIN", "HOOKS"), *_cells(rows)])))
+        say(*aligned([("NAME", "DISTRIBUTION", "IN THE CHAIN", "HOOKS"), *_cells(rows)]))
     if problem is not None:
         raise problem
 
@@ -187,7 +187,7 @@ def plugins_new(name: str) -> None:
     from hubplug.cli.scaffold import write_project
 
     folder = write_project(name, Path.cwd())
-    click.echo(f"{folder}: written; now: cd {name} && pip install . pytest && pytest")
+    say(f"{folder}: written; now: cd {name} && pip install . pytest && pytest")
 
 
 @hubplug.group()
@@ -221,8 +221,8 @@ def config_check() -> None:
             raise ConfigError(f"The chain {name!r} cannot be used: {error.message}", hint=error.hint) from error
     for member in hub.chain.members:
         for lack in getattr(member.plugin, "find_problems", list)():
-            click.echo(f"warning: plugins.{member.name}: {printable(lack)}", err=True)
-    click.echo(f"{hub.config.where}: fine; chain: {', '.join(member.name for member in hub.chain.members)}")
+            say(f"warning: plugins.{member.name}: {lack}", err=True)
+    say(f"{hub.config.where}: fine; chain: {', '.join(member.name for member in hub.chain.members)}")
 
 
 @config.command("schema")
@@ -239,7 +239,7 @@ def lock(handles: tuple[str, ...]) -> None:
     """Fetch modules and pin their content in hubplug.lock."""
     pins = current_hub().pin(handles)
     count = len(pins.write().modules)
-    click.echo(f"{pins.path}: {count} {'module' if count == 1 else 'modules'} pinned")
+    say(f"{pins.path}: {count} {'module' if count == 1 else 'modules'} pinned")
 
 
 @hubplug.command()
@@ -259,7 +259,7 @@ def fetch(handles: tuple[str, ...], locked: bool) -> None:
     if not wanted:
         raise click.UsageError("name handles, or give --locked")
     for handle in wanted:
-        click.echo(f"{hub.resolve(handle).path}  {handle}")
+        say(f"{hub.resolve(handle).path}  {handle}")
 
 
 def describe_in_words(description: Mapping[str, Any]) -> list[str]:
@@ -279,7 +279,7 @@ def describe_in_words(description: Mapping[str, Any]) -> list[str]:
                     for key, info in signature[side].items()
                 ]
                 lines.extend(aligned(rows) if rows else [f"    no {side}"])
-    return [printable(line) for line in lines]
+    return lines
 
 
 def _plain_words(value: Any) -> str:
@@ -310,9 +310,9 @@ def _cells(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 
 def print_error(error: HubplugError) -> None:
     """The two lines of an error, on standard error."""
-    click.echo(f"error: {printable(' '.join(error.message.split()))}", err=True)
+    say(f"error: {' '.join(error.message.split())}", err=True)
     if error.hint:
-        click.echo(f"hint: {printable(' '.join(error.hint.split()))}", err=True)
+        say(f"hint: {' '.join(error.hint.split())}", err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

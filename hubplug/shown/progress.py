@@ -6,7 +6,6 @@ byte has moved, so a module that is already here stays silent.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -15,12 +14,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hubplug.locks import ForkLock
+from hubplug.shown.logs import logger
 from hubplug.urls import redact
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-_LOG = logging.getLogger("hubplug")
+_LOG = logger("hubplug")
 _SECONDS_BETWEEN_LINES = 10.0
 # tqdm cuts the end of a line that is too long: "100%|##| 1023M/1023M [00:59<01:00, 1023kB/s]", and ": " before it.
 _COLUMNS_OF_NUMBERS = 54

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hubplug.errors import printable as printable
+
 
 def nearest(name: object, names: Sequence[str] | Mapping[str, Any]) -> str:
     """A hint for a name that is not one of ``names``."""
@@ -13,8 +15,3 @@ def nearest(name: object, names: Sequence[str] | Mapping[str, Any]) -> str:
     close = get_close_matches(str(name), names, n=1)
     possible = "possible: " + ", ".join(sorted(names)) if names else "there are none"
     return f"did you mean {close[0]!r}? {possible}" if close else possible
-
-
-def printable(text: str) -> str:
-    """One line of output with everything a terminal would act on as an escape: names come from modules, too."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

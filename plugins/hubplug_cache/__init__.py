@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hubplug.hookspecs import RunCache, hookimpl
 from hubplug.locks import ForkLock
+from hubplug.shown.logs import logger
 from hubplug.types import Declined, LocalModule, Plan, Provenance, Source
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hubplug_cache._directory import Root
     from hubplug_cache._entry import Entry
 
-_LOG = logging.getLogger("hubplug.cache")
+_LOG = logger("hubplug.cache")
 
 
 class CacheDirectory:

@@ -13,6 +13,7 @@ import click
 
 from hubplug.errors import CacheError, HubplugError
 from hubplug.hub import current_hub
+from hubplug.shown.terminal import say
 from hubplug.types import Handle
 from hubplug.urls import redact, scheme_of
 from hubplug_cache import CacheDirectory
@@ -65,10 +66,10 @@ def list_(name: str | None, form: str) -> None:
         return
     if not rows:  # on standard error, so that a program which counts lines finds none
         places = ", ".join(f"{cache_name} ({plugin.root().path})" for cache_name, plugin in caches)
-        click.echo(f"no module is cached: {places}", err=True)
+        say(f"no module is cached: {places}", err=True)
     for cache_name, entry in rows:
         fetched = entry.manifest.time[:10] if entry.manifest else "-"
-        click.echo(
+        say(
             f"{entry.path.name}  {size_in_words(entry.size):>9}  {fetched:<10}  {entry.state:<8}  {cache_name}  "
             f"{entry.handle or 'of an unknown handle'}" + (f"  ({entry.fault})" if entry.fault else "")
         )
@@ -97,12 +98,12 @@ def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form:
             try:
                 mark(entry.path, faults)
             except OSError as error:
-                click.echo(f"warning: {cache_error('mark', entry.path, error).message}", err=True)
+                say(f"warning: {cache_error('mark', entry.path, error).message}", err=True)
         rows.append({**entry.as_json(cache_name), "state": "damaged" if faults else entry.state, "faults": faults})
         rows[-1].pop("fault")
         if form == "text":
             verdict = "; ".join(faults) or ("whole, but nobody recorded digests" if entry.manifest is None else "good")
-            click.echo(f"{entry.path.name}  {entry.handle or 'of an unknown handle'}: {verdict}")
+            say(f"{entry.path.name}  {entry.handle or 'of an unknown handle'}: {verdict}")
     if form == "json":
         _print_json(rows)
     if any(row["faults"] for row in rows):
@@ -173,9 +174,9 @@ def export(archive: str, handles: tuple[str, ...], name: str | None) -> None:
     paths = {entry.path.name: entry.path for _, _, entry in reversed(_selected(handles, name))}
     gone = export_entries(list(paths.values()), Path(archive), all_of_them=not handles)
     for path in gone:
-        click.echo(f"warning: {path} was removed meanwhile, and is left out", err=True)
+        say(f"warning: {path} was removed meanwhile, and is left out", err=True)
     count = len(paths) - len(gone)
-    click.echo(f"{archive}: {count} {'entry' if count == 1 else 'entries'}")
+    say(f"{archive}: {count} {'entry' if count == 1 else 'entries'}")
 
 
 @cache.command("import")
@@ -187,7 +188,7 @@ def import_(archive: Path, name: str | None) -> None:
 
     plugin = _writable(name)[0][1]
     for imported in import_entries(plugin.root(), archive, plugin.lock_timeout):
-        click.echo(f"{imported.path}  {imported.handle}{'' if imported.added else '  (was there already)'}")
+        say(f"{imported.path}  {imported.handle}{'' if imported.added else '  (was there already)'}")
 
 
 def _caches(name: str | None) -> list[tuple[str, CacheDirectory]]:
@@ -276,9 +277,9 @@ def _remove(chosen: list[tuple[str, CacheDirectory, list[Listed]]], grace: float
 
 def _say_what_is_gone(root: Path, entries: list[Listed], dry_run: bool) -> None:
     for entry in entries:
-        click.echo(f"{entry.path.name}  {size_in_words(entry.size):>9}  {entry.handle or 'of an unknown handle'}")
+        say(f"{entry.path.name}  {size_in_words(entry.size):>9}  {entry.handle or 'of an unknown handle'}")
     total = size_in_words(sum(entry.size for entry in entries))
-    click.echo(f"{root}: {'would remove' if dry_run else 'removed'} {len(entries)} of its entries, {total}")
+    say(f"{root}: {'would remove' if dry_run else 'removed'} {len(entries)} of its entries, {total}")
 
 
 def _print_json(rows: list[dict[str, Any]]) -> None:

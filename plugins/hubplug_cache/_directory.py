@@ -7,7 +7,6 @@ anybody can make it first: it must be ours alone, or a per-user directory takes 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import stat
 import tempfile
@@ -16,11 +15,12 @@ from pathlib import Path
 
 from hubplug.errors import CacheError
 from hubplug.files.space import nearest_existing
+from hubplug.shown.logs import logger
 from hubplug.urls import redact, scheme_of
 from hubplug_cache._trouble import cache_error, ownership, user_name, who_asks
 
 DEFAULT_NAME = "tfhub_modules"
-_LOG = logging.getLogger("hubplug.cache")
+_LOG = logger("hubplug.cache")
 _CHOOSE = "set TFHUB_CACHE_DIR, or the option dir of the cache in hubplug.yaml, to a directory of your own"
 
 

@@ -7,7 +7,6 @@ what is there if it is whole.
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from hubplug.errors import CacheError, HubplugError
 from hubplug.files.durable import sync_directory
 from hubplug.files.space import note_room
 from hubplug.files.tree import FILE_MODE
+from hubplug.shown.logs import logger
 from hubplug.types import LocalModule, Provenance, Source
 from hubplug_cache._changes import settle_times
 from hubplug_cache._directory import Root
@@ -33,7 +33,7 @@ from hubplug_cache._staging import Staging
 from hubplug_cache._sweeping import delete, set_aside, sweep
 from hubplug_cache._trouble import cache_error, is_disk_error
 
-_LOG = logging.getLogger("hubplug.cache")
+_LOG = logger("hubplug.cache")
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 _TRIES = 10
 

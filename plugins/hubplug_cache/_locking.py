@@ -7,7 +7,6 @@ may fill one entry at once, and the first to publish wins. It dies with its hold
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import stat
 import time
@@ -17,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hubplug.errors import CacheError
+from hubplug.shown.logs import logger
 from hubplug_cache._layout import lock_of
 from hubplug_cache._staging import read_owner, size_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-_LOG = logging.getLogger("hubplug.cache")
+_LOG = logger("hubplug.cache")
 _POLL_SECONDS = 0.05
 _SILENT_SECONDS = 1.0
 

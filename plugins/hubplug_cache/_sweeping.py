@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import shutil
 import stat
 import time
 from pathlib import Path
 
+from hubplug.shown.logs import logger
 from hubplug_cache._layout import NOTE, removal_time, removed_name
 from hubplug_cache._staging import is_abandoned, read_owner
 
 GRACE_SECONDS = 60.0
-_LOG = logging.getLogger("hubplug.cache")
+_LOG = logger("hubplug.cache")
 
 
 def sweep(root: Path, grace: float = GRACE_SECONDS) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from hubplug.shown.terminal import say
+
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--tf1", is_flag=True, help="Let `import tensorflow` give TensorFlow 1's API.")
@@ -17,5 +19,5 @@ def run(tf1: bool, as_module: bool, script: str, arguments: tuple[str, ...]) -> 
     if not as_module and (problem := find_problem(script)):
         raise problem
     if advice := choose_keras():
-        click.echo(f"hubplug: {advice}", err=True)
+        say(f"hubplug: {advice}", err=True)
     become([*(["-m"] if as_module else []), script, *arguments], tf1=tf1)

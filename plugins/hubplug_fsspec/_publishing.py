@@ -8,7 +8,6 @@ export's own, when a reply was lost. What cannot be finished is deleted again, a
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 from fsspec.callbacks import Callback
 
 from hubplug.errors import ExportError, OccupiedError
+from hubplug.shown.logs import logger
 from hubplug.shown.progress import Progress, progress
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE
 from hubplug_fsspec._errors import (
@@ -35,7 +35,7 @@ from hubplug_fsspec._errors import (
 from hubplug_fsspec._marks import Mark
 from hubplug_fsspec._place import Place
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger(__name__)
 _LAST = (SAVED_MODEL_FILE, MODULE_DEF_FILE)
 _MOST_NAMES = 5
 _MOST_SILENCES = 2

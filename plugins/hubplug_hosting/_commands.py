@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from hubplug.shown.terminal import say
+
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
@@ -23,9 +25,9 @@ def pack(directory: Path, output: str, force: bool, compress: bool) -> None:
     from hubplug_hosting._packing import pack_module
 
     packed = pack_module(directory, output, force=force, compress=compress)
-    click.echo(f"{packed.path}: {packed.size:,} bytes ({packed.files} files of {packed.content_size:,} bytes)")
-    click.echo(f"sha256 {packed.sha256}")
-    click.echo(f"pin it with HANDLE#sha256={packed.sha256}")
+    say(f"{packed.path}: {packed.size:,} bytes ({packed.files} files of {packed.content_size:,} bytes)")
+    say(f"sha256 {packed.sha256}")
+    say(f"pin it with HANDLE#sha256={packed.sha256}")
 
 
 @click.command()
@@ -48,19 +50,19 @@ def serve(root: Path, host: str, port: int, gs_location: str | None) -> None:
         with ModuleServer(root, host=host, port=port, gs_location=gs_location) as server:
             count = server.count_modules()
             modules = "1 module" if count == 1 else f"{count} modules"
-            click.echo(f"Serving {root} on {server.url} ({modules}); stop with Ctrl-C")
+            say(f"Serving {root} on {server.url} ({modules}); stop with Ctrl-C")
             if not count:
-                click.echo(_how_to_add(root))
+                say(*_how_to_add(root))
             stop.wait()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _how_to_add(root: Path) -> str:
+def _how_to_add(root: Path) -> tuple[str, ...]:
     return (
-        f"{root} holds no module yet, so there is nothing to ask for. Put one at PUBLISHER/MODEL/VERSION below it:\n"
-        f"  module.export({str(root / 'publisher/model/1')!r}, session)\n"
-        f"  or: mkdir -p {root / 'publisher/model'} && hubplug pack DIRECTORY -o {root / 'publisher/model/1.tar.gz'}\n"
-        "It is served without a restart."
+        f"{root} holds no module yet, so there is nothing to ask for. Put one at PUBLISHER/MODEL/VERSION below it:",
+        f"  module.export({str(root / 'publisher/model/1')!r}, session)",
+        f"  or: mkdir -p {root / 'publisher/model'} && hubplug pack DIRECTORY -o {root / 'publisher/model/1.tar.gz'}",
+        "It is served without a restart.",
     )

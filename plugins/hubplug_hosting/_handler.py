@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +12,14 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from hubplug.errors import HubplugError
+from hubplug.shown.logs import logger
 from hubplug_hosting._artifacts import Artifact, Artifacts
 from hubplug_hosting._catalogue import ARCHIVE_SUFFIXES, BadPath, Place, all_places, components_of, find_place
 from hubplug_hosting._connections import Connections, DeadlineReader
 from hubplug_hosting._pages import list_page, module_page
 from hubplug_hosting._ranges import UnsatisfiableRange, has_it_already, wanted_range
 
-_LOG = logging.getLogger("hubplug.hosting")
+_LOG = logger("hubplug.hosting")
 _PIECE = 256 << 10
 _FORMAT = "tf-hub-format"
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")

@@ -6,13 +6,13 @@ how: sending, redirects, repetition, stalls, what is taken for an archive.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal
 
 from hubplug.errors import ConfigError, HandleError
 from hubplug.hookspecs import RunFetch, hookimpl
+from hubplug.shown.logs import logger
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import covering, redact
 from hubplug_http._options import check_prefix, read_servers
@@ -27,7 +27,7 @@ from hubplug_http._urls import (
     with_format,
 )
 
-_LOG = logging.getLogger("hubplug")
+_LOG = logger("hubplug")
 _FORMATS = ("AUTO", "COMPRESSED", "UNCOMPRESSED")
 
 # Handles of the mirror in China are archives in a bucket.

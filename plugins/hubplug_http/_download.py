@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hubplug.errors import FetchError, HubplugError, IncompleteDownload
+from hubplug.shown.logs import logger
 from hubplug.shown.progress import progress
 from hubplug.types import ArchiveStream, Handle, Source
 from hubplug.urls import redact
@@ -24,7 +24,7 @@ from hubplug_http._retry import PASSING_STATUSES, pause_before, retry_after
 from hubplug_http._secrets import scrubbed
 from hubplug_http._urls import host_of
 
-_LOG = logging.getLogger("hubplug")
+_LOG = logger("hubplug")
 _MOST_LOCATION_BYTES = 4096
 
 

@@ -6,12 +6,12 @@ start, and who signs requests is asked again for each.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
 from hubplug.errors import HandleError
+from hubplug.shown.logs import logger
 from hubplug.urls import normal_form, origin_of, redact, scheme_of
 from hubplug_http._failures import Failure, refused
 from hubplug_http._options import Servers
@@ -21,7 +21,7 @@ from hubplug_http._urls import find_address_error, host_of, is_http, without_use
 MOST_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ASK = "ask whoever runs the server, or for another handle"
-_LOG = logging.getLogger("hubplug")
+_LOG = logger("hubplug")
 
 
 def follow(

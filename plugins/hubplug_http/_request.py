@@ -28,6 +28,7 @@ from urllib3.exceptions import HTTPError
 
 from hubplug.errors import HubplugError
 from hubplug.settings.certificates import Bundle, bundle_at, trusted_certificates
+from hubplug.shown.logs import logger
 from hubplug.urls import find_url_error, origin_of
 from hubplug_http._client_certificate import demand_usable
 from hubplug_http._failures import Failure, PrivateAddress, describe_exception, refused
@@ -36,7 +37,7 @@ from hubplug_http._secrets import credentials_of, redact_record, secrets_of
 from hubplug_http._stall import Watch
 from hubplug_http._urls import host_of
 
-_LOG = logging.getLogger("hubplug")
+_LOG = logger("hubplug")
 _LIBRARY_LOGS = [logging.getLogger(f"urllib3.{name}") for name in ("connection", "connectionpool", "util.retry")]
 
 

@@ -43,7 +43,7 @@ def _as_text(findings: Sequence[Finding], subject: str) -> str:
     summary = ", ".join(
         f"{counts[level]} {level}{'s' if counts[level] != 1 else ''}" for level in _ORDER if counts[level]
     )
-    return "\n".join([*lines, f"{subject}: {summary or 'no findings'}"])
+    return "\n".join([*lines, printable(f"{subject}: {summary or 'no findings'}")])
 
 
 def _as_json(findings: Sequence[Finding], subject: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ import tensorflow as tf
 from tensorflow.compat.v1 import MetaGraphDef
 
 from hubplug.hub import hub_in_effect
+from hubplug.shown.logs import logger
 from hubplug_format import ATTACHMENTS_COLLECTION, message_class
 from hubplug_tf1._authoring_checks import (
     find_colocated_inputs,
@@ -27,7 +27,7 @@ from hubplug_tf1._saved_model import variant_of
 from hubplug_tf1._spec import GraphSpec
 from hubplug_tf1._tensor_info import build_tensor_info
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger(__name__)
 
 # Keys that are no strings: neither seen among the graph's collections nor exported with them.
 _SIGNATURES = ("hubplug_tf1", "signatures")

@@ -8,7 +8,6 @@ is an Estimator, the exporter is a ``tf.estimator.Exporter``, since ``tf.estimat
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from functools import partial
@@ -18,10 +17,11 @@ import tensorflow as tf
 
 from hubplug.errors import HubplugError
 from hubplug.module import Module
+from hubplug.shown.logs import logger
 from hubplug.spec import ModuleSpec
 from hubplug_tf1._export_directories import delete_old_exports, publish_export
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger(__name__)
 
 # A key that is no string: neither seen among the graph's collections nor exported with them.
 _MODULES = ("hubplug_tf1", "modules to export")

@@ -6,7 +6,6 @@ TensorFlow does not know the file system, each module is exported to its place a
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import tempfile
@@ -17,10 +16,11 @@ from contextlib import suppress
 import tensorflow as tf
 
 from hubplug.errors import ExportError, OccupiedError
+from hubplug.shown.logs import logger
 from hubplug.urls import redact, scheme_of
 from hubplug_format import MODULE_DEF_FILE
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger(__name__)
 _TIMESTAMP = re.compile(r"\d{10}")
 _TRIES = 10
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from hubplug.errors import InputError
+from hubplug.shown.logs import logger
 from hubplug.spec import ExportRequest
 from hubplug_tf1 import _checks, _feeding, _tapes
 from hubplug_tf1._apply_graph import ApplyTemplate, import_application
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _REGULARIZATION_LOSSES = tf.compat.v1.GraphKeys.REGULARIZATION_LOSSES
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger(__name__)
 
 
 @not_converted

@@ -6,7 +6,6 @@ instantiates it.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hubplug.errors import FormatError, UnknownTagsError, needs
 from hubplug.locks import ForkLock
 from hubplug.settings.config import environment_switch
+from hubplug.shown.logs import logger
 from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words
 from hubplug.types import SignatureInfo
 from hubplug.urls import scheme_of
@@ -33,7 +33,7 @@ from hubplug_tf1._refusals import reading
 if TYPE_CHECKING:
     from hubplug_tf1._variant import Variant
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger(__name__)
 _TRAIN = frozenset({"train"})
 _TRAINABLE_VARIABLES = "trainable_variables"
 
