@@ -246,6 +246,7 @@ def test_parts_that_are_not_a_whole_are_refused_as_tensorflow_refuses_them(
             tf.train.load_checkpoint(str(tmp_path / "ckpt")).get_tensor("w")
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("names", [["a"], ["\xff"], [f"layer_{n:04}/{'x' * (n % 300)}" for n in range(5000)]], ids=len)
 def test_an_index_of_any_size_is_byte_for_byte_what_tensorflow_writes(
     tmp_path: Path, tf: Any, names: list[str]

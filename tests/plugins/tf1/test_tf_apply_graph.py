@@ -128,6 +128,7 @@ def test_the_whole_graph_and_the_needed_part_give_equal_results(spec: Any, new_g
         trainable=True,
         tags=frozenset(),
         variable_map=module.variable_map,
+        trained={},
         import_whole_graph=True,
     )
     anchor = tf.constant(0.0)
