@@ -156,6 +156,8 @@ def load_config(
         found, trusted = _find(path)
         data = DEFAULT if found is None else _read_yaml(found)
         config = replace(parse_config(data, str(found or _BUILT_IN)), path=found, trusted=trusted)
+        if not trusted and (own := _own_file()) is not None:
+            config = _restricted_as(config, parse_config(_read_yaml(own), str(own)))
         chain = chain or environment_value("HUBPLUG_CHAIN")
     if chain is not None:
         config = replace(config, chain=_named_chain(config, chain))
@@ -292,10 +294,28 @@ def _find(path: str | os.PathLike[str] | None) -> tuple[Path | None, bool]:
     try:
         if Path("hubplug.yaml").is_file():
             return Path("hubplug.yaml").absolute(), False
-        own = user_config_path()
-        return (own, True) if own.is_file() else (None, True)
-    except (OSError, RuntimeError):  # a working directory that is gone, or a user without a home
+    except OSError:  # a working directory that is gone
         return None, True
+    return _own_file(), True
+
+
+def _own_file() -> Path | None:
+    try:
+        own = user_config_path()
+        return own if own.is_file() else None
+    except (OSError, RuntimeError):  # a user without a home
+        return None
+
+
+def _restricted_as(config: Config, own: Config) -> Config:
+    """The settings of a file that was merely found, under what the user's own file demands, which it may not take away."""
+    demanded = {prefix: (*own.validate.get(prefix, ()), *config.validate.get(prefix, ())) for prefix in own.validate}
+    return replace(
+        config,
+        validate={**config.validate, **{prefix: tuple(dict.fromkeys(names)) for prefix, names in demanded.items()}},
+        offline=config.offline or own.offline,
+        locked=config.locked or own.locked,
+    )
 
 
 def _read_yaml(path: Path) -> object:

@@ -501,3 +501,29 @@ def test_a_working_directory_that_is_gone_is_no_error(tmp_path: Path, monkeypatc
     gone.rmdir()
     assert load_config().path is None
     os.chdir("/")
+
+
+def test_a_file_that_was_merely_found_takes_away_nothing_that_the_users_own_file_demands(
+    working_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    own = "version: 1\noffline: true\nlocked: true\nvalidate: {'https://a/': [safe], 'https://b/': [complete]}\n"
+    write(tmp_path / "config" / "hubplug" / "hubplug.yaml", own)
+    weaker = "version: 1\noffline: false\nlocked: false\nvalidate: {'https://a/': [complete], 'https://c/': [safe]}\n"
+    found = write(working_directory / "hubplug.yaml", weaker)
+    config = load_config()
+    assert (config.path, config.offline, config.locked) == (found, True, True)
+    expected = {"https://a/": ("safe", "complete"), "https://b/": ("complete",), "https://c/": ("safe",)}
+    assert config.validate == expected
+    named = load_config(found)
+    assert (named.offline, named.locked, list(named.validate)) == (False, False, ["https://a/", "https://c/"])
+
+
+def test_the_users_own_file_is_not_passed_over_where_it_is_damaged(
+    working_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    own = write(tmp_path / "config" / "hubplug" / "hubplug.yaml", "version: 1\nvalidate: [\n")
+    write(working_directory / "hubplug.yaml", "version: 1\n")
+    with pytest.raises(ConfigError, match=re.escape(str(own))):
+        load_config()
