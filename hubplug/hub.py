@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from hubplug.chain import Answer, Chain, build_chain
 from hubplug.errors import ConfigError, OccupiedError, ValidationError
-from hubplug.locks import ForkLock
+from hubplug.files.locks import ForkLock
 from hubplug.pins import Pins
 from hubplug.retrieval import Retrieval
 from hubplug.settings.config import Config, environment_fingerprint, load_config

@@ -13,7 +13,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hubplug.locks import ForkLock
+from hubplug.files.locks import ForkLock
 from hubplug.shown.logs import logger
 from hubplug.urls import redact
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hubplug.errors import AccessError, ConfigError
-from hubplug.locks import ForkLock
+from hubplug.files.locks import ForkLock
 from hubplug_auth._signers import Signer
 
 _READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"

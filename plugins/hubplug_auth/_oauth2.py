@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from hubplug.errors import AccessError, FetchError
-from hubplug.locks import ForkLock
+from hubplug.files.locks import ForkLock
 from hubplug.settings.certificates import bundle_at, trusted_certificates
 from hubplug.urls import redact
 from hubplug_auth._secret import Secret

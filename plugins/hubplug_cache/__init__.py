@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hubplug.files.locks import ForkLock
 from hubplug.hookspecs import RunCache, hookimpl
-from hubplug.locks import ForkLock
 from hubplug.shown.logs import logger
 from hubplug.types import Declined, LocalModule, Plan, Provenance, Source
 

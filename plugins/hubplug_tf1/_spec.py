@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubplug.errors import FormatError, UnknownTagsError, needs
-from hubplug.locks import ForkLock
+from hubplug.files.locks import ForkLock
 from hubplug.settings.config import environment_switch
 from hubplug.shown.logs import logger
 from hubplug.spec import ModuleImpl, ModuleSpec, variants_in_words

@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug.errors import UnknownSignatureError
-from hubplug.locks import ForkLock
+from hubplug.files.locks import ForkLock
 from hubplug_tf1._apply_graph import ApplyTemplate, make_apply_template
 from hubplug_tf1._private_tensorflow import OpDef, OpList, registered_op_def
 from hubplug_tf1._state_graph import CONTEXTS, StateTemplate, make_state_template

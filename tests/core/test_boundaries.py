@@ -147,7 +147,7 @@ def code_lines(path: Path) -> int:
 
 # The layers, lowest first. A module may import what stands in a lower layer, or in its own.
 LAYERS = (
-    ("hubplug.errors", "hubplug.locks", "hubplug.urls"),
+    ("hubplug.errors", "hubplug.urls"),
     ("hubplug.types",),
     ("hubplug.files", "hubplug.shown"),
     ("hubplug.spec", "hubplug.hookspecs"),

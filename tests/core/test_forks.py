@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from hubplug.files.locks import ForkLock
 from hubplug.hub import current_hub
-from hubplug.locks import ForkLock
 from hubplug.shown.progress import Progress
 from hubplug_cache import CacheDirectory
 
