@@ -10,7 +10,8 @@ from __future__ import annotations
 import http.client
 import re
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Protocol
 
 from urllib3.exceptions import HTTPError
 
@@ -19,15 +20,20 @@ from hubplug.shown.progress import Progress
 from hubplug_http._failures import Failure, describe_exception
 from hubplug_http._numbers import length_in, whole_number
 from hubplug_http._options import ServerOptions
-
-if TYPE_CHECKING:
-    from hubplug_http._download import Download
-    from hubplug_http._request import Answer
+from hubplug_http._request import Answer
 
 _MOST_AT_ONCE = 1 << 20
 # A transfer that gets on by this much between two breaks is not hopeless: its attempts are counted anew.
 _WORTH_GOING_ON = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
+
+
+class Asker(Protocol):
+    """What asks for a body once more."""
+
+    def request(self, url: str, extra: Mapping[str, str] = {}, /) -> Answer | Failure: ...
+    def pause(self, failure: Failure, attempt: int, url: str, /) -> bool: ...
+    def close(self) -> None: ...
 
 
 class Body:
@@ -37,8 +43,8 @@ class Body:
         size: The announced number of bytes, or None.
     """
 
-    def __init__(self, download: Download, url: str, answer: Answer, bar: Progress) -> None:
-        self._download = download
+    def __init__(self, asker: Asker, url: str, answer: Answer, bar: Progress) -> None:
+        self._asker = asker
         self._url = url
         self._answer = answer
         self._bar = bar
@@ -78,7 +84,7 @@ class Body:
             self._closed = True
             self._bar.close()
             self._answer.close()
-            self._download.close()
+            self._asker.close()
 
     def _read_answer(self, size: int) -> bytes | Failure:
         """More of the current answer; none at its end; a failure where it breaks."""
@@ -105,7 +111,7 @@ class Body:
             self._attempts += 1
             if not why.passing or self._attempts > self._options.retries:
                 raise self._gives_up(why)
-            if not self._download.pause(why, self._attempts, self._url):
+            if not self._asker.pause(why, self._attempts, self._url):
                 raise self._gives_up(why)
             failed = self._continued()
             if failed is None:
@@ -117,7 +123,7 @@ class Body:
         extra: dict[str, str] = {}
         if self._ranges and self._position:
             extra = {"Range": f"bytes={self._position}-", "If-Range": str(self._etag)}
-        answer = self._download.request(self._url, extra)
+        answer = self._asker.request(self._url, extra)
         if isinstance(answer, Failure):
             return answer
         self._answer = answer

@@ -194,8 +194,9 @@ def test_a_lower_layer_imports_no_upper_one() -> None:
 
 
 def test_no_import_goes_in_a_circle() -> None:
-    core = {module: names for module, names in all_imports().items() if is_under(module, "hubplug")}
-    TopologicalSorter(core).prepare()
+    circling = ("hubplug_compat", "hubplug_tf1")
+    found = all_imports()
+    TopologicalSorter({one: names for one, names in found.items() if not one.startswith(circling)}).prepare()
 
 
 def test_the_layers_are_those_of_the_documentation() -> None:
