@@ -157,12 +157,16 @@ def load(path: Path) -> Any:
 
 
 def test_a_directory_without_the_marker_is_not_ours(tmp_path: Path, export_module: Any) -> None:
-    assert load(tmp_path) == Declined(f"{tmp_path} has no tfhub_module.pb", error=MissingFileError)
+    def declined(reason: str, error: type[Any]) -> Declined:
+        what = "a TF1 Hub module is a directory with tfhub_module.pb, saved_model.pb and variables/"
+        return Declined(reason, error=error, hint=what)
+
+    assert load(tmp_path) == declined(f"{tmp_path} has no tfhub_module.pb", MissingFileError)
     path = export_module(hubplug.create_module_spec(module_fn), tmp_path / "m")
     (path / "tfhub_module.pb").unlink()
-    assert load(path) == Declined(f"{path} has no tfhub_module.pb", error=MissingFileError)
+    assert load(path) == declined(f"{path} has no tfhub_module.pb", MissingFileError)
     (path / "tfhub_module.pb").mkdir()
-    assert load(path) == Declined(f"{path / 'tfhub_module.pb'} is not a regular file", error=NotAFileError)
+    assert load(path) == declined(f"{path / 'tfhub_module.pb'} is not a regular file", NotAFileError)
 
 
 def test_a_spec_of_another_plugin_is_not_exported_here() -> None:
