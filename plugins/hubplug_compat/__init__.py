@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hubplug_compat._standing_in import install_as_tensorflow_hub as install_as_tensorflow_hub
+    from hubplug_compat._finder import install_as_tensorflow_hub as install_as_tensorflow_hub
 
 __all__ = ["install_as_tensorflow_hub"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "install_as_tensorflow_hub":
-        from hubplug_compat._standing_in import install_as_tensorflow_hub
+        from hubplug_compat._finder import install_as_tensorflow_hub
 
         return install_as_tensorflow_hub
     said = f"module 'hubplug' has no attribute {name!r}"

@@ -47,3 +47,25 @@ def find_first(*, tf1: bool = False) -> None:
             finder.tf1 = finder.tf1 or tf1
             return
     sys.meta_path.insert(0, Finder(tf1))
+
+
+def install_as_tensorflow_hub() -> None:
+    """Makes ``import tensorflow_hub`` mean hubplug in this process; a second call does nothing.
+
+    The absl flags that tensorflow_hub defines are defined with its first import, where absl is installed.
+
+    Raises:
+        StandingInError: The real tensorflow_hub is imported already. It is an ImportError.
+    """
+    imported = sys.modules.get("tensorflow_hub")
+    if imported is None:
+        find_first()
+        return
+    from hubplug_compat._standing_in import StandIn, StandingInError
+
+    if not isinstance(imported, StandIn):
+        raise StandingInError(
+            f"The real tensorflow_hub is imported already (from {getattr(imported, '__file__', None)}), and objects of "
+            "both would mix",
+            hint="call hubplug.install_as_tensorflow_hub() before the first import of tensorflow_hub",
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader
@@ -14,7 +13,6 @@ from typing import Any
 import hubplug
 from hubplug.errors import HubplugError
 from hubplug_compat import _resolving
-from hubplug_compat._finder import find_first
 from hubplug_compat._names import OFFERED, instead_of
 
 NAME = "tensorflow_hub"
@@ -24,26 +22,6 @@ API_LEVEL = "0.15.0"
 
 class StandingInError(HubplugError, ImportError):
     """hubplug cannot stand in for tensorflow_hub, or not for this part of it."""
-
-
-def install_as_tensorflow_hub() -> None:
-    """Makes ``import tensorflow_hub`` mean hubplug in this process; a second call does nothing.
-
-    The absl flags that tensorflow_hub defines are defined with its first import, where absl is installed.
-
-    Raises:
-        StandingInError: The real tensorflow_hub is imported already. It is an ImportError.
-    """
-    imported = sys.modules.get(NAME)
-    if isinstance(imported, StandIn):
-        return
-    if imported is not None:
-        raise StandingInError(
-            f"The real {NAME} is imported already (from {getattr(imported, '__file__', None)}), and objects of both would "
-            "mix",
-            hint=f"call hubplug.install_as_tensorflow_hub() before the first import of {NAME}",
-        )
-    find_first()
 
 
 class StandIn(ModuleType):
