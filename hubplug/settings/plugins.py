@@ -176,6 +176,11 @@ def _effective_options(
         if error.path in missing_options(kind, effective):  # of a plugin that may have come by itself
             problem = f"the plugin of {origin} requires this option"
             hint = f"set {place} in hubplug.yaml, or leave the plugin out: HUBPLUG_DISABLE_PLUGINS={name}"
+        elif variable := overrides.get(error.path):
+            problem, hint = (
+                f"{problem} (the environment variable {variable} says so)",
+                f"correct {variable}, or unset it",
+            )
         raise ConfigError(f"{config.where}: {place}: {problem}", hint=hint)
     return effective, overrides
 

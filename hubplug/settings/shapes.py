@@ -16,6 +16,7 @@ from typing import Any, Literal, Union
 
 from hubplug.shown.redaction import without_secrets
 from hubplug.shown.words import nearest
+from hubplug.urls import redact
 
 _AT = re.compile(r"^(?P<said>.*?)(?: - at (?P<in_key>`key` in )?`\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+)\]|\[\.\.\.\]")
@@ -89,13 +90,12 @@ class Shape:
         return None
 
     def schema(self) -> dict[str, Any]:
-        """JSON Schema (draft 2020-12); what it refers to stands under ``$defs``."""
+        """JSON Schema (draft 2020-12) that can stand anywhere in another one: it refers to nothing."""
         import msgspec
 
-        (found,), components = msgspec.json.schema_components([self.kind], ref_template="#/$defs/{name}")
-        reference = found.get("$ref", "").removeprefix("#/$defs/")
-        schema = components.pop(reference) if reference in components else found
-        return {**schema, "$defs": components} if components else schema
+        (found,), components = msgspec.json.schema_components([self.kind], ref_template="{name}")
+        schema: dict[str, Any] = _without_references(found, components)
+        return schema
 
     def in_words(self) -> str:
         """The shape as a person reads it."""
@@ -246,6 +246,13 @@ def _inner(node: Any, step: str | int) -> Any:
     return None
 
 
+def _without_references(schema: Any, components: Mapping[str, Any]) -> Any:
+    if isinstance(schema, Mapping):
+        whole = components[schema["$ref"]] if "$ref" in schema else schema
+        return {key: _without_references(item, components) for key, item in whole.items()}
+    return [_without_references(item, components) for item in schema] if isinstance(schema, list) else schema
+
+
 def _words(node: Any) -> str:
     kind = type(node).__name__
     if kind == "UnionType":
@@ -276,5 +283,5 @@ def _join(steps: Sequence[str | int]) -> str:
         elif re.fullmatch(r"[\w-]+", step):
             path += f".{step}" if path else step
         else:
-            path += f"[{step!r}]"
+            path += f"[{redact(step)!r}]"
     return path

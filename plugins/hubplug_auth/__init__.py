@@ -6,7 +6,7 @@ be signed is never sent unsigned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from hubplug.errors import ConfigError
 from hubplug.hookspecs import hookimpl
 from hubplug.types import AuthRequest, Declined
 from hubplug.urls import covering, normal_form, redact
+from hubplug_auth._options import RuleOptions
 
 if TYPE_CHECKING:
     from hubplug_auth._rules import Rule
@@ -36,7 +37,7 @@ class Credentials:
 
     trusted_options: ClassVar[Sequence[str]] = ("rules",)
 
-    def __init__(self, *, rules: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, *, rules: Sequence[RuleOptions] = ()) -> None:
         """Checks the rules; reads no secret yet.
 
         Args:

@@ -39,20 +39,21 @@ def read_rule(rule: Mapping[str, Any], key_path: str) -> Rule:
     kinds = [kind for kind, marks in _MARKS.items() if any(mark in rule for mark in marks)]
     if len(kinds) != 1:
         got = " and ".join(kinds) if kinds else "none"
-        unknown = _unknown(rule, {key for keys in _KEYS.values() for key in keys})
         raise ConfigError(
-            f"{key_path}: expected one way to sign, got {got}" + (f"; unknown key {unknown!r}" if unknown else ""),
+            f"{key_path}: expected one way to sign, got {got}",
             hint="one of token_env, username and password_env, credential_command, netrc, header and value_env, "
             "token_url and client_id, google",
         )
     kind = kinds[0]
-    if (unknown := _unknown(rule, _KEYS[kind])) is not None:
-        raise ConfigError(f"{key_path}: unknown key {unknown!r}", hint=nearest(unknown, sorted(_KEYS[kind])))
-    prefix = rule.get("prefix", GOOGLE_STORAGE if kind == "google" else None)
-    if not _is_prefix(prefix):
-        shown = f"{redact(prefix)!r}" if isinstance(prefix, str) else "none"
+    if (foreign := next((key for key in rule if key not in _KEYS[kind]), None)) is not None:
         raise ConfigError(
-            f"{key_path}.prefix: expected the beginning of an http(s) URL, got {shown}",
+            f"{key_path}.{foreign}: this is for another way to sign than {kind}",
+            hint=nearest(foreign, sorted(_KEYS[kind])),
+        )
+    prefix = rule.get("prefix", GOOGLE_STORAGE if kind == "google" else "")
+    if not _is_prefix(prefix):
+        raise ConfigError(
+            f"{key_path}.prefix: expected the beginning of an http(s) URL, got {repr(redact(prefix)) if prefix else 'none'}",
             hint="write it with its scheme and host: https://hub.example.com/",
         )
     return Rule(prefix, _READERS[kind](rule, redact(prefix), key_path))
@@ -75,7 +76,7 @@ def _helper(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
 
 def _netrc(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
     path = rule["netrc"]
-    if path is not True and (not isinstance(path, str) or not path):
+    if not path:
         raise ConfigError(f"{key_path}.netrc: expected true or a path, got {path!r}")
     return Netrc(None if path is True else path, prefix)
 
@@ -92,16 +93,13 @@ def _oauth2(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
 
     if not _is_prefix(rule["token_url"]):
         raise ConfigError(f"{key_path}.token_url: expected an http(s) URL")
-    client_auth = rule.get("client_auth", "header")
-    if client_auth not in ("header", "body"):
-        raise ConfigError(f"{key_path}.client_auth: expected 'header' or 'body', got {client_auth!r}")
     extra = {name: _text(rule, name, key_path) for name in ("scope", "audience") if name in rule}
     return ClientCredentials(
         rule["token_url"],
         _text(rule, "client_id", key_path),
         Secret.from_option("client_secret", rule, prefix, key_path),
         extra=extra,
-        in_body=client_auth == "body",
+        in_body=rule.get("client_auth") == "body",
         ca_bundle=_text(rule, "ca_bundle", key_path) if "ca_bundle" in rule else None,
     )
 
@@ -140,19 +138,15 @@ _KEYS: Mapping[str, set[str]] = {
 }
 
 
-def _unknown(rule: Mapping[str, Any], keys: set[str]) -> str | None:
-    return next((str(key) for key in rule if key not in keys), None)
-
-
 def _text(rule: Mapping[str, Any], key: str, key_path: str) -> str:
-    value = rule.get(key)
-    if not isinstance(value, str) or not value or any(c < " " for c in value):
+    value: str = rule.get(key, "")
+    if not value or any(c < " " for c in value):
         raise ConfigError(f"{key_path}.{key}: expected a text that is not empty")
     return value
 
 
-def _is_prefix(value: Any) -> bool:
-    if not isinstance(value, str) or scheme_of(value).lower() not in ("http", "https"):
+def _is_prefix(value: str) -> bool:
+    if scheme_of(value).lower() not in ("http", "https"):
         return False
     # Nothing would lie under it, and requests would go out unsigned.
     return " " not in value and not find_url_error(value) and "@" not in urlsplit(normal_form(value)).netloc

@@ -37,7 +37,7 @@ class Secret:
         """Reads ``name``, ``name_env``, ``name_file`` or ``name_command``.
 
         Raises:
-            ConfigError: There is none, more than one, or one that is no text.
+            ConfigError: There is none, more than one, or an empty one.
         """
         given = [source for source in SOURCES if name + source in rule]
         if len(given) != 1:
@@ -48,7 +48,7 @@ class Secret:
         if given[0] == "_command":
             words = command_words(value, f"{key_path}.{name}_command")
             return cls(name, given[0], words, where)
-        if not isinstance(value, str) or not value:
+        if not value:
             raise ConfigError(f"{key_path}.{name}{given[0]}: expected a text that is not empty")
         return cls(name, given[0], value, where)
 
@@ -112,17 +112,17 @@ class Secret:
         )
 
 
-def command_words(value: Any, key_path: str) -> list[str]:
+def command_words(value: str | Sequence[str], key_path: str) -> list[str]:
     """A command as a list of words, without a shell.
 
     Raises:
-        ConfigError: It is neither a command line nor a list of words.
+        ConfigError: It has no word, or a quote without an end.
     """
     try:
-        words = shlex.split(value) if isinstance(value, str) else list(value) if isinstance(value, Sequence) else []
+        words = shlex.split(value) if isinstance(value, str) else list(value)
     except ValueError as error:
         raise ConfigError(f"{key_path}: no command line: {error}") from None
-    if not words or not all(isinstance(word, str) for word in words):
+    if not words:
         raise ConfigError(f"{key_path}: expected a command line or a list of words")
     return words
 

@@ -15,9 +15,10 @@ from hubplug.hookspecs import RunFetch, hookimpl
 from hubplug.shown.logs import logger
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import covering, redact
-from hubplug_http._options import check_prefix, read_servers
+from hubplug_http._options import ServerSettings, check_prefix, read_servers
 from hubplug_http._urls import (
     Rewrite,
+    RewriteRule,
     candidates,
     find_address_error,
     is_http,
@@ -28,10 +29,9 @@ from hubplug_http._urls import (
 )
 
 _LOG = logger("hubplug")
-_FORMATS = ("AUTO", "COMPRESSED", "UNCOMPRESSED")
 
 # Handles of the mirror in China are archives in a bucket.
-REWRITE: Sequence[Mapping[str, Any]] = (
+REWRITE: Sequence[RewriteRule] = (
     {
         "from": r"https://hub\.tensorflow\.google\.cn/(.*)",
         "to": r"https://gcs.tensorflow.google.cn/tfhub-modules/\1.tar.gz",
@@ -63,10 +63,10 @@ class Http:
         self,
         *,
         prefixes: Sequence[str] = (),
-        rewrite: Sequence[Mapping[str, Any]] = REWRITE,
+        rewrite: Sequence[RewriteRule] = REWRITE,
         mirrors: Sequence[str] = (),
         missing: Literal["error", "next"] = "error",
-        load_format: str = "AUTO",
+        load_format: Literal["AUTO", "COMPRESSED", "UNCOMPRESSED"] = "AUTO",
         format_query: bool = True,
         verify: bool = True,
         ca_bundle: str | None = None,
@@ -78,7 +78,7 @@ class Http:
         min_rate_window: float = 30.0,
         retries: int = 4,
         max_retry_wait: float = 60.0,
-        servers: Mapping[str, Mapping[str, Any]] = {},
+        servers: Mapping[str, ServerSettings] = {},
         headers: Mapping[str, Mapping[str, str]] = {},
         allow_private: bool = True,
         disable_cert_validation: bool | str = False,
@@ -116,13 +116,6 @@ class Http:
         Raises:
             ConfigError: An option cannot be meant.
         """
-        if load_format not in _FORMATS:
-            raise ConfigError(
-                f"load_format (TFHUB_MODEL_LOAD_FORMAT): expected {', '.join(_FORMATS)}, got {load_format!r}",
-                hint="unset it: archives are the default",
-            )
-        if missing not in ("error", "next"):
-            raise ConfigError(f"missing: expected 'error' or 'next', got {missing!r}")
         for prefix in prefixes:
             check_prefix(prefix, "prefixes")
         for mirror in mirrors:

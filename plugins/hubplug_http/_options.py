@@ -6,15 +6,30 @@ import dataclasses
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from hubplug.errors import ConfigError
-from hubplug.shown.words import nearest
 from hubplug.urls import covering, normal_form, origin_of, redact
 from hubplug_http._urls import find_address_error, is_http
 
 _POSITIVE = ("connect_timeout", "read_timeout", "min_rate_window")
 _NOT_NEGATIVE = ("min_rate", "retries", "max_retry_wait")
+
+
+class ServerSettings(TypedDict, total=False):
+    """What can be written of one server; its meaning is that of ``ServerOptions``."""
+
+    format_query: bool
+    verify: bool
+    ca_bundle: str | None
+    client_cert: str | Sequence[str] | None
+    proxy: str | None
+    connect_timeout: float
+    read_timeout: float
+    min_rate: float
+    min_rate_window: float
+    retries: int
+    max_retry_wait: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -98,8 +113,8 @@ class Servers:
 
 
 def read_servers(
-    default: Mapping[str, Any],
-    by_prefix: Mapping[str, Mapping[str, Any]],
+    default: ServerSettings,
+    by_prefix: Mapping[str, ServerSettings],
     headers: Mapping[str, Mapping[str, str]],
     *,
     own: Sequence[str] = (),
@@ -115,7 +130,7 @@ def read_servers(
         check_elsewhere: Whether certificates of other servers are verified in any case.
 
     Raises:
-        ConfigError: A prefix is no http(s) URL, or a key or value cannot be meant.
+        ConfigError: A prefix is no http(s) URL, or a value cannot be meant.
     """
     settings = server_options(ServerOptions(), default, "")
     for prefix in (*by_prefix, *headers):
@@ -123,10 +138,13 @@ def read_servers(
     if len({normal_form(prefix).rstrip("/") for prefix in by_prefix}) < len(by_prefix):
         raise ConfigError("servers: two of its prefixes are the same", hint="put their settings together")
     for prefix, values in headers.items():
-        _check_headers(values, f"headers[{prefix!r}]")
+        _check_headers(values, f"headers[{redact(prefix)!r}]")
     return Servers(
         settings,
-        {prefix: server_options(settings, given, f"servers[{prefix!r}].") for prefix, given in by_prefix.items()},
+        {
+            prefix: server_options(settings, given, f"servers[{redact(prefix)!r}].")
+            for prefix, given in by_prefix.items()
+        },
         {prefix: dict(values) for prefix, values in headers.items()},
         frozenset(map(origin_of, own)),
         {prefix: frozenset(given) for prefix, given in by_prefix.items()},
@@ -134,17 +152,14 @@ def read_servers(
     )
 
 
-def server_options(base: ServerOptions, given: Mapping[str, Any], key_path: str) -> ServerOptions:
+def server_options(base: ServerOptions, given: ServerSettings, key_path: str) -> ServerOptions:
     """``base`` with some settings replaced.
 
     Raises:
         ConfigError: Names the key path, what was found and what is possible.
     """
-    names = [one.name for one in dataclasses.fields(ServerOptions)]
-    changed = dict(given)
-    for name, value in given.items():
-        if name not in names:
-            raise ConfigError(f"{key_path}{name}: there is no such setting", hint=nearest(name, names))
+    changed = cast("dict[str, Any]", dict(given))
+    for name, value in list(changed.items()):
         if problem := _find_value_error(name, value):
             raise ConfigError(f"{key_path}{name}: {problem}")
         if name == "client_cert" and value is not None and not isinstance(value, str):
@@ -162,34 +177,23 @@ def check_prefix(prefix: str, key_path: str) -> None:
 
 
 def _find_value_error(name: str, value: Any) -> str | None:
-    if name in ("format_query", "verify"):
-        return None if isinstance(value, bool) else f"expected true or false, got {value!r}"
+    if value is None or name in ("format_query", "verify"):
+        return None
     if name in _POSITIVE or name in _NOT_NEGATIVE:
-        if isinstance(value, bool) or not isinstance(value, int if name == "retries" else (int, float)):
-            return f"expected a {'whole ' if name == 'retries' else ''}number, got {value!r}"
-        if value < 0 or (value == 0 and name in _POSITIVE):
-            return f"expected a number {'above' if name in _POSITIVE else 'from'} 0, got {value!r}"
-        return None
-    if value is None:
-        return None
-    if name == "proxy":
-        if isinstance(value, str) and (value == "none" or "://" in value):
+        if value > 0 or (value == 0 and name in _NOT_NEGATIVE):
             return None
-        return "expected the URL of a proxy (http://proxy.example.com:3128), or none"
-    files: Sequence[Any] = [value] if isinstance(value, str) or name == "ca_bundle" else value
-    if (
-        not isinstance(files, (list, tuple))
-        or not all(isinstance(one, str) for one in files)
-        or len(files) not in (1, 2)
-    ):
-        return f"expected a path{' or two' if name == 'client_cert' else ''}, got {value!r}"
+        return f"expected a number {'above' if name in _POSITIVE else 'from'} 0, got {value!r}"
+    if name == "proxy":
+        usable = value == "none" or "://" in value
+        return None if usable else "expected the URL of a proxy (http://proxy.example.com:3128), or none"
+    files = [value] if isinstance(value, str) else value
+    if len(files) not in (1, 2):
+        return f"expected a path or two, got {value!r}"
     missing = [one for one in files if not os.path.exists(one)]
     return f"there is no {missing[0]!r}" if missing else None
 
 
 def _check_headers(values: Mapping[str, str], key_path: str) -> None:
     for name, value in values.items():
-        if not isinstance(value, str) or not isinstance(name, str):
-            raise ConfigError(f"{key_path}: the name and the value of a header are strings; quote them")
         if any(character in "\r\n\0" for character in name + value):
             raise ConfigError(f"{key_path}.{name.split()[0] if name.split() else name!r}: a header has one line")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
 
 from hubplug.errors import ConfigError
@@ -14,6 +14,15 @@ from hubplug.urls import covering, find_url_error, normal_form, redact, scheme_o
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".zip")
 _FORMAT = "tf-hub-format"
+
+
+_FromTo = TypedDict("_FromTo", {"from": str, "to": str})
+
+
+class RewriteRule(_FromTo, total=False):
+    """A rewrite rule as it is written."""
+
+    format_query: bool | None
 
 
 @dataclass(frozen=True)
@@ -31,21 +40,12 @@ class Rewrite:
     format_query: bool | None = None
 
     @classmethod
-    def from_option(cls, rule: Mapping[str, Any], key_path: str) -> Rewrite:
+    def from_option(cls, rule: RewriteRule, key_path: str) -> Rewrite:
         """Reads ``{from: <regular expression>, to: <template>, format_query: <bool>}``.
 
         Raises:
-            ConfigError: A key is missing or unknown, or the expression or the template is wrong.
+            ConfigError: The expression or the template is wrong.
         """
-        unknown = sorted(set(rule) - {"from", "to", "format_query"})
-        if unknown:
-            raise ConfigError(f"{key_path}: unknown key {unknown[0]!r}", hint="possible: format_query, from, to")
-        for key in ("from", "to"):
-            if not isinstance(rule.get(key), str):
-                raise ConfigError(f"{key_path}: {key!r} must be a string, got {rule.get(key)!r}")
-        wanted = rule.get("format_query")
-        if wanted is not None and not isinstance(wanted, bool):
-            raise ConfigError(f"{key_path}.format_query: expected true or false, got {wanted!r}")
         try:
             pattern = re.compile(rule["from"])
         except re.error as error:
@@ -56,7 +56,7 @@ class Rewrite:
             raise ConfigError(
                 f"{key_path}.to: {rule['to']!r} does not fit the groups of {rule['from']!r}: {error}"
             ) from error
-        return cls(pattern, rule["to"], wanted)
+        return cls(pattern, rule["to"], rule.get("format_query"))
 
     def apply(self, text: str) -> str | None:
         """What to ask for instead of ``text``, as it is written or in its normal form; None when the rule does not match."""

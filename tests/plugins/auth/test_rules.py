@@ -6,10 +6,11 @@ import subprocess
 import sys
 from typing import Any
 
+import jsonschema
 import pytest
 
 from hubplug.errors import ConfigError
-from hubplug.settings.options import find_option_error
+from hubplug.settings.options import find_option_error, options_schema
 from hubplug.types import AuthRequest, Declined, Handle
 from hubplug_auth import Credentials
 from tests.plugins.auth.signing import URL, signed, signer
@@ -67,12 +68,10 @@ def test_a_redirect_to_a_signed_url_is_left_alone(query: str) -> None:
     [
         ({}, "expected one way to sign, got none"),
         ({"prefix": HUB}, "expected one way to sign, got none"),
-        ({"prefix": HUB, "tokn_env": "A"}, "unknown key 'tokn_env'"),
         ({"prefix": HUB, "token": "a", "netrc": True}, "expected one way to sign, got token and netrc"),
         ({"prefix": HUB, "token": "a", "token_env": "A"}, "expected one of token, .* got token and token_env"),
         ({"prefix": HUB, "token": ""}, "expected a text that is not empty"),
-        ({"prefix": HUB, "token": 5}, "expected a text"),
-        ({"prefix": HUB, "token": "a", "scope": "b"}, "unknown key 'scope'"),
+        ({"prefix": HUB, "token": "a", "scope": "b"}, "scope: this is for another way to sign than token"),
         ({"prefix": HUB, "username": "a"}, "expected one of password, .* got none"),
         ({"prefix": HUB, "username": "a:b", "password": "c"}, "a user name has no colon"),
         ({"prefix": HUB, "token_command": "'unfinished"}, "no command line"),
@@ -80,7 +79,7 @@ def test_a_redirect_to_a_signed_url_is_left_alone(query: str) -> None:
         ({"prefix": HUB, "header": "X Y", "value": "z"}, "expected the name of a header"),
         ({"prefix": HUB, "header": "X"}, "expected one of value, "),
         ({"prefix": HUB, "netrc": False}, "expected true or a path"),
-        ({"prefix": HUB, "google": "yes"}, "expected true"),
+        ({"prefix": HUB, "google": False}, "expected true"),
         ({"prefix": HUB, "token_url": "x", "client_id": "a", "client_secret": "b"}, "token_url: expected an http"),
         ({"prefix": HUB, "token_url": HUB, "client_secret": "b"}, "client_id: expected a text"),
         ({"prefix": "hub.example.com", "token": "a"}, "prefix: expected the beginning of an http"),
@@ -96,6 +95,33 @@ def test_a_rule_that_cannot_be_meant(rule: dict[str, Any], words: str) -> None:
         Credentials(rules=[{"prefix": "https://first.example/", "token": "x"}, rule])
     assert caught.value.message.startswith("rules[1]")
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "problem"),
+    [
+        ("canary", "", "expected a mapping, got a string"),
+        ({"tokn_env": "canary"}, ".tokn_env", "there is no such option"),
+        ({"prefix": 5}, ".prefix", "expected a string, got 5"),
+        ({"token": 20_23}, ".token", "expected a string, got '***'"),
+        ({"header": "X-Key", "value": 20_23}, ".value", "expected a string, got '***'"),
+        ({"username": "me", "password": ["canary"]}, ".password", "expected a string, got a list"),
+        ({"token_command": 5}, ".token_command", "expected a string or a list, each item a string, got 5"),
+        ({"token_command": ["print", 5]}, ".token_command[1]", "expected a string, got 5"),
+        ({"netrc": 5}, ".netrc", "expected true or false or a string, got 5"),
+        ({"google": "yes"}, ".google", "expected true or false, got 'yes'"),
+        ({"token_url": HUB, "client_auth": "query"}, ".client_auth", "expected one of 'body', 'header', got "),
+    ],
+)
+def test_a_value_of_another_shape(rule: Any, path: str, problem: str) -> None:
+    options = {"rules": [{"prefix": "https://first.example/", "token": "x"}, rule]}
+    fault = find_option_error(Credentials, options)
+    assert fault is not None
+    assert fault.path == f"rules[1]{path}"
+    assert fault.problem.startswith(problem)
+    assert not any(secret in str(fault) for secret in ("canary", "2023"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(options, options_schema(Credentials), jsonschema.Draft202012Validator)
 
 
 def test_two_rules_for_one_prefix_are_refused() -> None:

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from typing import Any
 
+import jsonschema
 import pytest
 
 from hubplug.errors import ConfigError
-from hubplug.settings.options import find_option_error
+from hubplug.settings.options import find_option_error, options_schema
 from hubplug_http import Http
 from hubplug_http._options import read_servers
 from tests.plugins.http.driving import ARCHIVE, bring
@@ -22,19 +23,13 @@ from tests.servers import Reply, ScriptedServer
         ({"prefixes": ["hub.example.com"]}, "prefixes: 'hub.example.com' is not the beginning of an http"),
         ({"prefixes": ["gs://bucket/"]}, "prefixes: 'gs://bucket/'"),
         ({"mirrors": ["https://b.example/"]}, "mirrors: mirrors of what"),
-        ({"missing": "nxt"}, "missing: expected 'error' or 'next'"),
         ({"retries": -1}, "retries: expected a number from 0"),
-        ({"retries": 1.5}, "retries: expected a whole number"),
         ({"read_timeout": 0}, "read_timeout: expected a number above 0"),
         ({"ca_bundle": "/no/such/file"}, "ca_bundle: there is no '/no/such/file'"),
         ({"client_cert": ["a", "b", "c"]}, "client_cert: expected a path or two"),
         ({"proxy": "proxy.example.com"}, "proxy: expected the URL of a proxy"),
-        (
-            {"servers": {"https://a.example/": {"ca_bundel": "x"}}},
-            "servers\\['https://a.example/'\\].ca_bundel: there is no such",
-        ),
+        ({"servers": {"https://a.example/": {"retries": -1}}}, "servers\\['https://a.example/'\\].retries: expected a"),
         ({"servers": {"a.example": {}}}, "servers: 'a.example' is not"),
-        ({"servers": {"https://a.example/": {"verify": "no"}}}, "verify: expected true or false, got 'no'"),
         ({"headers": {"https://a.example/": {"X": "a\r\nY: b"}}}, "a header has one line"),
         ({"headers": {"a": {"X": "b"}}}, "headers: 'a' is not"),
     ],
@@ -44,10 +39,61 @@ def test_an_option_that_cannot_be_meant(options: dict[str, Any], words: str) -> 
         Http(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "path", "problem"),
+    [
+        ({"missing": "nxt"}, "missing", "expected one of 'error', 'next', got 'nxt'"),
+        (
+            {"load_format": "compressed"},
+            "load_format",
+            "expected one of 'AUTO', 'COMPRESSED', 'UNCOMPRESSED', got 'com",
+        ),
+        ({"retries": 1.5}, "retries", "expected a whole number, got 1.5"),
+        ({"client_cert": 5}, "client_cert", "expected a string or a list, each item a string, got 5"),
+        ({"servers": {"https://a.example/": 5}}, "servers['https://a.example/']", "expected a mapping, got 5"),
+        (
+            {"servers": {"https://a.example/": {"verify": "no"}}},
+            "servers['https://a.example/'].verify",
+            "expected true",
+        ),
+        (
+            {"servers": {"https://a.example/": {"ca_bundel": "x"}}},
+            "servers['https://a.example/'].ca_bundel",
+            "there is no",
+        ),
+        (
+            {"servers": {"https://me:canary@a.example/": {"retries": "x"}}},
+            "servers['https://a.example/'].retries",
+            "expe",
+        ),
+        (
+            {"headers": {"https://a.example/": {"X-Key": 20_23}}},
+            "headers['https://a.example/'].X-Key",
+            "expected a string",
+        ),
+        ({"rewrite": [{"from": "a"}]}, "rewrite[0].to", "this option is required"),
+        ({"rewrite": [{"from": "a", "to": 5}]}, "rewrite[0].to", "expected a string, got 5"),
+        ({"rewrite": [{"from": "a", "to": "b", "form": "c"}]}, "rewrite[0].form", "there is no such option"),
+        (
+            {"rewrite": [{"from": "a", "to": "b", "format_query": "no"}]},
+            "rewrite[0].format_query",
+            "expected true or fa",
+        ),
+    ],
+)
+def test_a_value_of_another_shape(options: dict[str, Any], path: str, problem: str) -> None:
+    fault = find_option_error(Http, options)
+    assert fault is not None
+    assert fault.path == path
+    assert fault.problem.startswith(problem)
+    assert not any(secret in str(fault) for secret in ("canary", "2023"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(options, options_schema(Http), jsonschema.Draft202012Validator)
+
+
 def test_a_misspelt_setting_gets_the_nearest_name() -> None:
-    with pytest.raises(ConfigError) as caught:
-        Http(servers={"https://a.example/": {"ca_bundel": "x"}})
-    assert "did you mean 'ca_bundle'?" in str(caught.value.hint)
+    fault = find_option_error(Http, {"servers": {"https://a.example/": {"ca_bundel": "x"}}})
+    assert "did you mean 'ca_bundle'?" in str(fault and fault.hint)
 
 
 def test_the_longest_prefix_says_the_settings() -> None:
@@ -78,6 +124,7 @@ def test_the_constructor_fits_the_configurations_check() -> None:
         "read_timeout": 3,
     }
     assert find_option_error(Http, options) is None
+    jsonschema.validate(options, options_schema(Http), jsonschema.Draft202012Validator)
 
 
 def test_no_repr_shows_a_header() -> None:
