@@ -15,46 +15,46 @@ from hubplug.spec import ExportRequest, ModuleSpec
 from hubplug.types import Declined, LocalModule, Plan
 
 if TYPE_CHECKING:
-    from hubplug_tf1._authoring import add_signature as add_signature
-    from hubplug_tf1._authoring import attach_message as attach_message
-    from hubplug_tf1._authoring import create_module_spec as create_module_spec
-    from hubplug_tf1._errors import ExportExistsError as ExportExistsError
-    from hubplug_tf1._estimator import LatestModuleExporter as LatestModuleExporter
-    from hubplug_tf1._estimator import register_module_for_export as register_module_for_export
-    from hubplug_tf1._eval_function import eval_function_for_module as eval_function_for_module
-    from hubplug_tf1._feature_columns import image_embedding_column as image_embedding_column
-    from hubplug_tf1._feature_columns import sparse_text_embedding_column as sparse_text_embedding_column
-    from hubplug_tf1._feature_columns import text_embedding_column as text_embedding_column
-    from hubplug_tf1._from_saved_model import (
+    from hubplug_tf1._application.eval_function import eval_function_for_module as eval_function_for_module
+    from hubplug_tf1._columns.feature_columns import image_embedding_column as image_embedding_column
+    from hubplug_tf1._columns.feature_columns import sparse_text_embedding_column as sparse_text_embedding_column
+    from hubplug_tf1._columns.feature_columns import text_embedding_column as text_embedding_column
+    from hubplug_tf1._defining.authoring import add_signature as add_signature
+    from hubplug_tf1._defining.authoring import attach_message as attach_message
+    from hubplug_tf1._defining.authoring import create_module_spec as create_module_spec
+    from hubplug_tf1._defining.from_saved_model import (
         create_module_spec_from_saved_model as create_module_spec_from_saved_model,
     )
-    from hubplug_tf1._image_info import ImageModuleInfo as ImageModuleInfo
-    from hubplug_tf1._image_info import attach_image_module_info as attach_image_module_info
-    from hubplug_tf1._image_info import get_expected_image_size as get_expected_image_size
-    from hubplug_tf1._image_info import get_num_image_channels as get_num_image_channels
+    from hubplug_tf1._defining.image_info import ImageModuleInfo as ImageModuleInfo
+    from hubplug_tf1._defining.image_info import attach_image_module_info as attach_image_module_info
+    from hubplug_tf1._defining.image_info import get_expected_image_size as get_expected_image_size
+    from hubplug_tf1._defining.image_info import get_num_image_channels as get_num_image_channels
+    from hubplug_tf1._errors import ExportExistsError as ExportExistsError
+    from hubplug_tf1._estimator.exporter import LatestModuleExporter as LatestModuleExporter
+    from hubplug_tf1._estimator.exporter import register_module_for_export as register_module_for_export
 
 _MARKER = "tfhub_module.pb"
 
 _HOMES = {
-    "_ImageEmbeddingColumn": "_feature_columns",
-    "_SparseTextEmbeddingColumn": "_feature_columns",
-    "_TextEmbeddingColumn": "_feature_columns",
-    "ImageModuleInfo": "_image_info",
+    "_ImageEmbeddingColumn": "_columns.feature_columns",
+    "_SparseTextEmbeddingColumn": "_columns.feature_columns",
+    "_TextEmbeddingColumn": "_columns.feature_columns",
+    "ImageModuleInfo": "_defining.image_info",
     "ExportExistsError": "_errors",
-    "LatestModuleExporter": "_estimator",
-    "add_signature": "_authoring",
-    "attach_image_module_info": "_image_info",
-    "attach_message": "_authoring",
-    "create_module_spec": "_authoring",
-    "create_module_spec_from_saved_model": "_from_saved_model",
-    "describe_tensor": "_tensor_info",
-    "eval_function_for_module": "_eval_function",
-    "get_expected_image_size": "_image_info",
-    "get_num_image_channels": "_image_info",
-    "image_embedding_column": "_feature_columns",
-    "register_module_for_export": "_estimator",
-    "sparse_text_embedding_column": "_feature_columns",
-    "text_embedding_column": "_feature_columns",
+    "LatestModuleExporter": "_estimator.exporter",
+    "add_signature": "_defining.authoring",
+    "attach_image_module_info": "_defining.image_info",
+    "attach_message": "_defining.authoring",
+    "create_module_spec": "_defining.authoring",
+    "create_module_spec_from_saved_model": "_defining.from_saved_model",
+    "describe_tensor": "_graph.tensor_info",
+    "eval_function_for_module": "_application.eval_function",
+    "get_expected_image_size": "_defining.image_info",
+    "get_num_image_channels": "_defining.image_info",
+    "image_embedding_column": "_columns.feature_columns",
+    "register_module_for_export": "_estimator.exporter",
+    "sparse_text_embedding_column": "_columns.feature_columns",
+    "text_embedding_column": "_columns.feature_columns",
 }
 
 
@@ -83,21 +83,21 @@ class Tf1Format:
         except OSError:
             marked = False
         if not marked:
-            from hubplug_tf1._refusals import decline
+            from hubplug_tf1._reading.refusals import decline
 
             return decline(module.path)
-        from hubplug_tf1._spec import GraphSpec
+        from hubplug_tf1._reading.spec import GraphSpec
 
         return GraphSpec.load(module.path, import_whole_graph=self._import_whole_graph)
 
     @hookimpl
     def hubplug_export(self, request: ExportRequest) -> Plan[RunExport] | None:
         """Writes the definitions that this plugin reads or makes."""
-        from hubplug_tf1._spec import GraphSpec
+        from hubplug_tf1._reading.spec import GraphSpec
 
         if not isinstance(request.spec, GraphSpec):
             return None
-        from hubplug_tf1._export import plan_export
+        from hubplug_tf1._exporting.export import plan_export
 
         return plan_export(request.spec, request)
 

@@ -266,7 +266,7 @@ def test_a_module_exported_from_a_checkpoint_here_loads_there(tmp_path: Path, fi
 def test_a_module_of_many_batches_has_one_data_file_and_loads_there(
     tmp_path: Path, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hubplug_tf1 import _checkpoint
+    from hubplug_tf1._exporting import checkpoint as _checkpoint
 
     monkeypatch.setattr(_checkpoint, "BATCH_BYTES", 8)
     for author in (dense, partitioned):

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import hubplug
-from hubplug_tf1 import _instance
+from hubplug_tf1._application import instance as _instance
 
 v1 = tf.compat.v1
 KEYS = v1.GraphKeys

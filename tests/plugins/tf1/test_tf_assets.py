@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import hubplug
-from hubplug_tf1._asset_names import find_escape
+from hubplug_tf1._reading.asset_names import find_escape
 
 v1 = tf.compat.v1
 

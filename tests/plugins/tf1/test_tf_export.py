@@ -15,7 +15,7 @@ import tensorflow as tf
 import hubplug
 from hubplug.errors import ExportError
 from hubplug_format._table import read_table
-from hubplug_tf1 import _checkpoint
+from hubplug_tf1._exporting import checkpoint as _checkpoint
 
 v1 = tf.compat.v1
 

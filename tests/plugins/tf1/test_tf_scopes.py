@@ -7,8 +7,8 @@ import gc
 import pytest
 import tensorflow as tf
 
-from hubplug_tf1._collector import collector_paused
-from hubplug_tf1._scopes import ApplicationScopes
+from hubplug_tf1._application.scopes import ApplicationScopes
+from hubplug_tf1._surroundings.collector import collector_paused
 
 v1 = tf.compat.v1
 

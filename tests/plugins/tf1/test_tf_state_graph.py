@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import hubplug
 from hubplug.errors import HubplugError
-from hubplug_tf1._variables import StoredVariable, restore_batches
+from hubplug_tf1._state.variables import StoredVariable, restore_batches
 
 v1 = tf.compat.v1
 KEYS = v1.GraphKeys

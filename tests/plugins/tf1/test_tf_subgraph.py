@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from hubplug_tf1._colocation import Constraint, constraints_of, find_ambiguity
-from hubplug_tf1._op_by_op import _sorted
-from hubplug_tf1._renaming import rename_node
-from hubplug_tf1._subgraph import dependent_nodes, needed_nodes, reachable_functions
+from hubplug_tf1._application.op_by_op import _sorted
+from hubplug_tf1._graph.colocation import Constraint, constraints_of, find_ambiguity
+from hubplug_tf1._graph.renaming import rename_node
+from hubplug_tf1._graph.subgraph import dependent_nodes, needed_nodes, reachable_functions
 
 
 def graph(**inputs: list[str]) -> dict[str, Any]:

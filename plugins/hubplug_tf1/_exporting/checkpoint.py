@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from hubplug_format import CheckpointWriter, Part
-from hubplug_tf1._checkpoint_index import read_index
 from hubplug_tf1._errors import CheckpointMismatch
 from hubplug_tf1._private_tensorflow import save_slice
-from hubplug_tf1._variables import BATCH_BYTES, StoredVariable, find_mismatch
+from hubplug_tf1._state.checkpoint_index import read_index
+from hubplug_tf1._state.variables import BATCH_BYTES, StoredVariable, find_mismatch
 
 VARIABLES_DIRECTORY = "variables"
 

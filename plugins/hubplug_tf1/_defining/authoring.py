@@ -14,18 +14,18 @@ from tensorflow.compat.v1 import MetaGraphDef
 from hubplug.hub import hub_in_effect
 from hubplug.shown.logs import logger
 from hubplug_format import ATTACHMENTS_COLLECTION, message_class
-from hubplug_tf1._authoring_checks import (
+from hubplug_tf1._defining.checks import (
     find_colocated_inputs,
     find_colocated_state,
     find_foreign_tensors,
     find_inputs_of_multi_output_ops,
     find_unsupported_values,
 )
-from hubplug_tf1._collections import find_collections_error
 from hubplug_tf1._errors import AuthoringError
-from hubplug_tf1._saved_model import variant_of
-from hubplug_tf1._spec import GraphSpec
-from hubplug_tf1._tensor_info import build_tensor_info
+from hubplug_tf1._graph.tensor_info import build_tensor_info
+from hubplug_tf1._reading.collections import find_collections_error
+from hubplug_tf1._reading.saved_model import variant_of
+from hubplug_tf1._reading.spec import GraphSpec
 
 _LOG = logger(__name__)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubplug.errors import FormatError
 from hubplug.spec import ModuleSpec
-from hubplug_tf1._image_info import get_expected_image_size
+from hubplug_tf1._defining.image_info import get_expected_image_size
 
 
 def find_text_problems(spec: ModuleSpec) -> list[str]:

@@ -19,7 +19,7 @@ from hubplug.errors import HubplugError
 from hubplug.module import Module
 from hubplug.shown.logs import logger
 from hubplug.spec import ModuleSpec
-from hubplug_tf1._export_directories import delete_old_exports, publish_export
+from hubplug_tf1._estimator.export_directories import delete_old_exports, publish_export
 
 _LOG = logger(__name__)
 

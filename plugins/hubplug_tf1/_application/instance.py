@@ -9,17 +9,18 @@ import tensorflow as tf
 from hubplug.errors import InputError
 from hubplug.shown.logs import logger
 from hubplug.spec import ExportRequest
-from hubplug_tf1 import _checks, _feeding, _tapes
-from hubplug_tf1._apply_graph import ApplyTemplate, import_application
-from hubplug_tf1._autograph import not_converted
-from hubplug_tf1._collector import collector_paused
+from hubplug_tf1._application import feeding, tapes
+from hubplug_tf1._application.apply_graph import ApplyTemplate, import_application
+from hubplug_tf1._application.replacements import Replacements
+from hubplug_tf1._application.scopes import ApplicationScopes
 from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError, NameTakenError
-from hubplug_tf1._replacements import Replacements
-from hubplug_tf1._scopes import ApplicationScopes
-from hubplug_tf1._state_graph import StateTemplate, import_state
-from hubplug_tf1._subgraph import op_name
-from hubplug_tf1._variables import find_variable_map_error, make_variable_map
-from hubplug_tf1._variant import DEFAULT_SIGNATURE, Variant
+from hubplug_tf1._graph.subgraph import op_name
+from hubplug_tf1._graph.variant import DEFAULT_SIGNATURE, Variant
+from hubplug_tf1._state.state_graph import StateTemplate, import_state
+from hubplug_tf1._state.variables import find_variable_map_error, make_variable_map
+from hubplug_tf1._surroundings import checks
+from hubplug_tf1._surroundings.autograph import not_converted
+from hubplug_tf1._surroundings.collector import collector_paused
 
 if TYPE_CHECKING:
     from hubplug.spec import ModuleSpec
@@ -60,11 +61,11 @@ def instantiate(
         RuntimeError: A variable is partitioned along another axis than the first.
     """
     if tf.compat.v2.executing_eagerly():
-        raise GraphError(_checks.EAGER, hint=_checks.EAGER_HINT)
-    if missing := _checks.find_missing_ops(variant.meta_graph):
+        raise GraphError(checks.EAGER, hint=checks.EAGER_HINT)
+    if missing := checks.find_missing_ops(variant.meta_graph):
         raise MissingOpsError(
             f"The module needs ops that are not registered in this process: {', '.join(missing)}",
-            hint=_checks.missing_ops_hint(missing),
+            hint=checks.missing_ops_hint(missing),
         )
     template = variant.state_template(trainable=trainable, checkpoint=checkpoint, whole=import_whole_graph)
     if problem := find_variable_map_error(template.variables):
@@ -74,7 +75,7 @@ def instantiate(
     with graph.as_default(), tf.control_dependencies(None):
         scope, variables = _add_state(template, graph, name)
     trained = {each.op: variable for each, variable in zip(template.variables, variables, strict=True) if trainable}
-    _tapes.tell_of_losses(graph.get_collection(_REGULARIZATION_LOSSES, f"{scope}/"), trained.values())
+    tapes.tell_of_losses(graph.get_collection(_REGULARIZATION_LOSSES, f"{scope}/"), trained.values())
     return Instance(
         spec,
         variant,
@@ -97,7 +98,7 @@ def _graph_for_state() -> tf.Graph:
     graph = tf.compat.v1.get_default_graph()
     with tf.init_scope():
         eager_around = tf.compat.v2.executing_eagerly()
-    while not eager_around and _checks.shares_collection(graph, tf.compat.v1.GraphKeys.GLOBAL_VARIABLES):
+    while not eager_around and checks.shares_collection(graph, tf.compat.v1.GraphKeys.GLOBAL_VARIABLES):
         graph = graph.outer_graph
     if hasattr(graph, "outer_graph"):
         _LOG.warning(
@@ -110,9 +111,9 @@ def _graph_for_state() -> tf.Graph:
 def _add_state(template: StateTemplate, graph: tf.Graph, name: str) -> tuple[str, list[Any]]:
     with tf.compat.v1.variable_scope(None, default_name=name, auxiliary_name_scope=False) as variable_scope:
         scope = variable_scope.name
-    if error := _checks.find_scope_error(graph, scope):
+    if error := checks.find_scope_error(graph, scope):
         raise GraphError(error[0], hint=error[1])
-    if op := _checks.find_taken_name(graph, f"{scope}/", {node.name for node in template.meta_graph.graph_def.node}):
+    if op := checks.find_taken_name(graph, f"{scope}/", {node.name for node in template.meta_graph.graph_def.node}):
         raise NameTakenError(
             f"The op {op!r} is in the graph already, and the module has one of that name for its variable scope {scope}/.",
             hint="give the Module another name=",
@@ -163,33 +164,33 @@ class Instance:
     def apply(self, inputs: Any, signature: str | None, as_dict: bool | None) -> Any:
         """Adds one application of a signature to the current graph; see ``hubplug.Module.__call__``."""
         graph = tf.compat.v1.get_default_graph()
-        if error := _checks.find_graph_error(self._graph, graph):
+        if error := checks.find_graph_error(self._graph, graph):
             raise GraphError(
                 error,
                 hint="the default graph is per thread; apply it inside `with graph.as_default():` of its own graph",
             )
         asked = self._variant.signature(signature or DEFAULT_SIGNATURE)
-        fed = _feeding.tensors_to_feed(asked.name, asked.inputs, inputs)
-        if error := _checks.find_foreign_input_error(graph, fed):
+        fed = feeding.tensors_to_feed(asked.name, asked.inputs, inputs)
+        if error := checks.find_foreign_input_error(graph, fed):
             raise InputValueError(error, hint="make the inputs in the graph of the module")
         template = self._variant.apply_template(asked.name, updates=self._trainable, whole=self._whole)
         prefix = self._scopes.reserve(asked.name)
         # Only now: in the names of later calls this one counts, as it did in tensorflow_hub.
-        if not as_dict and (error := _feeding.find_default_output_error(asked.name, asked.outputs)):
+        if not as_dict and (error := feeding.find_default_output_error(asked.name, asked.outputs)):
             raise InputError(error, hint="pass as_dict=True")
         replacements = Replacements(fed, self._state_tensor, graph)
         taken = {name: replacements.original(name) for name in template.data}
         used = {op_name(name) for name in taken}
-        _tapes.tell_of_variables(variable for op, variable in self._trained.items() if op in used)
-        _tapes.refuse_unseen(graph, taken.values())
+        tapes.tell_of_variables(variable for op, variable in self._trained.items() if op in used)
+        tapes.refuse_unseen(graph, taken.values())
         tensors = import_application(
             template, prefix, replacements, is_repeated=graph is self._graph and template in self._applied
         )
-        _tapes.tell_of_ops(tensors.values(), [(tensor, replacements[name]) for name, tensor in taken.items()])
+        tapes.tell_of_ops(tensors.values(), [(tensor, replacements[name]) for name, tensor in taken.items()])
         if graph is self._graph:
             self._applied.add(template)
-        outputs = _feeding.outputs_from(asked.outputs, tensors)
-        return outputs if as_dict else outputs[_feeding.OUTPUT]
+        outputs = feeding.outputs_from(asked.outputs, tensors)
+        return outputs if as_dict else outputs[feeding.OUTPUT]
 
     def request_export(self, path: str, session: Any) -> ExportRequest:
         """What is to be written; see ``hubplug.Module.export``."""

@@ -11,10 +11,10 @@ from hubplug.errors import FormatError
 from hubplug.hub import hub_in_effect
 from hubplug.urls import scheme_of
 from hubplug_format import GraphVariant, SavedModelFile
-from hubplug_tf1._collections import find_collections_error
 from hubplug_tf1._errors import MissingSavedModelError
-from hubplug_tf1._saved_model import SAVED_MODEL_FILE, meta_graph_of, variant_of
-from hubplug_tf1._spec import GraphSpec
+from hubplug_tf1._reading.collections import find_collections_error
+from hubplug_tf1._reading.saved_model import SAVED_MODEL_FILE, meta_graph_of, variant_of
+from hubplug_tf1._reading.spec import GraphSpec
 
 # What a session and a trainer need, which a module leaves to its user. The variable of the global step stays.
 _DROPPED = frozenset({"global_step", "legacy_init_op", "saved_model_main_op"})

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from hubplug.errors import UnknownSignatureError
 from hubplug.files.locks import ForkLock
-from hubplug_tf1._apply_graph import ApplyTemplate, make_apply_template
+from hubplug_tf1._application.apply_graph import ApplyTemplate, make_apply_template
+from hubplug_tf1._graph.subgraph import tensor_name
+from hubplug_tf1._graph.tensor_info import ParsedTensorInfo, parse_tensor_info_map
 from hubplug_tf1._private_tensorflow import OpDef, OpList, registered_op_def
-from hubplug_tf1._state_graph import CONTEXTS, StateTemplate, make_state_template
-from hubplug_tf1._subgraph import tensor_name
-from hubplug_tf1._tensor_info import ParsedTensorInfo, parse_tensor_info_map
+from hubplug_tf1._state.state_graph import CONTEXTS, StateTemplate, make_state_template
 
 DEFAULT_SIGNATURE = "default"
 

@@ -13,8 +13,8 @@ import tensorflow as tf
 from hubplug.errors import HubplugError, InputError
 from hubplug.module import Module
 from hubplug.spec import ModuleSpec
-from hubplug_tf1._feeding import find_default_output_error, values_by_key
-from hubplug_tf1._tensor_info import ParsedTensorInfo
+from hubplug_tf1._application.feeding import find_default_output_error, values_by_key
+from hubplug_tf1._graph.tensor_info import ParsedTensorInfo
 
 
 class EvaluationEndedError(HubplugError, RuntimeError):

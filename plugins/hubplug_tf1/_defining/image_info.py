@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from hubplug.errors import FormatError
-from hubplug_tf1._authoring import attach_message
+from hubplug_tf1._defining.authoring import attach_message
 
 KEY = "image_module_info"
 _INPUT = "images"

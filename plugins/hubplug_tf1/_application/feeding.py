@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from hubplug.errors import InputError
 from hubplug_tf1._errors import InputValueError
-from hubplug_tf1._subgraph import tensor_name
-from hubplug_tf1._tensor_info import ParsedTensorInfo
+from hubplug_tf1._graph.subgraph import tensor_name
+from hubplug_tf1._graph.tensor_info import ParsedTensorInfo
 
 OUTPUT = "default"
 

@@ -26,12 +26,12 @@ from hubplug_format import (
     describe_directory,
     read_module_def,
 )
-from hubplug_tf1._asset_names import check_filenames
-from hubplug_tf1._collections import find_collections_error
-from hubplug_tf1._refusals import reading
+from hubplug_tf1._reading.asset_names import check_filenames
+from hubplug_tf1._reading.collections import find_collections_error
+from hubplug_tf1._reading.refusals import reading
 
 if TYPE_CHECKING:
-    from hubplug_tf1._variant import Variant
+    from hubplug_tf1._graph.variant import Variant
 
 _LOG = logger(__name__)
 _TRAIN = frozenset({"train"})
@@ -146,7 +146,7 @@ class GraphSpec(ModuleSpec):
 
     def instantiate(self, name: str, trainable: bool, tags: frozenset[str]) -> ModuleImpl:
         with needs("tensorflow", "tensorflow"):
-            from hubplug_tf1 import _instance
+            from hubplug_tf1._application import instance as _instance
 
         variant = self._prepare(tags)
         if trainable and not tags and _TRAIN in self._variants:
@@ -172,9 +172,9 @@ class GraphSpec(ModuleSpec):
         with self._lock:
             if found.tags not in self._prepared:
                 with needs("tensorflow", "tensorflow"):
-                    from hubplug_tf1._assets import put_paths
-                    from hubplug_tf1._saved_model import meta_graph_of
-                    from hubplug_tf1._variant import Variant
+                    from hubplug_tf1._graph.variant import Variant
+                    from hubplug_tf1._reading.assets import put_paths
+                    from hubplug_tf1._reading.saved_model import meta_graph_of
 
                 meta_graph = meta_graph_of(found)
                 if self.root is not None:

@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from hubplug_tf1._checks import shares_collection
-from hubplug_tf1._colocation import ATTRIBUTE, PREFIX, Constraint, constraints_of, find_ambiguity
+from hubplug_tf1._application.op_by_op import OpRecipe, follow_recipe, make_recipe
+from hubplug_tf1._application.replacements import Replacements
 from hubplug_tf1._errors import ColocationError
-from hubplug_tf1._op_by_op import OpRecipe, follow_recipe, make_recipe
-from hubplug_tf1._private_tensorflow import import_beside_existing_ops, takes_single_ops
-from hubplug_tf1._renaming import rename_context, rename_node
-from hubplug_tf1._replacements import Replacements
-from hubplug_tf1._state_graph import CONTEXTS, add_meta_graph
-from hubplug_tf1._subgraph import (
+from hubplug_tf1._graph.colocation import ATTRIBUTE, PREFIX, Constraint, constraints_of, find_ambiguity
+from hubplug_tf1._graph.renaming import rename_context, rename_node
+from hubplug_tf1._graph.subgraph import (
     dependent_nodes,
     needed_nodes,
     op_name,
@@ -30,9 +27,12 @@ from hubplug_tf1._subgraph import (
     tensor_name,
     with_whole_contexts,
 )
+from hubplug_tf1._private_tensorflow import import_beside_existing_ops, takes_single_ops
+from hubplug_tf1._state.state_graph import CONTEXTS, add_meta_graph
+from hubplug_tf1._surroundings.checks import shares_collection
 
 if TYPE_CHECKING:
-    from hubplug_tf1._variant import Signature, Variant
+    from hubplug_tf1._graph.variant import Signature, Variant
 
 _KEYS = tf.compat.v1.GraphKeys
 

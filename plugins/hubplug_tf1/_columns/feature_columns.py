@@ -15,10 +15,10 @@ import tensorflow as tf
 from hubplug.errors import HubplugError
 from hubplug.module import Module
 from hubplug.spec import ModuleSpec
-from hubplug_tf1._autograph import not_converted
-from hubplug_tf1._column_checks import find_image_problems, find_text_problems
-from hubplug_tf1._image_info import get_expected_image_size
+from hubplug_tf1._columns.checks import find_image_problems, find_text_problems
+from hubplug_tf1._defining.image_info import get_expected_image_size
 from hubplug_tf1._private_tensorflow import dense_feature_column
+from hubplug_tf1._surroundings.autograph import not_converted
 
 _COMBINERS = {
     "mean": tf.compat.v2.sparse.segment_mean,

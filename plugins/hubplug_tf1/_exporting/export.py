@@ -14,15 +14,15 @@ from hubplug.hookspecs import RunExport
 from hubplug.spec import ExportRequest
 from hubplug.types import Plan
 from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE
-from hubplug_tf1._asset_names import ASSETS_DIRECTORY
-from hubplug_tf1._assets import AssetFiles, put_paths
-from hubplug_tf1._checkpoint import VARIABLES_DIRECTORY, save_from_checkpoint, save_from_session
-from hubplug_tf1._collector import collector_paused
 from hubplug_tf1._errors import SessionError
+from hubplug_tf1._exporting.checkpoint import VARIABLES_DIRECTORY, save_from_checkpoint, save_from_session
 from hubplug_tf1._private_tensorflow import VariableDef
-from hubplug_tf1._saved_model import saved_model_of, write_saved_model
-from hubplug_tf1._spec import GraphSpec
-from hubplug_tf1._variables import StoredVariable
+from hubplug_tf1._reading.asset_names import ASSETS_DIRECTORY
+from hubplug_tf1._reading.assets import AssetFiles, put_paths
+from hubplug_tf1._reading.saved_model import saved_model_of, write_saved_model
+from hubplug_tf1._reading.spec import GraphSpec
+from hubplug_tf1._state.variables import StoredVariable
+from hubplug_tf1._surroundings.collector import collector_paused
 
 # A text form of the graph would be another one beside it.
 _NAMES = (ASSETS_DIRECTORY, VARIABLES_DIRECTORY, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, MODULE_DEF_FILE)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from hubplug_tf1._colocation import ATTRIBUTE, PREFIX, constraints_of
+from hubplug_tf1._graph.colocation import ATTRIBUTE, PREFIX, constraints_of
+from hubplug_tf1._graph.renaming import rename_context
+from hubplug_tf1._graph.subgraph import needed_nodes, op_name, reachable_functions, with_whole_contexts
 from hubplug_tf1._private_tensorflow import CondContextDef, VariableDef, WhileContextDef
-from hubplug_tf1._renaming import rename_context
-from hubplug_tf1._subgraph import needed_nodes, op_name, reachable_functions, with_whole_contexts
-from hubplug_tf1._variables import (
+from hubplug_tf1._state.variables import (
     StoredVariable,
     check_checkpoint,
     restore_batches,
@@ -25,7 +25,7 @@ from hubplug_tf1._variables import (
 )
 
 if TYPE_CHECKING:
-    from hubplug_tf1._variant import Variant
+    from hubplug_tf1._graph.variant import Variant
 
 _KEYS = tf.compat.v1.GraphKeys
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from hubplug_tf1._colocation import ATTRIBUTE, PREFIX
+from hubplug_tf1._graph.colocation import ATTRIBUTE, PREFIX
+from hubplug_tf1._graph.renaming import FRAMES
+from hubplug_tf1._graph.subgraph import op_name, tensor_name
 from hubplug_tf1._private_tensorflow import OpDef, making_ops, registered_op_def
-from hubplug_tf1._renaming import FRAMES
-from hubplug_tf1._subgraph import op_name, tensor_name
 
 _OUTPUT_SHAPES = "_output_shapes"
 _VALID_NAME = re.compile(r"[\w./>-]*", re.ASCII)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from hubplug_tf1._subgraph import inner_context, op_name
+from hubplug_tf1._graph.subgraph import inner_context, op_name
 
 FRAMES = frozenset({"Enter", "RefEnter"})
 """The ops that open the frame of a loop, which has a name of its own."""
