@@ -25,7 +25,7 @@ from __future__ import annotations
 from hubplug.testing._auth import AuthContract
 from hubplug.testing._cache import CacheContract
 from hubplug.testing._fetch import FetchContract
-from hubplug.testing._fixtures import isolated_environment, make_hub, server, tiny_archive, tiny_module
+from hubplug.testing._fixtures import closed_port, isolated_environment, make_hub, server, tiny_archive, tiny_module
 from hubplug.testing._formats import ExportContract, LoadFormatContract, ValidateContract
 from hubplug.testing._modules import archive_of, write_tiny_module
 from hubplug.testing._processes import run_without
@@ -50,6 +50,7 @@ __all__ = [
     "UnpackContract",
     "ValidateContract",
     "archive_of",
+    "closed_port",
     "isolated_environment",
     "make_hub",
     "redirect",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from hubplug.files.tree import TreeWriter
 from hubplug.testing._contract import CANARY, PluginContract, assert_quiet, missing
-from hubplug.testing._modules import write_tiny_module
+from hubplug.testing._modules import archive_of, write_tiny_module
 from hubplug.types import Handle, LocalModule, Provenance, Source
 
 _SECONDS_OF_A_SLOW_DOWNLOAD = 0.5
@@ -52,9 +53,9 @@ class CacheContract(PluginContract):
         return Source(Handle.parse("https://example.com/m/1"), "https://example.com/m/1.tar.gz")
 
     @pytest.fixture
-    def produce(self, source: Source, tmp_path: Path) -> Producer:
+    def produce(self, source: Source, own_dir: Path) -> Producer:
         """Fills a directory with a tiny module, and counts how often it does."""
-        return Producer(source, write_tiny_module(tmp_path / "produced"), tmp_path / "produced.log")
+        return Producer(source, write_tiny_module(own_dir / "produced"), own_dir / "produced.log")
 
     def take(self, plugin: object, source: Source, produce: Callable[[Path], Provenance]) -> LocalModule:
         """Carries out the plan for a source."""
@@ -79,10 +80,24 @@ class CacheContract(PluginContract):
         self.take(make_plugin(), source, produce)
         assert self.take(make_plugin(), source, produce).provenance == produce.provenance
 
-    def test_two_sources_are_two_entries(self, plugin: object, source: Source, produce: Producer) -> None:
+    def test_modules_of_two_sources_are_kept_side_by_side(
+        self, make_plugin: Callable[[], object], source: Source, produce: Producer, own_dir: Path
+    ) -> None:
+        other = Source(Handle.parse("https://example.com/m/2"), source.location)
+        produce_other = produce.of(other, module=write_tiny_module(own_dir / "other", scale=3.0))
+        first, second = self.take(make_plugin(), source, produce), self.take(make_plugin(), other, produce_other)
+        for module, folder in ((first, "produced"), (second, "other")):
+            assert _content(own_dir / folder).items() <= _content(module.path).items()
+        assert produce.count() == 2
+
+    def test_the_same_files_from_two_sources_have_two_provenances(
+        self, make_plugin: Callable[[], object], source: Source, produce: Producer
+    ) -> None:
         other = Source(Handle.parse("https://example.com/m/2"), source.location)
         produce_other = produce.of(other)
-        assert self.take(plugin, source, produce).path != self.take(plugin, other, produce_other).path
+        for _ in range(2):  # the files may be shared, as in a content-addressed cache; what is said of them may not
+            assert self.take(make_plugin(), source, produce).provenance == produce.provenance
+            assert self.take(make_plugin(), other, produce_other).provenance == produce_other.provenance
         assert produce.count() == 2
 
     def test_an_entry_with_another_digest_than_the_pinned_one_is_no_hit(
@@ -159,18 +174,19 @@ class Producer:
     """Stands for fetch and unpack: fills a directory with a module."""
 
     def __init__(
-        self, source: Source, module: Path, log: Path, *, archive_sha256: str = "e" * 64, seconds: float = 0.0
+        self, source: Source, module: Path, log: Path, *, archive_sha256: str | None = None, seconds: float = 0.0
     ) -> None:
         self._source = source
         self._module = module
         self._log = log
-        self._archive_sha256 = archive_sha256
+        # A cache may go by this digest: what differs has another one.
+        self._archive_sha256 = archive_sha256 or hashlib.sha256(archive_of(module, "")).hexdigest()
         self._seconds = seconds
         self.provenance: Provenance | None = None
 
     def of(self, source: Source, **changes: Any) -> Producer:
         """Another one, which writes into the same log."""
-        return Producer(source, self._module, self._log, **changes)
+        return Producer(source, changes.pop("module", self._module), self._log, **changes)
 
     def count(self) -> int:
         """How often this one, and those made from it, have been called, by whatever process."""
@@ -197,3 +213,7 @@ class Producer:
             tree.finish(),
         )
         return self.provenance
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

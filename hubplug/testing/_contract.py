@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,11 @@ class PluginContract:
     def plugin(self) -> object:
         """The plugin object."""
         return missing("plugin")
+
+    @pytest.fixture
+    def own_dir(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A directory of the contract's own: ``tmp_path`` is left to the author's fixtures."""
+        return tmp_path_factory.mktemp("contract")
 
     def test_it_fits_into_a_chain(self, plugin: object) -> None:
         chain = Chain([Member("plugin", plugin)])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hubplug.errors import HubplugError
+from hubplug.errors import HubplugError, MissingError
 from hubplug.files.tree import TreeWriter
 from hubplug.testing._contract import CANARY, PluginContract, assert_quiet, missing
 from hubplug.testing._watching import watching
@@ -36,6 +36,15 @@ class FetchContract(PluginContract):
     def missing_source(self) -> Source:
         """A source that is the plugin's, with nothing there."""
         found: Source = missing("missing_source")
+        return found
+
+    @pytest.fixture
+    def unreachable_source(self) -> Source:
+        """A source of the plugin's at a server that is gone; demanded of plugins whose plans need the network.
+
+        The fixture ``closed_port`` gives a port of the loopback interface that refuses connections.
+        """
+        found: Source = missing("unreachable_source")
         return found
 
     @pytest.fixture
@@ -65,33 +74,46 @@ class FetchContract(PluginContract):
             assert self.ask(plugin, source).member is None
 
     def test_it_brings_an_archive_or_a_tree_or_names_another_handle(
-        self, plugin: object, source: Source, tmp_path: Path
+        self, plugin: object, source: Source, own_dir: Path
     ) -> None:
-        got = self.bring(plugin, source, tmp_path / "dest")
+        got = self.bring(plugin, source, own_dir / "dest")
         assert got is None or (isinstance(got, bytes) and got) or isinstance(got, Handle)
 
-    def test_it_brings_the_same_every_time(self, plugin: object, source: Source, tmp_path: Path) -> None:
-        first, second = (self.bring(plugin, source, tmp_path / name) for name in ("first", "second"))
+    def test_it_brings_the_same_every_time(self, plugin: object, source: Source, own_dir: Path) -> None:
+        first, second = (self.bring(plugin, source, own_dir / name) for name in ("first", "second"))
         assert first == second
-        assert _content(tmp_path / "first") == _content(tmp_path / "second")
+        assert _content(own_dir / "first") == _content(own_dir / "second")
 
-    def test_a_plan_that_opens_sockets_says_so(self, plugin: object, source: Source, tmp_path: Path) -> None:
+    def test_a_plan_that_opens_sockets_says_so(self, plugin: object, source: Source, own_dir: Path) -> None:
         plan = self.value(plugin, source)
         with watching() as deeds:
-            self.bring(plugin, source, tmp_path / "dest")
+            self.bring(plugin, source, own_dir / "dest")
         if any(deed.kind == "network" for deed in deeds):
             assert plan.network, "set network=True in the Plan: when offline it has to be refused"
 
     def test_nothing_there_is_an_error_of_one_line_that_leaves_nothing_behind(
-        self, plugin: object, missing_source: Source, tmp_path: Path
+        self, plugin: object, missing_source: Source, own_dir: Path
     ) -> None:
         with pytest.raises(HubplugError) as raised:
-            self.bring(plugin, missing_source, tmp_path / "dest")
+            self.bring(plugin, missing_source, own_dir / "dest")
         assert raised.value.message
         assert "\n" not in raised.value.message
-        assert _content(tmp_path / "dest") == {}
+        assert _content(own_dir / "dest") == {}
 
-    def test_it_shows_no_secret(self, plugin: object, source: Source, missing_source: Source, tmp_path: Path) -> None:
+    def test_a_server_that_is_gone_is_an_error_of_one_line_and_not_a_missing_module(
+        self, plugin: object, source: Source, own_dir: Path, request: pytest.FixtureRequest
+    ) -> None:
+        if not self.value(plugin, source).network:
+            return  # there is no server
+        unreachable: Source = request.getfixturevalue("unreachable_source")
+        with pytest.raises(HubplugError) as raised:
+            self.bring(plugin, unreachable, own_dir / "dest")
+        assert not isinstance(raised.value, MissingError), "a server that is gone does not say what it has"
+        assert raised.value.message
+        assert "\n" not in raised.value.message
+        assert _content(own_dir / "dest") == {}
+
+    def test_it_shows_no_secret(self, plugin: object, source: Source, missing_source: Source, own_dir: Path) -> None:
         for index, one in enumerate((source, missing_source)):
             if "://" not in one.location:
                 continue
@@ -102,7 +124,7 @@ class FetchContract(PluginContract):
                 assert_quiet(answer, *answer.declined)
                 if answer.member is not None:
                     assert_quiet(answer.value.what)
-                    self.bring(plugin, secret, tmp_path / str(index))
+                    self.bring(plugin, secret, own_dir / str(index))
             except HubplugError as error:
                 assert_quiet(error)
 

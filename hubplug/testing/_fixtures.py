@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,9 @@ from typing import Any
 import pytest
 
 from hubplug.hub import Hub
+from hubplug.settings.config import DEFAULT
 from hubplug.testing._modules import archive_of, write_tiny_module
 from hubplug.testing._server import ScriptedServer
-
-# Brings what a test hosts on the loopback interface, and keeps it in the test's own cache.
-_CHAIN = ["cache", "file", "http", "archive", "tf1"]
 
 
 @pytest.fixture
@@ -28,6 +27,7 @@ def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(home / "modules"))
     monkeypatch.setenv("no_proxy", "127.0.0.1,127.0.0.2,localhost")
+    monkeypatch.setenv("NETRC", str(home / "netrc"))
     return home / "modules"
 
 
@@ -35,11 +35,11 @@ def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
 def make_hub(isolated_environment: Path) -> Callable[..., Hub]:
     """Makes a Hub of given plugin objects, before the built-in plugins: ``make_hub(MyPlugin(), offline=True)``.
 
-    Keyword arguments are sections of hubplug.yaml. Plugins that happen to be installed stay out.
+    Keyword arguments are sections of hubplug.yaml, ``chain`` among them. Plugins that happen to be installed stay out.
     """
 
     def make(*plugins: object, **settings: Any) -> Hub:
-        return Hub({"chain": _CHAIN, **settings}, plugins=plugins)
+        return Hub({"chain": DEFAULT["chain"], **settings}, plugins=plugins)
 
     return make
 
@@ -49,6 +49,14 @@ def server() -> Iterator[ScriptedServer]:
     """A scripted HTTP server on the loopback interface."""
     with ScriptedServer() as running:
         yield running
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses connections, and that no other program gets meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture

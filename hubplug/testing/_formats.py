@@ -47,12 +47,12 @@ class LoadFormatContract(PluginContract):
         self.test_it_reads_the_definition(plugin, directory)
         assert ("tensorflow" in sys.modules) == before, "reading the definition imported TensorFlow"
 
-    def test_it_declines_what_it_does_not_know(self, plugin: object, tmp_path: Path) -> None:
-        (tmp_path / "empty").mkdir()
-        (tmp_path / "other").mkdir()
-        (tmp_path / "other" / "readme.txt").write_text("no module")
+    def test_it_declines_what_it_does_not_know(self, plugin: object, own_dir: Path) -> None:
+        (own_dir / "empty").mkdir()
+        (own_dir / "other").mkdir()
+        (own_dir / "other" / "readme.txt").write_text("no module")
         for name in ("empty", "other"):
-            module = LocalModule(tmp_path / name, Handle.parse(str(tmp_path / name)))
+            module = LocalModule(own_dir / name, Handle.parse(str(own_dir / name)))
             try:
                 answer = self.ask(plugin, module)
             except HubplugError:  # the last of a chain may say what the directory is instead
@@ -133,15 +133,15 @@ class ExportContract(PluginContract):
         request: ExportRequest = missing("request_to_export")
         return request
 
-    def test_it_declines_a_module_of_another_kind(self, plugin: object, tmp_path: Path) -> None:
-        assert self.ask(plugin, ExportRequest(ModuleSpec(), str(tmp_path / "m"))).member is None
+    def test_it_declines_a_module_of_another_kind(self, plugin: object, own_dir: Path) -> None:
+        assert self.ask(plugin, ExportRequest(ModuleSpec(), str(own_dir / "m"))).member is None
 
     def test_it_writes_into_the_staging_directory_and_nowhere_else(
-        self, plugin: object, request_to_export: ExportRequest, tmp_path: Path
+        self, plugin: object, request_to_export: ExportRequest, own_dir: Path
     ) -> None:
-        dest = tmp_path / "staging"
+        dest = own_dir / "staging"
         dest.mkdir()
         self.value(plugin, request_to_export).run(dest)
         assert any(dest.iterdir())
-        assert [path.name for path in tmp_path.iterdir()] == ["staging"]
+        assert [path.name for path in own_dir.iterdir()] == ["staging"]
         assert not Path(request_to_export.path).exists()

@@ -47,17 +47,17 @@ class UnpackContract(PluginContract):
         return stream
 
     def test_it_unpacks_every_file(
-        self, plugin: object, archive: bytes, content: Mapping[str, bytes], tmp_path: Path
+        self, plugin: object, archive: bytes, content: Mapping[str, bytes], own_dir: Path
     ) -> None:
-        dest = tmp_path / "dest"
+        dest = own_dir / "dest"
         self.unpack(plugin, archive, dest)
         found = {path.relative_to(dest).as_posix(): path.read_bytes() for path in dest.rglob("*") if path.is_file()}
         assert found == dict(content)
 
     def test_it_reads_to_the_last_byte_so_that_the_digest_covers_all(
-        self, plugin: object, archive: bytes, tmp_path: Path
+        self, plugin: object, archive: bytes, own_dir: Path
     ) -> None:
-        stream = self.unpack(plugin, archive, tmp_path / "dest")
+        stream = self.unpack(plugin, archive, own_dir / "dest")
         assert stream.sha256() == hashlib.sha256(archive).hexdigest()
 
     def test_deciding_consumes_nothing(self, plugin: object, archive: bytes) -> None:
@@ -75,13 +75,13 @@ class UnpackContract(PluginContract):
             assert answer.member is None, data[:20]
 
     def test_a_truncated_archive_never_passes_for_a_whole_one(
-        self, plugin: object, archive: bytes, tmp_path: Path
+        self, plugin: object, archive: bytes, own_dir: Path
     ) -> None:
         whole = len(archive.rstrip(b"\0"))  # what a format pads its end with is no content
         for index in range(1, 12):
             cut = whole * index // 12
             try:
-                self.unpack(plugin, archive[:cut], tmp_path / str(cut))
+                self.unpack(plugin, archive[:cut], own_dir / str(cut))
             except (HubplugError, AssertionError):  # refused, or so short that the plugin did not know it
                 continue
             pytest.fail(f"{cut} of {len(archive)} bytes were taken for the whole", pytrace=False)

@@ -98,6 +98,10 @@ class TestHttpFetches(FetchContract):
     def missing_source(self, server: ScriptedServer) -> Source:
         return source(server.url("/missing/1"))
 
+    @pytest.fixture
+    def unreachable_source(self, closed_port: int) -> Source:
+        return source(f"http://127.0.0.1:{closed_port}/m/1")
+
 
 class TestFsspecResolves(ResolveContract):
     @pytest.fixture

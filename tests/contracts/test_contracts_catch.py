@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import hubplug
-from hubplug.errors import FormatError, MissingError, PluginError
+from hubplug.errors import FetchError, FormatError, MissingError, PluginError
 from hubplug.spec import ExportRequest
 from hubplug.testing import (
     AuthContract,
@@ -155,6 +156,22 @@ def test_fetch(tmp_path: Path) -> None:
         )
     with pytest.raises(AssertionError, match="network=True"):
         contract.test_a_plan_that_opens_sockets_says_so(planned(connects), source, tmp_path)
+
+    def mistakes(tree: Any, auth_for: Any) -> Any:
+        raise MissingError("no module there")
+
+    def hints(tree: Any, auth_for: Any) -> Any:
+        (tree.root / "half").write_text("x")
+        raise FetchError("not there")
+
+    request = SimpleNamespace(getfixturevalue=lambda name: source)
+    for wrong in (mistakes, hints, connects):
+        (tmp_path / wrong.__name__).mkdir()
+        gone = plugin("hubplug_fetch", lambda source, run=wrong: Plan("bring it", run, network=True))
+        with caught:
+            contract.test_a_server_that_is_gone_is_an_error_of_one_line_and_not_a_missing_module(
+                gone, source, tmp_path / wrong.__name__, request
+            )
     tells = plugin("hubplug_fetch", lambda source: Plan(f"bring {source.location}", connects))
     with caught:
         contract.test_it_shows_no_secret(tells, source, source, tmp_path)
@@ -207,11 +224,25 @@ def test_cache(tmp_path: Path) -> None:
 
         return Plan(f"fill {source.key}", run)
 
-    cache = plugin("hubplug_cache", forgetful)
+    def first_come(source: Source) -> Plan[LocalModule]:
+        def run(produce: Any) -> LocalModule:
+            dest = tmp_path / "first come"
+            dest.mkdir(exist_ok=True)
+            taken.append(LocalModule(dest, source.handle, taken[0].provenance if taken else produce(dest)))
+            return taken[0]
+
+        return Plan("give what came first", run, hit=bool(taken))
+
+    taken: list[LocalModule] = []
+    cache, mixes_up = plugin("hubplug_cache", forgetful), plugin("hubplug_cache", first_come)
     produce = CacheContract.produce.__wrapped__(contract, source, tmp_path)  # type: ignore[attr-defined]
     assert isinstance(produce, Producer)
     with pytest.raises((AssertionError, PluginError, hubplug.HubplugError, OSError)):
         contract.test_the_first_run_produces_and_the_next_ones_do_not(lambda: cache, source, produce)
+    with caught:
+        contract.test_modules_of_two_sources_are_kept_side_by_side(lambda: mixes_up, source, produce, tmp_path)
+    with caught:
+        contract.test_the_same_files_from_two_sources_have_two_provenances(lambda: mixes_up, source, produce)
     with caught:
         contract.test_a_failure_leaves_no_entry_behind(cache, source, produce, tmp_path / "cache", ValueError)
     with caught:
