@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hubplug.errors import ArchiveError
-from hubplug_archive._headers import BLOCK, has_right_checksum
+from hubplug.files.tar.headers import BLOCK, has_right_checksum
 
 Compression = Literal["none", "gzip", "bzip2", "xz"]
 

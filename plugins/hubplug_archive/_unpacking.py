@@ -9,13 +9,13 @@ from __future__ import annotations
 from itertools import chain
 
 from hubplug.errors import ArchiveError, HubplugError
+from hubplug.files.tar.headers import BLOCK
+from hubplug.files.tar.reading import TarReader
 from hubplug.files.tree import Limits, TreeWriter
 from hubplug.types import ArchiveStream
 from hubplug_archive._decompression import decompress
-from hubplug_archive._headers import BLOCK
 from hubplug_archive._recognition import Compression, refuse_wrong_content
 from hubplug_archive._relay import Broken, Relay, Worker
-from hubplug_archive._tar import TarReader
 
 _CHUNK = 1 << 20
 
@@ -79,10 +79,9 @@ def _find_members(
             head += piece
         refuse_wrong_content(name, head, compression)
         inside = chain([head], inside)
-    tar = TarReader(inside, name, limits)
-    for member in tar.members():
+    for member in TarReader(inside, name, limits).members():
         orders.put((member.name, member.size))
-        for content in tar.pieces(member.size or 0):
+        for content in member.content:
             orders.put(content)
 
 

@@ -7,18 +7,18 @@ its files. It is reproducible: sorted, without times and owners.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
-import tarfile
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from hubplug.errors import ArchiveError, CacheError, DigestMismatch, HubplugError
 from hubplug.files.staging import replace_file
-from hubplug.files.tree import TreeWriter
+from hubplug.files.tar.reading import Member, TarReader
+from hubplug.files.tar.writing import END, member_bytes
+from hubplug.files.tree import Limits, TreeWriter
 from hubplug.types import FileRecord, Provenance
 from hubplug.urls import redact
 from hubplug_cache._directory import Root
@@ -29,11 +29,13 @@ from hubplug_cache._layout import entry_name, is_entry_name
 from hubplug_cache._locking import lock_or_result
 from hubplug_cache._manifest import MANIFEST_NAME, MAX_BYTES, Manifest, ManifestError, parse_manifest
 from hubplug_cache._sweeping import sweep
-from hubplug_cache._tar import Member, read_members
 from hubplug_cache._trouble import cache_error
 
 INDEX = "hubplug-cache.json"
 _INDEX_BYTES = json.dumps({"format": 1}).encode("ascii") + b"\n"
+_CHUNK = 1 << 20
+# An archive may have any number of entries; each is unpacked with the usual caps.
+_LIMITS = Limits(max_members=sys.maxsize)
 
 
 @dataclass(frozen=True)
@@ -61,18 +63,19 @@ def export_entries(entries: Sequence[Path], archive: Path, *, all_of_them: bool 
     """
     gone = []
     try:
-        with replace_file(archive) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            _add(tar, INDEX, len(_INDEX_BYTES), io.BytesIO(_INDEX_BYTES))
+        with replace_file(archive) as file:
+            file.writelines(member_bytes(INDEX, len(_INDEX_BYTES), [_INDEX_BYTES]))
             for entry in sorted(entries):
-                before, at = identity(entry), tar.offset
+                before, at = identity(entry), file.tell()
                 try:
-                    _add_entry(tar, entry)
+                    file.writelines(_entry_bytes(entry))
                 except (OSError, CacheError):
                     if not all_of_them or (before is not None and identity(entry) == before):
                         raise
                     gone.append(entry)
-                    tar.offset = file.seek(at)
+                    file.seek(at)
                     file.truncate()
+            file.write(END)
     except OSError as error:
         if isinstance(error, CacheError):
             raise
@@ -97,9 +100,9 @@ def import_entries(root: Root, archive: Path, lock_timeout: float) -> Iterator[I
         with file:
             sweep(root.path)
             _demand_index(archive, file)
-            members = read_members(file)
+            members = TarReader(iter(lambda: file.read(_CHUNK), b""), str(archive), _LIMITS).members()
             first = next(members, None)
-            if first is None or first.size != len(_INDEX_BYTES) or b"".join(first.chunks()) != _INDEX_BYTES:
+            if first is None or first.size != len(_INDEX_BYTES) or b"".join(first.content) != _INDEX_BYTES:
                 raise _foreign(archive)
             for member in members:
                 name, _, rest = member.name.partition("/")
@@ -152,28 +155,28 @@ def manifest_for_export(path: Path) -> Manifest:
     return Manifest(Provenance(redact(handle), _key_sha256(handle), redact(handle), files=files), "", "tensorflow_hub")
 
 
-def _add_entry(tar: tarfile.TarFile, path: Path) -> None:
+def _entry_bytes(path: Path) -> Iterator[bytes]:
     manifest = manifest_for_export(path)
     data = manifest.to_bytes()
-    _add(tar, f"{path.name}/{MANIFEST_NAME}", len(data), io.BytesIO(data))
+    yield from member_bytes(f"{path.name}/{MANIFEST_NAME}", len(data), [data])
     for record in manifest.provenance.files:
-        with open(path / record.path, "rb") as file:
-            if os.fstat(file.fileno()).st_size != record.size:
-                raise CacheError(f"{path / record.path} changed while it was read")
-            _add(tar, f"{path.name}/{record.path}", record.size, file)
+        yield from member_bytes(f"{path.name}/{record.path}", record.size, _file_bytes(path / record.path, record.size))
 
 
-def _add(tar: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = size
-    tar.addfile(member, content)
+def _file_bytes(path: Path, size: int) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while data := file.read(_CHUNK):
+            size -= len(data)
+            yield data
+    if size:
+        raise CacheError(f"{path} changed while it was read")
 
 
 def _read_manifest(archive: Path, member: Member) -> Manifest:
-    if member.size > MAX_BYTES:
-        raise ArchiveError(f"{archive}: {member.name} has {member.size:,} bytes, more than {MAX_BYTES:,}")
+    if (size := member.size or 0) > MAX_BYTES:
+        raise ArchiveError(f"{archive}: {member.name} has {size:,} bytes, more than {MAX_BYTES:,}")
     try:
-        manifest = parse_manifest(b"".join(member.chunks()))
+        manifest = parse_manifest(b"".join(member.content))
     except ManifestError as error:
         raise ArchiveError(f"{archive}: {member.name} is damaged: {error}") from error
     if not manifest.intact:
@@ -232,7 +235,7 @@ def _paired(name: str, recorded: Provenance, members: Iterator[Member]) -> Itera
     for record in recorded.files:
         member = next(members, None)
         if member is None or member.name != f"{name}/{record.path}" or member.size != record.size:
-            got = "its end" if member is None else f"{member.name!r} with {member.size:,} bytes"
+            got = "its end" if member is None else f"{member.name!r} with {member.size or 0:,} bytes"
             raise ArchiveError(
                 f"The archive has {got} where the manifest of {recorded.handle} has {record.path!r} with "
                 f"{record.size:,} bytes"
@@ -240,9 +243,9 @@ def _paired(name: str, recorded: Provenance, members: Iterator[Member]) -> Itera
         yield member, record
 
 
-def _read(member: Member, record: FileRecord, write: Callable[[bytes], object]) -> None:
+def _read(member: Member, record: FileRecord, write: Callable[[memoryview], object]) -> None:
     digest = hashlib.sha256()
-    for data in member.chunks():
+    for data in member.content:
         digest.update(data)
         write(data)
     if digest.hexdigest() != record.sha256:

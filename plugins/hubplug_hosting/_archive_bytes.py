@@ -1,8 +1,6 @@
 """The bytes of an archive: a function of names and contents, and of nothing else.
 
-Format: ``ustar`` (POSIX.1-1988), with a pax record where a name or size does not fit; modes 0644 and 0755, owner and
-group 0 without names, time 0. Around it one gzip member (RFC 1952) with a fixed header: no name, no time, the operating
-system "unknown".
+Around the tar file is one gzip member (RFC 1952) with a fixed header: no name, no time, the operating system "unknown".
 
 By default its deflate stream (RFC 1951) is made of stored blocks. Compressors do not agree: zlib, zlib-ng, ISA-L, and
 versions of each, turn the same input into different bytes, and so a digest would only hold where the same library is.
@@ -15,10 +13,9 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
+from hubplug.files.tar.writing import END, member_bytes
 from hubplug_hosting._members import ListedMember
 
-_BLOCK = 512
-_LARGEST_SIZE = 0o77777777777
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _STORED = 0xFFFF
 _LAST_STORED = b"\x01\x00\x00\xff\xff"
@@ -28,11 +25,8 @@ _LEVEL = 6
 def tar_bytes(members: Iterable[ListedMember], read: Callable[[ListedMember], Iterable[bytes]]) -> Iterator[bytes]:
     """Yields a tar file of the members in the given order; ``read`` gives the content of each file."""
     for member in members:
-        yield from _headers(member)
-        if member.size is not None:
-            yield from read(member)
-            yield bytes(-member.size % _BLOCK)
-    yield bytes(2 * _BLOCK)
+        yield from member_bytes(f"./{member.name}", member.size, () if member.size is None else read(member))
+    yield END
 
 
 def gzip_stored(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -67,45 +61,3 @@ def gzip_deflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
         if out := compressor.compress(piece):
             yield out
     yield compressor.flush() + struct.pack("<II", checksum, size & 0xFFFFFFFF)
-
-
-def _headers(member: ListedMember) -> Iterator[bytes]:
-    name = f"./{member.name}{'/' if member.size is None else ''}".encode()
-    size = member.size or 0
-    fields = _split(name)
-    records = b""
-    if fields is None:
-        records += _pax_record(b"path", name)
-        fields = b"", name[:100].rstrip(b"/")
-    if size > _LARGEST_SIZE:
-        records += _pax_record(b"size", b"%d" % size)
-    if records:
-        yield _header(b"", b"./PaxHeaders", len(records), b"x") + records + bytes(-len(records) % _BLOCK)
-    yield _header(*fields, size if size <= _LARGEST_SIZE else 0, b"5" if member.size is None else b"0")
-
-
-def _header(prefix: bytes, name: bytes, size: int, flag: bytes) -> bytes:
-    mode = 0o755 if flag == b"5" else 0o644
-    block = struct.pack(
-        "100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x",
-        name, b"%07o" % mode, b"%07o" % 0, b"%07o" % 0, b"%011o" % size, b"%011o" % 0, b" " * 8, flag, b"",
-        b"ustar\x0000", b"", b"", b"%07o" % 0, b"%07o" % 0, prefix,
-    )  # fmt: skip
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
-
-
-def _split(name: bytes) -> tuple[bytes, bytes] | None:
-    """Prefix and name for a ``ustar`` header; None where no slash divides them well."""
-    if len(name) <= 100:
-        return b"", name
-    slash = name.rfind(b"/", 0, 156)
-    if slash > 0 and 0 < len(name) - slash - 1 <= 100:
-        return name[:slash], name[slash + 1 :]
-    return None
-
-
-def _pax_record(key: bytes, value: bytes) -> bytes:
-    rest = len(key) + len(value) + 3
-    length = rest + len(str(rest))
-    length = rest + len(str(length))
-    return b"%d %s=%s\n" % (length, key, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hubplug_archive._headers import HeaderFault
+from hubplug.files.tar.headers import HeaderFault
 
 _LENGTH = re.compile(rb"([1-9][0-9]{0,8}) ")
 _SPARSE = ("GNU.sparse.", "SCHILY.realsize", "SUN.holesdata")
@@ -23,6 +23,14 @@ class PaxRecords:
 
     path: bytes | None = None
     size: int | None = None
+
+
+def pax_record(key: bytes, value: bytes) -> bytes:
+    """One record; its length counts its own digits."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)
 
 
 def parse_pax(data: bytes, *, is_global: bool = False) -> PaxRecords:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hubplug.errors import ArchiveError, UnsafeArchiveError
+from hubplug.files.tar.headers import BLOCK, LARGEST_SIZE, Header, HeaderFault, parse_header, shown
+from hubplug.files.tar.pax import PaxRecords, parse_pax
 from hubplug.files.tree import Limits
-from hubplug_archive._headers import BLOCK, Header, HeaderFault, parse_header, shown
-from hubplug_archive._pax import PaxRecords, parse_pax
 
 # Programs pad to a whole tape record: 10 KiB by default, at most this.
 _MOST_PADDING = 16 << 20
@@ -26,17 +26,19 @@ class Member:
     Attributes:
         name: In its shortest form: without ``./`` in front or ``/`` at the end. Whether it is safe is for the tree.
         size: Of the file in bytes; None for a directory.
+        content: The bytes of the file as they come, to be taken before the next member.
     """
 
     name: str
     size: int | None
+    content: Iterator[memoryview]
 
 
 class TarReader:
-    """Reads members in the order of the archive; the data of a file is taken with ``pieces`` before the next member."""
+    """Reads members in the order of the archive."""
 
     def __init__(self, chunks: Iterable[bytes], name: str, limits: Limits) -> None:
-        """Reads from ``chunks``, the bytes of a tar file called ``name``."""
+        """Reads from ``chunks``, the bytes of a tar file that a person calls ``name``."""
         self._chunks = iter(chunks)
         self._piece = memoryview(b"")
         self._name = name
@@ -70,12 +72,8 @@ class TarReader:
                 f"{self._name} holds no file ({members} directories)", hint="pack the content of the module's directory"
             )
 
-    def pieces(self, size: int) -> Iterator[memoryview]:
-        """Yields the next ``size`` bytes as they come.
-
-        Raises:
-            ArchiveError: The archive ends before.
-        """
+    def _pieces(self, size: int) -> Iterator[memoryview]:
+        """Yields the next ``size`` bytes as they come."""
         while size:
             if not self._piece:
                 try:
@@ -89,7 +87,7 @@ class TarReader:
             yield piece
 
     def _take(self, size: int) -> bytes:
-        return b"".join(self.pieces(size))
+        return b"".join(self._pieces(size))
 
     def _next_header(self) -> tuple[Header, PaxRecords] | None:
         """The header of the next member with what its extended headers say; None at the end of the archive."""
@@ -150,7 +148,7 @@ class TarReader:
             raise UnsafeArchiveError(f"{self._name} has a member without a name")
         size = header.size
         if pax.size is not None and pax.size != size:
-            if not (header.size_is_a_stand_in and pax.size > 0o77777777777):
+            if not (header.size_is_a_stand_in and pax.size > LARGEST_SIZE):
                 raise UnsafeArchiveError(
                     f"{self._name} gives two sizes of {name[:120]!r}: {size:,} bytes in its header and {pax.size:,} in "
                     "its pax record"
@@ -165,7 +163,7 @@ class TarReader:
             name = name[2:]
         if is_directory and name in (".", ""):
             return None
-        return Member(name, None if is_directory else size)
+        return Member(name, None if is_directory else size, self._pieces(0 if is_directory else size))
 
     def _check_end(self) -> None:
         """Reads on from the first block of zeros: a second one, and nothing but zeros after it."""
@@ -194,7 +192,7 @@ class TarReader:
         if fault.unsafe:
             return UnsafeArchiveError(
                 f"{self._name} is refused: {fault}",
-                hint="a module holds regular files and directories only; `hubplug pack` makes such an archive",
+                hint="a module holds regular files and directories only; `hubplug pack` and `hubplug cache export` make such archives",
             )
         return ArchiveError(f"{self._name} is damaged at byte {start:,}, after {self._after}: {fault}")
 

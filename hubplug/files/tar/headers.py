@@ -1,4 +1,5 @@
-"""One 512-byte header of a tar file, read strictly: a field that two programs could read differently is an error.
+"""One 512-byte header of a tar file: written plainly, and read strictly, so that a field that two programs could read
+differently is an error.
 
 The layouts are those of POSIX.1-2001 (``ustar`` and ``pax``), of GNU tar's manual ("Basic Tar Format"), and of the
 Seventh Edition, which has neither magic nor prefix.
@@ -7,10 +8,13 @@ Seventh Edition, which has neither magic nor prefix.
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
 from typing import Literal
 
 BLOCK = 512
+LARGEST_SIZE = 0o77777777777
+"""The largest size that the field of a header has room for."""
 
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _FLAVOURS: dict[bytes, Literal["ustar", "gnu"]] = {b"ustar\x0000": "ustar", b"ustar  \0": "gnu"}
@@ -56,6 +60,17 @@ class Header:
     kind: Literal["file", "directory", "pax", "global pax", "long name"]
     size: int
     size_is_a_stand_in: bool
+
+
+def header_bytes(name: bytes, size: int, flag: bytes, prefix: bytes = b"") -> bytes:
+    """A ``ustar`` header: modes 0644 and 0755, owner and group 0 without names, time 0."""
+    mode = 0o755 if flag == b"5" else 0o644
+    block = struct.pack(
+        "100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x",
+        name, b"%07o" % mode, b"%07o" % 0, b"%07o" % 0, b"%011o" % size, b"%011o" % 0, b" " * 8, flag, b"",
+        b"ustar\x0000", b"", b"", b"%07o" % 0, b"%07o" % 0, prefix,
+    )  # fmt: skip
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
 
 
 def has_right_checksum(block: bytes) -> bool:
