@@ -1,4 +1,4 @@
-"""Sends one request: the only module that imports ``requests``.
+"""Sends one request: with ``requests``, through no connection but those of ``_connections``.
 
 Every origin and set of options has connections, cookies and a watch of its own, which live as long as one download: so a
 connection whose certificate was not verified is never used by a request that wants it verified.
@@ -7,30 +7,26 @@ connection whose certificate was not verified is never used by a request that wa
 from __future__ import annotations
 
 import functools
-import http.client
 import logging
 import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 from requests.utils import get_environ_proxies, select_proxy
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from hubplug.errors import HubplugError
-from hubplug.settings.certificates import Bundle, bundle_at, trusted_certificates
+from hubplug.settings.certificates import bundle_at, trusted_certificates
 from hubplug.shown.logs import logger
 from hubplug.urls import find_url_error, origin_of
 from hubplug_http._client_certificate import demand_usable
+from hubplug_http._connections import WatchedAdapter, is_public
 from hubplug_http._failures import Failure, PrivateAddress, describe_exception, refused
 from hubplug_http._options import ServerOptions
 from hubplug_http._secrets import credentials_of, redact_record, secrets_of
@@ -205,7 +201,7 @@ class _Origin:
         self.options = options
         self.cookies = cookies
         self.watch = Watch(options)
-        self.adapter = _WatchedAdapter(self.watch, allow_private)
+        self.adapter = WatchedAdapter(self.watch, allow_private)
 
     def prepare_tls(self) -> bool | str:
         """Reads the certificates that are needed: what requests calls ``verify``.
@@ -228,88 +224,13 @@ class _Origin:
         self.watch.close()
 
 
-class _WatchedAdapter(HTTPAdapter):
-    """An adapter whose connections are handed to a watch as soon as they are made."""
-
-    def __init__(self, watch: Watch, allow_private: bool) -> None:
-        self._classes = _pool_classes(watch, allow_private)
-        self.bundle: Bundle | None = None
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._classes
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        if verify and self.bundle is not None:  # requests takes a file or a directory, OpenSSL both
-            conn.ca_certs, conn.ca_cert_dir = self.bundle.file, self.bundle.directory
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):  # which has pool classes of its own
-            manager.pool_classes_by_scheme = self._classes
-        return manager
-
-
-class _FinalResponse(http.client.HTTPResponse):
-    """The answer after the informational ones (RFC 9110, section 15.2); http.client passes over 100 only.
-
-    The watch ends a row of them that does not end.
-    """
-
-    def begin(self) -> None:
-        super().begin()
-        while 101 < self.status < 200:
-            self.headers = None  # type: ignore[assignment]  # as at the start
-            super().begin()
-
-
-def _pool_classes(watch: Watch, allow_private: bool) -> dict[str, Any]:
-    def connected(connection: Any, sock: socket.socket) -> socket.socket:
-        # What a name stands for may change between two look-ups: the address that counts is the one connected to.
-        if not allow_private and connection.proxy is None and not _is_public(sock.getpeername()[0]):
-            sock.close()
-            raise PrivateAddress(connection.host)
-        watch.attach(sock)
-        return sock
-
-    class Plain(HTTPConnection):
-        response_class = _FinalResponse
-
-        def _new_conn(self) -> socket.socket:
-            return connected(self, super()._new_conn())
-
-    class Secure(HTTPSConnection):
-        response_class = _FinalResponse
-
-        def _new_conn(self) -> socket.socket:
-            return connected(self, super()._new_conn())
-
-        def connect(self) -> None:
-            super().connect()
-            self.is_verified = True  # keeps urllib3 from warning a second time; the plugin warns in its own words
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
-
-
 def _has_private_address(url: str) -> bool:
     parts = urlsplit(url)
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False  # connecting will say so, or a proxy knows the name
-    return not all(_is_public(str(address[0])) for *_, address in found)
-
-
-def _is_public(address: str) -> bool:
-    return ip_address(address.partition("%")[0]).is_global
+    return not all(is_public(str(address[0])) for *_, address in found)
 
 
 def _proxies(url: str, options: ServerOptions) -> dict[str, str]:
