@@ -2,7 +2,7 @@
 
 Run it with each new release, a pre-release too, and put each op into the class that says what its kernels do::
 
-    python tools/review_ops.py plugins/hubplug_format/registered_ops.json
+    python tools/review_ops.py plugins/hubplug_format/module/registered_ops.json
 
 An op without a class is an error to the profile ``safe``. When all have one, the release is added to those of the file.
 """

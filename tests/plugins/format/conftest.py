@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hubplug_format import ModuleBuilder, Type, message_class, write_module
-from hubplug_format._crc32c import crc32c, masked
-from hubplug_format._slice_keys import slice_key
-from hubplug_format._table import write_table
+from hubplug_format.checkpoint.crc32c import crc32c, masked
+from hubplug_format.checkpoint.slice_keys import slice_key
+from hubplug_format.checkpoint.table import write_table
 
 
 def make_builder(tags: tuple[str, ...] = ()) -> ModuleBuilder:

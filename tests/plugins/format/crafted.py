@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 
 from hubplug_format import message_class
-from hubplug_format._crc32c import crc32c, masked
-from hubplug_format._varints import put_varint
+from hubplug_format.checkpoint.crc32c import crc32c, masked
+from hubplug_format.protos.varints import put_varint
 
 PLAIN, SNAPPY = 0, 1
 _MAGIC = 0xDB4775248B80FB57

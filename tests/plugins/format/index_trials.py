@@ -18,8 +18,8 @@ from typing import Any
 
 from hubplug.errors import FormatError
 from hubplug_format import CheckpointIndex, message_class
-from hubplug_format._slice_keys import slice_key
-from hubplug_format._table import read_table, write_table
+from hubplug_format.checkpoint.slice_keys import slice_key
+from hubplug_format.checkpoint.table import read_table, write_table
 from tests.plugins.format.crafted import block, entries, table
 
 Pairs = list[tuple[bytes, bytes]]

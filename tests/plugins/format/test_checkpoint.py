@@ -17,11 +17,11 @@ from hubplug_format import (
     message_class,
     write_checkpoint,
 )
-from hubplug_format._crc32c import crc32c, masked
-from hubplug_format._slice_keys import slice_key
-from hubplug_format._snappy import decompress
-from hubplug_format._table import read_table, write_table
-from hubplug_format._varints import put_varint
+from hubplug_format.checkpoint.crc32c import crc32c, masked
+from hubplug_format.checkpoint.slice_keys import slice_key
+from hubplug_format.checkpoint.snappy import decompress
+from hubplug_format.checkpoint.table import read_table, write_table
+from hubplug_format.protos.varints import put_varint
 from tests.plugins.format.conftest import write_partitioned
 
 TENSORS = {

@@ -16,8 +16,8 @@ import pytest
 
 from hubplug.errors import FormatError
 from hubplug_format import CheckpointIndex, SavedModelFile, message_class, read_module_def
-from hubplug_format._slice_keys import slice_key
-from hubplug_format._varints import put_varint
+from hubplug_format.checkpoint.slice_keys import slice_key
+from hubplug_format.protos.varints import put_varint
 from tests.plugins.format.crafted import (
     SNAPPY,
     block,

@@ -34,7 +34,9 @@ def test_the_package_of_a_known_custom_op_is_named(op: str, package: str | None)
 
 
 def test_every_op_has_one_class_and_every_class_a_reason() -> None:
-    listed = json.loads(resources.files("hubplug_format").joinpath("registered_ops.json").read_text(encoding="utf-8"))
+    listed = json.loads(
+        resources.files("hubplug_format").joinpath("module/registered_ops.json").read_text(encoding="utf-8")
+    )
     ops = [op for about in listed["classes"].values() for op in about["ops"]]
     assert len(ops) == len(set(ops)) == len(OpRegistry.bundled())
     for about in listed["classes"].values():

@@ -207,7 +207,7 @@ def test_a_tf2_saved_model_is_recognized(tf: Any, tmp_path: Path) -> None:
 def test_every_op_that_this_tensorflow_registers_has_a_class(tf: Any) -> None:
     """Put what is missing into registered_ops.json, by what its kernels do: see docs/validation.md."""
     program = Path(__file__).parents[3] / "tools" / "review_ops.py"
-    listed = Path(__file__).parents[3] / "plugins" / "hubplug_format" / "registered_ops.json"
+    listed = Path(__file__).parents[3] / "plugins" / "hubplug_format" / "module" / "registered_ops.json"
     before = listed.read_bytes()
     # In a process of its own, where no test has loaded ops.
     done = subprocess.run([sys.executable, program, listed], capture_output=True, text=True, check=False, timeout=300)
@@ -218,7 +218,9 @@ def test_every_op_that_this_tensorflow_registers_has_a_class(tf: Any) -> None:
 
 def test_an_op_without_a_class_is_shown_with_what_to_review(tf: Any, tmp_path: Path) -> None:
     program = Path(__file__).parents[3] / "tools" / "review_ops.py"
-    listed = json.loads((Path(__file__).parents[3] / "plugins/hubplug_format/registered_ops.json").read_text("utf-8"))
+    listed = json.loads(
+        (Path(__file__).parents[3] / "plugins/hubplug_format/module/registered_ops.json").read_text("utf-8")
+    )
     listed["classes"]["reads-files"]["ops"].remove("ReadFile")
     (tmp_path / "ops.json").write_text(json.dumps(listed), encoding="utf-8")
     command = [sys.executable, program, tmp_path / "ops.json"]

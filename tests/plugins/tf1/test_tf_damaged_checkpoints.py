@@ -13,7 +13,7 @@ import tensorflow as tf
 import hubplug
 from hubplug.errors import FormatError
 from hubplug_format import message_class
-from hubplug_format._table import read_table, write_table
+from hubplug_format.checkpoint.table import read_table, write_table
 
 v1 = tf.compat.v1
 

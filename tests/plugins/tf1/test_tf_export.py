@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import hubplug
 from hubplug.errors import ExportError
-from hubplug_format._table import read_table
+from hubplug_format.checkpoint.table import read_table
 from hubplug_tf1._exporting import checkpoint as _checkpoint
 
 v1 = tf.compat.v1

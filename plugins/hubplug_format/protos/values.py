@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from hubplug_format._dtypes import dtype_number
-from hubplug_format._tensor_bytes import encode_numbers, encode_strings
+from hubplug_format.protos.dtypes import dtype_number
+
+_STRUCT_CODES = {
+    "float16": "e",
+    "float32": "f",
+    "float64": "d",
+    "int8": "b",
+    "int16": "h",
+    "int32": "i",
+    "int64": "q",
+    "uint8": "B",
+    "uint16": "H",
+    "uint32": "I",
+    "uint64": "Q",
+    "bool": "?",
+}
 
 
 @dataclass(frozen=True)
@@ -49,16 +64,6 @@ class Values:
         zero: Any = {"string": b"", "bool": False}.get(self.dtype, 0)
         return Values(self.dtype, self.shape, (zero,) * len(self.items))
 
-    def encoded(self) -> tuple[bytes, int | None]:
-        """As they lie in the data file of a checkpoint, and the checksum where it is not that of these bytes.
-
-        Raises:
-            ValueError: A value does not fit the dtype.
-        """
-        if self.dtype == "string":
-            return encode_strings(self.items)
-        return encode_numbers(self.dtype, self.items), None
-
     def put(self, tensor: Any) -> None:
         """Writes them into a TensorProto message."""
         tensor.dtype = dtype_number(self.dtype)
@@ -69,6 +74,20 @@ class Values:
             tensor.string_val.extend(self.items)
         else:
             tensor.tensor_content = encode_numbers(self.dtype, self.items)
+
+
+def encode_numbers(dtype: str, values: Sequence[Any]) -> bytes:
+    """Numbers in row-major order, little-endian, as messages and data files have them.
+
+    Raises:
+        ValueError: A value is out of range, or no numbers have this dtype.
+    """
+    if dtype not in _STRUCT_CODES:
+        raise ValueError(f"Values of dtype {dtype} cannot be written; these can: {', '.join(_STRUCT_CODES)}, string")
+    try:
+        return struct.pack(f"<{len(values)}{_STRUCT_CODES[dtype]}", *values)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"The values do not fit dtype {dtype}: {error}") from None
 
 
 def _shape_of(value: Any) -> tuple[int, ...]:

@@ -12,9 +12,9 @@ from math import prod
 from typing import Any
 
 from hubplug.errors import FormatError
-from hubplug_format._dtypes import dtype_name, element_bytes
-from hubplug_format._schema import message_class, parse
-from hubplug_format._slice_keys import FULL_EXTENT
+from hubplug_format.checkpoint.slice_keys import FULL_EXTENT
+from hubplug_format.protos.dtypes import dtype_name, element_bytes
+from hubplug_format.protos.schema import message_class, parse
 
 AGAIN = "fetch or export the module again"
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hubplug_format._dtypes import dtype_number
-from hubplug_format._values import Values
+from hubplug_format.protos.dtypes import dtype_number
+from hubplug_format.protos.values import Values
 
 
 @dataclass(frozen=True)

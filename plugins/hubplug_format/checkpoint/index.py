@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubplug.errors import FormatError
-from hubplug_format._bundle_entries import AGAIN, CheckpointEntry, EntryReader, read_header
-from hubplug_format._files import read_capped
-from hubplug_format._slice_keys import FULL_EXTENT, slice_key
-from hubplug_format._slices import find_slices_error
-from hubplug_format._table import MAX_TABLE_BYTES, read_table
+from hubplug_format.checkpoint.entries import AGAIN, CheckpointEntry, EntryReader, read_header
+from hubplug_format.checkpoint.slice_keys import FULL_EXTENT, slice_key
+from hubplug_format.checkpoint.slices import find_slices_error
+from hubplug_format.checkpoint.table import MAX_TABLE_BYTES, read_table
+from hubplug_format.protos.files import read_capped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +115,7 @@ class CheckpointIndex:
 
     def _find_lengths_error(self) -> str | None:
         """Says which strings are longer than their bytes: TensorFlow makes room for them before it looks."""
-        from hubplug_format._tensor_bytes import MOST_LENGTH_BYTES, are_lengths_right
+        from hubplug_format.checkpoint.tensor_bytes import MOST_LENGTH_BYTES, are_lengths_right
 
         for entry in self._stored():
             if entry.dtype != "string":
@@ -160,7 +160,7 @@ class CheckpointIndex:
             KeyError: The checkpoint has no such tensor.
             FormatError: The bytes are damaged or missing, or it holds no strings.
         """
-        from hubplug_format._tensor_bytes import split_strings
+        from hubplug_format.checkpoint.tensor_bytes import split_strings
 
         entry = self.entries[name]
         found = split_strings(self.raw(name), prod(entry.shape)) if entry.dtype == "string" else None
@@ -180,7 +180,7 @@ class CheckpointIndex:
             FormatError: The bytes are damaged or missing, parts are missing or overlap, or there is no numpy type for the
                 dtype.
         """
-        from hubplug_format._tensor_bytes import decode_tensor
+        from hubplug_format.checkpoint.tensor_bytes import decode_tensor
 
         entry = self.entries[name]
         if not entry.slices:
@@ -200,7 +200,7 @@ class CheckpointIndex:
         return whole
 
     def _verified(self, entry: CheckpointEntry) -> bytes:
-        from hubplug_format._tensor_bytes import find_checksum_error
+        from hubplug_format.checkpoint.tensor_bytes import find_checksum_error
 
         data = self._bytes(entry, entry.size)
         if error_text := find_checksum_error(data, entry):

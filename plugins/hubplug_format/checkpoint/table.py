@@ -14,9 +14,9 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from hubplug.errors import FormatError
-from hubplug_format._crc32c import crc32c, masked
-from hubplug_format._snappy import decompress
-from hubplug_format._varints import get_varint, put_varint
+from hubplug_format.checkpoint.crc32c import crc32c, masked
+from hubplug_format.checkpoint.snappy import decompress
+from hubplug_format.protos.varints import get_varint, put_varint
 
 # The index of a checkpoint takes some 60 bytes for each tensor.
 MAX_TABLE_BYTES = 32 << 20

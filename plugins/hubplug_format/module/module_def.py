@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import FormatError
-from hubplug_format._files import names_in, read_capped
-from hubplug_format._schema import message_class, parse
+from hubplug_format.protos.files import names_in, read_capped
+from hubplug_format.protos.schema import message_class, parse
 
 MODULE_DEF_FILE = "tfhub_module.pb"
 FORMAT_V3 = 3

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from hubplug.types import SignatureInfo
-from hubplug_format._allowance import Allowance
-from hubplug_format._assets import ASSETS_COLLECTION, AssetInfo, read_assets
-from hubplug_format._schema import message_class, parse
-from hubplug_format._signatures import count_tensors, read_signatures, tensors_of
-from hubplug_format._variables import VARIABLE_COLLECTIONS, VariableInfo, read_variables
-from hubplug_format._wire import BYTES, wire_fields
+from hubplug_format.module.allowance import Allowance
+from hubplug_format.module.assets import ASSETS_COLLECTION, AssetInfo, read_assets
+from hubplug_format.module.signatures import count_tensors, read_signatures, tensors_of
+from hubplug_format.module.variables import VARIABLE_COLLECTIONS, VariableInfo, read_variables
+from hubplug_format.protos.schema import message_class, parse
+from hubplug_format.protos.wire import BYTES, wire_fields
 
 ATTACHMENTS_COLLECTION = "hub_module_attachments"
 

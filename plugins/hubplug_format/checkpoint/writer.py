@@ -6,19 +6,20 @@ What is in memory is the tensor that is being added, and an entry for each that 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedWriter, FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hubplug_format._crc32c import crc32c, masked
-from hubplug_format._dtypes import dtype_number, element_bytes
-from hubplug_format._schema import message_class
-from hubplug_format._slice_keys import slice_key
-from hubplug_format._table import write_table
-from hubplug_format._tensor_bytes import encode_strings
+from hubplug_format.checkpoint.crc32c import crc32c, masked
+from hubplug_format.checkpoint.slice_keys import slice_key
+from hubplug_format.checkpoint.table import write_table
+from hubplug_format.checkpoint.tensor_bytes import encode_strings
+from hubplug_format.protos.dtypes import dtype_number, element_bytes
+from hubplug_format.protos.schema import message_class
+from hubplug_format.protos.values import Values, encode_numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,3 +143,23 @@ class CheckpointWriter:
         for size in shape:
             entry.shape.dim.add(size=size)
         return entry
+
+
+def write_checkpoint(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> None:
+    """Writes a V2 checkpoint with one data file.
+
+    Args:
+        prefix: Path without ``.index``.
+        tensors: Name -> ``Values``, number, bool, string, nested list of one of them, or numpy array.
+
+    Raises:
+        ValueError: A value does not fit its dtype, or a name is empty or starts with a NUL character.
+    """
+    with CheckpointWriter(prefix) as writer:
+        for name, value in sorted(tensors.items(), key=lambda item: item[0].encode()):
+            values = Values.of(value)
+            if values.dtype == "string":
+                encoded, checksum = encode_strings(values.items)
+                writer.add_encoded(name, values.dtype, values.shape, [encoded], checksum)
+            else:
+                writer.add_encoded(name, values.dtype, values.shape, [encode_numbers(values.dtype, values.items)])

@@ -7,7 +7,7 @@ from typing import Any
 
 from hubplug.errors import FormatError
 from hubplug.types import SignatureInfo, TensorInfo
-from hubplug_format._dtypes import dtype_name
+from hubplug_format.protos.dtypes import dtype_name
 
 
 def read_signatures(meta_graph: Any) -> dict[str, SignatureInfo]:

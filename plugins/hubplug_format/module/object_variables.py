@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hubplug_format._checkpoint import CheckpointIndex
-from hubplug_format._dtypes import dtype_name
-from hubplug_format._graph_variant import GraphVariant
-from hubplug_format._schema import message_class, parse
+from hubplug_format.checkpoint.index import CheckpointIndex
+from hubplug_format.module.graph_variant import GraphVariant
+from hubplug_format.protos.dtypes import dtype_name
+from hubplug_format.protos.schema import message_class, parse
 
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "VARIABLE_VALUE"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hubplug.errors import FormatError, UnknownTagsError
 from hubplug.spec import variants_in_words
-from hubplug_format._allowance import Allowance
-from hubplug_format._files import PROTO_BYTES, names_in, read_capped
-from hubplug_format._graph_variant import GraphVariant
-from hubplug_format._schema import message_class, private_pool
-from hubplug_format._varints import get_varint
-from hubplug_format._wire import BYTES, VARINT, wire_fields
+from hubplug_format.module.allowance import Allowance
+from hubplug_format.module.graph_variant import GraphVariant
+from hubplug_format.protos.files import PROTO_BYTES, names_in, read_capped
+from hubplug_format.protos.schema import message_class, private_pool
+from hubplug_format.protos.varints import get_varint
+from hubplug_format.protos.wire import BYTES, VARINT, wire_fields
 
 SAVED_MODEL_FILE = "saved_model.pb"
 SAVED_MODEL_TEXT_FILE = "saved_model.pbtxt"

@@ -13,46 +13,18 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from hubplug.errors import FormatError
-from hubplug_format._crc32c import crc32c, masked
-from hubplug_format._varints import get_varint, put_varint
+from hubplug_format.checkpoint.crc32c import crc32c, masked
+from hubplug_format.protos.varints import get_varint, put_varint
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from hubplug_format._bundle_entries import CheckpointEntry
+    from hubplug_format.checkpoint.entries import CheckpointEntry
 
 # Of the length of one string.
 MOST_LENGTH_BYTES = 10
 _NUMPY_NAMES = {"qint8": "int8", "quint8": "uint8", "qint16": "int16", "quint16": "uint16", "qint32": "int32"}
 _NUMPY_KINDS = "fiubc"
-_STRUCT_CODES = {
-    "float16": "e",
-    "float32": "f",
-    "float64": "d",
-    "int8": "b",
-    "int16": "h",
-    "int32": "i",
-    "int64": "q",
-    "uint8": "B",
-    "uint16": "H",
-    "uint32": "I",
-    "uint64": "Q",
-    "bool": "?",
-}
-
-
-def encode_numbers(dtype: str, values: Sequence[Any]) -> bytes:
-    """Numbers as they lie in a data file.
-
-    Raises:
-        ValueError: A value is out of range, or no numbers have this dtype.
-    """
-    if dtype not in _STRUCT_CODES:
-        raise ValueError(f"Values of dtype {dtype} cannot be written; these can: {', '.join(_STRUCT_CODES)}, string")
-    try:
-        return struct.pack(f"<{len(values)}{_STRUCT_CODES[dtype]}", *values)
-    except (struct.error, OverflowError) as error:
-        raise ValueError(f"The values do not fit dtype {dtype}: {error}") from None
 
 
 def encode_strings(values: Sequence[bytes]) -> tuple[bytes, int]:

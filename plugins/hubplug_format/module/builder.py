@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubplug.types import TensorInfo
-from hubplug_format._assets import ASSETS_COLLECTION, find_asset_name_error
-from hubplug_format._attrs import Shape, Type, put_attr
-from hubplug_format._dtypes import dtype_number
-from hubplug_format._graph_variant import ATTACHMENTS_COLLECTION
-from hubplug_format._schema import message_class
-from hubplug_format._values import Values
+from hubplug_format.module.assets import ASSETS_COLLECTION, find_asset_name_error
+from hubplug_format.module.graph_variant import ATTACHMENTS_COLLECTION
+from hubplug_format.protos.attrs import Shape, Type, put_attr
+from hubplug_format.protos.dtypes import dtype_number
+from hubplug_format.protos.schema import message_class
+from hubplug_format.protos.values import Values
 
 # As TensorFlow writes it: the value that an asset's constant has in the file.
 BLANK_ASSET = b"SAVEDMODEL-ASSET"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hubplug.errors import FormatError
-from hubplug_format._varints import get_varint
+from hubplug_format.protos.varints import get_varint
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 

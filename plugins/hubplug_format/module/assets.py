@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hubplug_format._schema import message_class, parse
+from hubplug_format.protos.schema import message_class, parse
 
 ASSETS_DIRECTORY = "assets"
 ASSETS_COLLECTION = "saved_model_assets"

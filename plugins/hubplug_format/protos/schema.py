@@ -13,8 +13,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from hubplug.errors import FormatError
-from hubplug_format._dtypes import proto_enum
-from hubplug_format._fields import ENUMS, MESSAGES
+from hubplug_format.protos.dtypes import proto_enum
+from hubplug_format.protos.fields import ENUMS, MESSAGES
 
 _PACKAGE = "tensorflow"
 _Field = descriptor_pb2.FieldDescriptorProto

@@ -1,4 +1,4 @@
-"""Writing modules in TF1 Hub format, and V2 checkpoints, without TensorFlow."""
+"""Writing modules in TF1 Hub format without TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from hubplug.errors import ExportError
-from hubplug_format._assets import ASSETS_DIRECTORY
-from hubplug_format._builder import ModuleBuilder
-from hubplug_format._checkpoint_writer import CheckpointWriter
-from hubplug_format._completeness import VARIABLES_PREFIX
-from hubplug_format._module_def import MODULE_DEF_BYTES, MODULE_DEF_FILE
-from hubplug_format._saved_model import SAVED_MODEL_FILE
-from hubplug_format._schema import message_class
-from hubplug_format._values import Values
+from hubplug_format.checkpoint.writer import write_checkpoint
+from hubplug_format.module.assets import ASSETS_DIRECTORY
+from hubplug_format.module.builder import ModuleBuilder
+from hubplug_format.module.completeness import VARIABLES_PREFIX
+from hubplug_format.module.module_def import MODULE_DEF_BYTES, MODULE_DEF_FILE
+from hubplug_format.module.saved_model import SAVED_MODEL_FILE
+from hubplug_format.protos.schema import message_class
+from hubplug_format.protos.values import Values
 
 
 def write_module(directory: str | os.PathLike[str], *builders: ModuleBuilder) -> None:
@@ -54,23 +54,6 @@ def write_module(directory: str | os.PathLike[str], *builders: ModuleBuilder) ->
         write_checkpoint(directory / VARIABLES_PREFIX, variables)
     (directory / SAVED_MODEL_FILE).write_bytes(model.SerializeToString(deterministic=True))
     (directory / MODULE_DEF_FILE).write_bytes(MODULE_DEF_BYTES)
-
-
-def write_checkpoint(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> None:
-    """Writes a V2 checkpoint with one data file.
-
-    Args:
-        prefix: Path without ``.index``.
-        tensors: Name -> ``Values``, number, bool, string, nested list of one of them, or numpy array.
-
-    Raises:
-        ValueError: A value does not fit its dtype, or a name is empty or starts with a NUL character.
-    """
-    with CheckpointWriter(prefix) as writer:
-        for name, value in sorted(tensors.items(), key=lambda item: item[0].encode()):
-            values = Values.of(value)
-            encoded, checksum = values.encoded()
-            writer.add_encoded(name, values.dtype, values.shape, [encoded], checksum)
 
 
 def _merge(known: dict[str, Any], added: Mapping[str, Any], what: str) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hubplug.errors import FormatError
-from hubplug_format._assets import ASSETS_DIRECTORY
-from hubplug_format._checkpoint import CheckpointIndex
-from hubplug_format._completeness import VARIABLES_PREFIX, find_asset_file_error, find_variable_errors
-from hubplug_format._graph_variant import GraphVariant
-from hubplug_format._op_registry import OpRegistry
-from hubplug_format._saved_model import SavedModelFile
-from hubplug_format._schema import message_class, parse
+from hubplug_format.checkpoint.index import CheckpointIndex
+from hubplug_format.module.assets import ASSETS_DIRECTORY
+from hubplug_format.module.completeness import VARIABLES_PREFIX, find_asset_file_error, find_variable_errors
+from hubplug_format.module.graph_variant import GraphVariant
+from hubplug_format.module.op_registry import OpRegistry
+from hubplug_format.module.saved_model import SavedModelFile
+from hubplug_format.protos.schema import message_class, parse
 
 IMAGE_INFO_KEY = "image_module_info"
 

@@ -5,7 +5,7 @@ Source: ``format_description.txt`` of google/snappy. An index is small, so this 
 
 from __future__ import annotations
 
-from hubplug_format._varints import get_varint
+from hubplug_format.protos.varints import get_varint
 
 # An element of three bytes stands for at most 64 bytes.
 _MAX_RATIO = 64

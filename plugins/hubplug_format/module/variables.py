@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubplug.errors import FormatError
-from hubplug_format._bundle_entries import AGAIN, MAX_RANK
-from hubplug_format._schema import message_class, parse
+from hubplug_format.checkpoint.entries import AGAIN, MAX_RANK
+from hubplug_format.protos.schema import message_class, parse
 
 VARIABLE_COLLECTIONS = (
     "variables",

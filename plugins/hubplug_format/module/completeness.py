@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hubplug.errors import FormatError
-from hubplug_format._assets import ASSETS_DIRECTORY, find_asset_name_error
-from hubplug_format._checkpoint import CheckpointIndex
-from hubplug_format._graph_variant import GraphVariant
-from hubplug_format._module_def import MODULE_DEF_FILE, read_module_def
-from hubplug_format._saved_model import SavedModelFile
+from hubplug_format.checkpoint.index import CheckpointIndex
+from hubplug_format.module.assets import ASSETS_DIRECTORY, find_asset_name_error
+from hubplug_format.module.graph_variant import GraphVariant
+from hubplug_format.module.module_def import MODULE_DEF_FILE, read_module_def
+from hubplug_format.module.saved_model import SavedModelFile
 
 VARIABLES_PREFIX = "variables/variables"
 
