@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
@@ -27,12 +27,10 @@ from hubplug_tf1._graph.subgraph import (
     tensor_name,
     with_whole_contexts,
 )
+from hubplug_tf1._graph.variant import Signature, Variant
 from hubplug_tf1._private_tensorflow import import_beside_existing_ops, takes_single_ops
-from hubplug_tf1._state.state_graph import CONTEXTS, add_meta_graph
+from hubplug_tf1._state.state_graph import add_meta_graph
 from hubplug_tf1._surroundings.checks import shares_collection
-
-if TYPE_CHECKING:
-    from hubplug_tf1._graph.variant import Signature, Variant
 
 _KEYS = tf.compat.v1.GraphKeys
 
@@ -75,8 +73,8 @@ class ApplyTemplate:
         return None if self.whole or self.contexts else make_recipe(self.graph_def, self.data)
 
 
-def make_apply_template(variant: Variant, signature: Signature, updates: bool, whole: bool) -> ApplyTemplate:
-    """Finds what an application of a signature needs.
+def apply_template(variant: Variant, signature: Signature, *, updates: bool, whole: bool) -> ApplyTemplate:
+    """What an application of a signature needs; found at the first call.
 
     Args:
         variant: The graph variant.
@@ -84,6 +82,12 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
         updates: Whether update ops are wanted.
         whole: Whether to import the whole graph variant, as tensorflow_hub does.
     """
+    return variant.derived(
+        ("application", signature.name, updates, whole), lambda: _make_template(variant, signature, updates, whole)
+    )
+
+
+def _make_template(variant: Variant, signature: Signature, updates: bool, whole: bool) -> ApplyTemplate:
     nodes = variant.nodes
     fed = {tensor_name(name) for info in signature.inputs.values() for name in info.tensor_names}
     replaced = set(variant.state_ops)
@@ -99,11 +103,8 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
     update_ops = []
     if updates:
         update_ops = variant.elements(_KEYS.UPDATE_OPS) if whole else _updates_for(variant, fed, replaced, needed_by)
-    contexts = {id(context): key for key in CONTEXTS for context in variant.contexts[key]}
     roots = [*wanted, *assets, *update_ops, *(set(nodes) - variant.state_ops if whole else ())]
-    needed, kept_contexts = with_whole_contexts(
-        [context for key in CONTEXTS for context in variant.contexts[key]], roots, needed_by
-    )
+    needed, contexts = with_whole_contexts(variant.contexts, roots, needed_by)
     if whole:
         needed = set(nodes) - variant.state_ops
 
@@ -132,7 +133,7 @@ def make_apply_template(variant: Variant, signature: Signature, updates: bool, w
         inputs=tuple(tuple(node.input) for node in kept),
         constraints=constraints,
         outputs_of={op: outputs_in_use(op) for op in named},
-        contexts=tuple((contexts[id(context)], context) for context in kept_contexts),
+        contexts=tuple(contexts),
         data=tuple(sorted({tensor_name(edge) for edge in edges if edge[0] != "^"} & provided)),
         controls=tuple(
             sorted((edge[1:], f"{edge[1:]}:0") for edge in edges if edge[0] == "^" and edge[1:] not in needed)

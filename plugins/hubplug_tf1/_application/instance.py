@@ -10,13 +10,13 @@ from hubplug.errors import InputError
 from hubplug.shown.logs import logger
 from hubplug.spec import ExportRequest
 from hubplug_tf1._application import feeding, tapes
-from hubplug_tf1._application.apply_graph import ApplyTemplate, import_application
+from hubplug_tf1._application.apply_graph import ApplyTemplate, apply_template, import_application
 from hubplug_tf1._application.replacements import Replacements
 from hubplug_tf1._application.scopes import ApplicationScopes
 from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError, NameTakenError
 from hubplug_tf1._graph.subgraph import op_name
 from hubplug_tf1._graph.variant import DEFAULT_SIGNATURE, Variant
-from hubplug_tf1._state.state_graph import StateTemplate, import_state
+from hubplug_tf1._state.state_graph import StateTemplate, import_state, state_template
 from hubplug_tf1._state.variables import find_variable_map_error, make_variable_map
 from hubplug_tf1._surroundings import checks
 from hubplug_tf1._surroundings.autograph import not_converted
@@ -67,7 +67,7 @@ def instantiate(
             f"The module needs ops that are not registered in this process: {', '.join(missing)}",
             hint=checks.missing_ops_hint(missing),
         )
-    template = variant.state_template(trainable=trainable, checkpoint=checkpoint, whole=import_whole_graph)
+    template = state_template(variant, trainable=trainable, checkpoint=checkpoint, whole=import_whole_graph)
     if problem := find_variable_map_error(template.variables):
         raise GraphError(problem, hint="publish the module with variables partitioned along axis 0")
     graph = _graph_for_state()
@@ -173,7 +173,7 @@ class Instance:
         fed = feeding.tensors_to_feed(asked.name, asked.inputs, inputs)
         if error := checks.find_foreign_input_error(graph, fed):
             raise InputValueError(error, hint="make the inputs in the graph of the module")
-        template = self._variant.apply_template(asked.name, updates=self._trainable, whole=self._whole)
+        template = apply_template(self._variant, asked, updates=self._trainable, whole=self._whole)
         prefix = self._scopes.reserve(asked.name)
         # Only now: in the names of later calls this one counts, as it did in tensorflow_hub.
         if not as_dict and (error := feeding.find_default_output_error(asked.name, asked.outputs)):

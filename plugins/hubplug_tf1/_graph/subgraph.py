@@ -69,14 +69,14 @@ def dependent_nodes(
 
 
 def with_whole_contexts(
-    contexts: Iterable[Any], roots: Iterable[str], needed: Callable[[Iterable[str]], set[str]]
-) -> tuple[set[str], list[Any]]:
+    contexts: Iterable[tuple[str, Any]], roots: Iterable[str], needed: Callable[[Iterable[str]], set[str]]
+) -> tuple[set[str], list[tuple[str, Any]]]:
     """The ops needed by the roots, and the control-flow contexts among them, each of those complete.
 
     A while frame of which a loop variable is missing has no gradient, and its context cannot be restored.
 
     Args:
-        contexts: CondContextDefs and WhileContextDefs that are in no other context.
+        contexts: CondContextDefs and WhileContextDefs that are in no other context, each with the key of its collection.
         roots: What is asked for.
         needed: From roots to the ops that they depend on.
 
@@ -84,16 +84,16 @@ def with_whole_contexts(
         The ops, and those of the contexts that have one of them.
     """
     roots = list(roots)
-    left = [(context, context_members(context)) for context in contexts]
-    whole: list[Any] = []
+    left = [(each, context_members(each[1])) for each in contexts]
+    whole: list[tuple[str, Any]] = []
     while True:
         found = needed(roots)
-        met = [context for context, members in left if not members.isdisjoint(found)]
+        met = [each for each, members in left if not members.isdisjoint(found)]
         if not met:
             return found, whole
-        left = [(context, members) for context, members in left if members.isdisjoint(found)]
+        left = [(each, members) for each, members in left if members.isdisjoint(found)]
         whole.extend(met)
-        for context in met:
+        for _, context in met:
             roots.extend(context_elements(context))
 
 

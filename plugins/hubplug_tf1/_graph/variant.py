@@ -5,27 +5,31 @@ Nothing here touches a TensorFlow graph. The MetaGraphDef is shared by everybody
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from hubplug.errors import UnknownSignatureError
 from hubplug.files.locks import ForkLock
-from hubplug_tf1._application.apply_graph import ApplyTemplate, make_apply_template
 from hubplug_tf1._graph.subgraph import tensor_name
 from hubplug_tf1._graph.tensor_info import ParsedTensorInfo, parse_tensor_info_map
-from hubplug_tf1._private_tensorflow import OpDef, OpList, registered_op_def
-from hubplug_tf1._state.state_graph import CONTEXTS, StateTemplate, make_state_template
+from hubplug_tf1._private_tensorflow import CondContextDef, OpDef, OpList, WhileContextDef, registered_op_def
 
 DEFAULT_SIGNATURE = "default"
 
 # An error about signatures describes as many of them as a reader would look through.
 _MOST_SHOWN = 8
 
+_KEYS = tf.compat.v1.GraphKeys
+
+_CONTEXTS: Mapping[str, type[Any]] = {_KEYS.COND_CONTEXT: CondContextDef, _KEYS.WHILE_CONTEXT: WhileContextDef}
+
 _NO_COLLECTION = tf.compat.v1.MetaGraphDef().collection_def["none"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +52,7 @@ class Variant:
         self.meta_graph = meta_graph
         self._lock = ForkLock()
         self._signatures: dict[str, Signature] = {}
-        self._apply_templates: dict[tuple[str, bool, bool], ApplyTemplate] = {}
-        self._state_templates: dict[tuple[bool, str | None, bool], StateTemplate] = {}
+        self._derived: dict[Hashable, Any] = {}
 
     def __getstate__(self) -> Any:
         return self.meta_graph
@@ -152,12 +155,13 @@ class Variant:
         return list(self.collection(key).node_list.value)
 
     @cached_property
-    def contexts(self) -> dict[str, list[Any]]:
-        """The CondContextDefs and WhileContextDefs that are in no other one, by key of their collection."""
-        return {
-            key: [kind.FromString(value) for value in self.collection(key).bytes_list.value]
-            for key, kind in CONTEXTS.items()
-        }
+    def contexts(self) -> tuple[tuple[str, Any], ...]:
+        """The CondContextDefs and WhileContextDefs that are in no other one, each with the key of its collection."""
+        return tuple(
+            (key, kind.FromString(value))
+            for key, kind in _CONTEXTS.items()
+            for value in self.collection(key).bytes_list.value
+        )
 
     def copy_library(self, graph_def: Any, functions: Collection[str]) -> None:
         """Copies some functions, with what is registered for their gradients, into another GraphDef."""
@@ -165,23 +169,13 @@ class Variant:
         graph_def.library.function.extend(each for each in library.function if each.signature.name in functions)
         graph_def.library.gradient.extend(each for each in library.gradient if each.function_name in functions)
 
-    def apply_template(self, signature: str, *, updates: bool, whole: bool) -> ApplyTemplate:
-        """What one application of a signature imports; made at the first call."""
-        key = (signature, updates, whole)
+    def derived(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What follows from the variant and is kept with it under a key; made at the first call."""
         with self._lock:
-            if key not in self._apply_templates:
-                self._apply_templates[key] = make_apply_template(self, self.signature(signature), updates, whole)
-            return self._apply_templates[key]
-
-    def state_template(self, *, trainable: bool, checkpoint: str | None, whole: bool) -> StateTemplate:
-        """What making a module imports; made at the first call."""
-        key = (trainable, checkpoint, whole)
-        with self._lock:
-            if key not in self._state_templates:
-                self._state_templates[key] = make_state_template(
-                    self, trainable=trainable, checkpoint=checkpoint, whole=whole
-                )
-            return self._state_templates[key]
+            if key not in self._derived:
+                self._derived[key] = make()
+            found: T = self._derived[key]
+            return found
 
 
 def is_state_op(definition: OpDef | None) -> bool:

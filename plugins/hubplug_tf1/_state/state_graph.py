@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
 from hubplug_tf1._graph.colocation import ATTRIBUTE, PREFIX, constraints_of
 from hubplug_tf1._graph.renaming import rename_context
 from hubplug_tf1._graph.subgraph import needed_nodes, op_name, reachable_functions, with_whole_contexts
-from hubplug_tf1._private_tensorflow import CondContextDef, VariableDef, WhileContextDef
+from hubplug_tf1._graph.variant import Variant
+from hubplug_tf1._private_tensorflow import VariableDef
 from hubplug_tf1._state.variables import (
     StoredVariable,
     check_checkpoint,
@@ -24,12 +25,7 @@ from hubplug_tf1._state.variables import (
     restoring_initializer,
 )
 
-if TYPE_CHECKING:
-    from hubplug_tf1._graph.variant import Variant
-
 _KEYS = tf.compat.v1.GraphKeys
-
-CONTEXTS: Mapping[str, type[Any]] = {_KEYS.COND_CONTEXT: CondContextDef, _KEYS.WHILE_CONTEXT: WhileContextDef}
 
 VARIABLES_ALWAYS = (_KEYS.GLOBAL_VARIABLES, _KEYS.MODEL_VARIABLES)
 VARIABLES_TRAINABLE = (_KEYS.TRAINABLE_VARIABLES,)
@@ -50,8 +46,8 @@ class StateTemplate:
     variables: tuple[StoredVariable, ...]
 
 
-def make_state_template(variant: Variant, *, trainable: bool, checkpoint: str | None, whole: bool) -> StateTemplate:
-    """Prunes a graph variant to its state.
+def state_template(variant: Variant, *, trainable: bool, checkpoint: str | None, whole: bool) -> StateTemplate:
+    """A graph variant pruned to its state; made at the first call.
 
     Args:
         variant: The graph variant.
@@ -63,6 +59,12 @@ def make_state_template(variant: Variant, *, trainable: bool, checkpoint: str | 
         MissingCheckpointError: There is no such checkpoint.
         CheckpointMismatch: It does not fit the variables.
     """
+    return variant.derived(
+        ("state", trainable, checkpoint, whole), lambda: _make_template(variant, trainable, checkpoint, whole)
+    )
+
+
+def _make_template(variant: Variant, trainable: bool, checkpoint: str | None, whole: bool) -> StateTemplate:
     variable_keys = VARIABLES_ALWAYS + (VARIABLES_TRAINABLE if trainable else ())
     element_keys = ELEMENTS_ALWAYS + (ELEMENTS_TRAINABLE if trainable else ())
     definitions = {key: _variable_definitions(variant, key) for key in variable_keys}
@@ -81,12 +83,7 @@ def make_state_template(variant: Variant, *, trainable: bool, checkpoint: str | 
         roots.extend(name for definition in each for name in _names_in(definition))
     elements = {key: variant.elements(key) for key in element_keys}
     roots.extend(name for each in elements.values() for name in each)
-    contexts = {id(context): key for key in CONTEXTS for context in variant.contexts[key]}
-    needed, kept_contexts = with_whole_contexts(
-        [context for key in CONTEXTS for context in variant.contexts[key]],
-        roots,
-        lambda names: needed_nodes(nodes, names),
-    )
+    needed, contexts = with_whole_contexts(variant.contexts, roots, lambda names: needed_nodes(nodes, names))
 
     meta_graph = tf.compat.v1.MetaGraphDef()
     meta_graph.meta_info_def.tensorflow_version = variant.meta_graph.meta_info_def.tensorflow_version
@@ -95,11 +92,11 @@ def make_state_template(variant: Variant, *, trainable: bool, checkpoint: str | 
         meta_graph.collection_def[key].bytes_list.value.extend(definition.SerializeToString() for definition in each)
     for key, names in elements.items():
         meta_graph.collection_def[key].node_list.value.extend(names)
-    for context in kept_contexts:
+    for key, context in contexts:
         copy = type(context)()
         copy.CopyFrom(context)
         rename_context(copy, "", needed, lambda name: name)
-        meta_graph.collection_def[contexts[id(context)]].bytes_list.value.append(copy.SerializeToString())
+        meta_graph.collection_def[key].bytes_list.value.append(copy.SerializeToString())
     for key in [key for key, value in meta_graph.collection_def.items() if not value.ByteSize()]:
         del meta_graph.collection_def[key]
     return StateTemplate(meta_graph, variables)
