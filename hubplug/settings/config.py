@@ -326,7 +326,12 @@ def _read_yaml(path: Path) -> object:
 
 def _named_chain(config: Config, name: str) -> tuple[str, ...]:
     if name not in config.chains:
-        raise ConfigError(f"{config.where}: there is no chain {name!r}", hint=nearest(name, config.chains))
+        raise ConfigError(
+            f"{config.where}: there is no chain {name!r}",
+            hint=nearest(name, config.chains)
+            if config.chains
+            else "list its plugins under `chains:` in a hubplug.yaml, or leave the name out",
+        )
     return config.chains[name]
 
 

@@ -63,7 +63,7 @@ def find_wrong_answer(name: str, head: bytes, media_type: str | None = None) -> 
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start[:1] == b"<" and (b"<html" in head.lower() or b"<!doctype html" in head.lower()):
         raise ArchiveError(
-            f"{name} is an HTML page, not an archive (it begins {_excerpt(head)})",
+            f"{name} is an HTML page, not an archive{_beginning(name, head)}",
             hint="open it in a browser: it may be a login page, or the page about the module",
         )
     if start.startswith(b"version https://git-lfs.github.com/spec/"):
@@ -73,13 +73,13 @@ def find_wrong_answer(name: str, head: bytes, media_type: str | None = None) -> 
         )
     if start[:1] in (b"{", b"["):
         raise ArchiveError(
-            f"{name} is JSON, not an archive (it begins {_excerpt(head)})",
+            f"{name} is JSON, not an archive{_beginning(name, head)}",
             hint="read what the server says there",
         )
     says = f"; the server calls it {media_type[:80]}" if media_type else ""
     if _is_text(head):
         raise ArchiveError(
-            f"{name} is a text, not an archive (it begins {_excerpt(head)}{says})", hint="check what is at that place"
+            f"{name} is text, not an archive{_beginning(name, head)}{says}", hint="check what is at that place"
         )
     return (
         f"it is neither a tar archive nor one compressed with gzip, bzip2 or xz (it begins {head[:8].hex(' ')}{says})"
@@ -107,8 +107,11 @@ def refuse_wrong_content(name: str, head: bytes, compression: Compression) -> No
     )
 
 
-def _excerpt(head: bytes) -> str:
-    return repr(" ".join(head[:200].decode("utf-8", "replace").split())[:60])
+def _beginning(name: str, head: bytes) -> str:
+    """The first words of a response explain it; those of a local file may be a secret of this machine."""
+    if "://" not in name or "file://" in name.lower():
+        return ""
+    return f"; it begins {' '.join(head[:200].decode('utf-8', 'replace').split())[:60]!r}"
 
 
 def _is_text(head: bytes) -> bool:

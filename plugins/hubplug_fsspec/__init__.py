@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from hubplug.errors import ConfigError, HandleError
 from hubplug.files.tree import TreeWriter
 from hubplug.hookspecs import RunFetch, RunPublish, hookimpl
+from hubplug.shown.words import scheme_meant
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import scheme_of
 
@@ -123,7 +124,10 @@ class Fsspec:
         if not scheme or scheme in _NEVER:
             return Declined("takes object stores and distributed file systems only")
         if scheme not in self._schemes:
-            return Declined(f"{scheme}:// is not among its schemes {', '.join(self._schemes)}")
+            return Declined(
+                f"{scheme}:// is not among its schemes {', '.join(self._schemes)}",
+                hint=scheme_meant(scheme, self._schemes),
+            )
         return None
 
 

@@ -65,7 +65,7 @@ class ModuleServer:
         """
         root = os.path.abspath(root)
         if gs_location is not None and not gs_location.startswith("gs://"):
-            raise ConfigError(f"{gs_location!r} is no place for uncompressed modules", hint="give gs://bucket/path")
+            raise ConfigError(f"{gs_location!r} cannot hold uncompressed modules", hint="give gs://bucket/path")
         try:
             with opened_directory(root) as descriptor:
                 if is_module(descriptor):
@@ -75,7 +75,10 @@ class ModuleServer:
                         hint=f"serve {parent}: then {Path(root).name} is its name",
                     )
         except OSError as error:
-            raise ConfigError(f"{root} cannot be served: {error.strerror}") from error
+            raise ConfigError(
+                f"{root} cannot be served: {error.strerror}",
+                hint="give the directory that has modules below it, each at PUBLISHER/MODEL/VERSION",
+            ) from error
         self._connections = Connections(max_connections)
         self._artifacts = Artifacts(root)
         self._settings = Settings(root, self._artifacts, self._connections, gs_location, header_timeout, body_timeout)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from hubplug.errors import ConfigError, HandleError
 from hubplug.hookspecs import RunFetch, hookimpl
 from hubplug.shown.logs import logger
+from hubplug.shown.words import scheme_meant
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import covering, redact
 from hubplug_http._options import ServerSettings, check_prefix, read_servers
@@ -156,7 +157,8 @@ class Http:
         if handle.scheme and (new := rewritten(handle, self._rules)) is not None:
             return handle.instead(new)
         if not is_http(handle.text):
-            return None
+            meant = scheme_meant(handle.scheme, ("https", "http"))
+            return Declined(f"{handle.scheme}:// is neither http:// nor https://", hint=meant) if meant else None
         if (problem := find_address_error(handle.text)) is not None:
             raise HandleError(problem, hint="give the URL of a module: https://host/publisher/model/1")
         if (declined := self._elsewhere(handle.text)) is not None:
