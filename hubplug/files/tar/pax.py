@@ -19,10 +19,12 @@ class PaxRecords:
     Attributes:
         path: Instead of the name in the header that follows, or None.
         size: Instead of its size, in bytes, or None.
+        count: How many records there are, those that do not matter among them.
     """
 
     path: bytes | None = None
     size: int | None = None
+    count: int = 0
 
 
 def pax_record(key: bytes, value: bytes) -> bytes:
@@ -41,7 +43,7 @@ def parse_pax(data: bytes, *, is_global: bool = False) -> PaxRecords:
             members gives a name or size.
     """
     found: dict[str, bytes] = {}
-    at = 0
+    at = count = 0
     while at < len(data):
         length = _LENGTH.match(data, at, at + 10)
         end = at + int(length[1]) if length else 0
@@ -66,7 +68,8 @@ def parse_pax(data: bytes, *, is_global: bool = False) -> PaxRecords:
                 raise HeaderFault(f"the pax record {word!r} is {value[:40]!r}", unsafe=True)
             found[word] = value
         at = end
-    return PaxRecords(found.get("path"), _decimal(found["size"]) if "size" in found else None)
+        count += 1
+    return PaxRecords(found.get("path"), _decimal(found["size"]) if "size" in found else None, count)
 
 
 def _decimal(value: bytes) -> int:

@@ -17,6 +17,9 @@ from hubplug.files.tree import Limits
 # Programs pad to a whole tape record: 10 KiB by default, at most this.
 _MOST_PADDING = 16 << 20
 _MOST_EXTENDED_HEADERS = 64
+# A header that says nothing, or a record that nobody needs, takes time, and next to nothing of a compressed archive.
+_HEADERS_FOR_A_MEMBER = 2
+_RECORDS_FOR_A_MEMBER = 16
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class TarReader:
         self._name = name
         self._limits = limits
         self._position = 0
-        self._extended_bytes = 0
+        self._extended_bytes = self._extended_headers = self._records = 0
         self._after = "its beginning"
 
     def members(self) -> Iterator[Member]:
@@ -121,6 +124,10 @@ class TarReader:
                 unsafe=True,
             )
         self._extended_bytes += header.size
+        self._extended_headers += 1
+        most = _HEADERS_FOR_A_MEMBER * self._limits.max_members
+        if self._extended_headers > most:
+            raise HeaderFault(f"it has more than {most:,} extended headers", unsafe=True)
         if self._extended_bytes > _MOST_EXTENDED_HEADERS * self._limits.max_header_bytes:
             raise HeaderFault(f"its extended headers have more than {self._extended_bytes:,} bytes", unsafe=True)
         data = self._take(header.size)
@@ -133,9 +140,14 @@ class TarReader:
                 raise HeaderFault(f"a long name is {data[:40]!r}", unsafe=True)
             return PaxRecords(path=name)
         try:
-            return parse_pax(data, is_global=header.kind == "global pax")
+            records = parse_pax(data, is_global=header.kind == "global pax")
         except HeaderFault as fault:
             raise HeaderFault(f"{shown(header.name)}: {fault}", unsafe=fault.unsafe) from None
+        self._records += records.count
+        most = _RECORDS_FOR_A_MEMBER * self._limits.max_members
+        if self._records > most:
+            raise HeaderFault(f"its extended headers have more than {most:,} records", unsafe=True)
+        return records
 
     def _member(self, header: Header, pax: PaxRecords) -> Member | None:
         """The member, or None for the root of the archive."""

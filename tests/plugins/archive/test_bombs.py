@@ -128,6 +128,27 @@ def test_a_bomb_is_refused_within_memory_and_time(bomb, tmp_path):
     explode(bomb, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        pytest.param(
+            lambda: archives.pax(raw=b"", flag=b"g") * (2 * Limits().max_members + 1), "extended headers", id="headers"
+        ),
+        pytest.param(
+            lambda: archives.pax(raw=archives.pax_record(b"a", b"b") * 170_000, flag=b"g"), "records", id="records"
+        ),
+    ],
+)
+def test_headers_and_records_that_say_nothing_are_counted(what, said, tmp_path):
+    """An archive of 100 KB can have ten million of them."""
+    archive, dest = tmp_path / "archive", tmp_path / "module"
+    archive.write_bytes(gzip.compress(what() + archives.module_tar(), 1))
+    dest.mkdir()
+    done = subprocess.run([sys.executable, "-c", UNPACK, archive, dest], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("UnsafeArchiveError"), done
+    assert said in done.stdout
+
+
 @pytest.mark.soak
 def test_a_file_of_gigabytes_of_zeros_is_refused_at_the_ratio(tmp_path):
     explode(huge_file, tmp_path)
