@@ -14,11 +14,11 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from hubplug.files.unfinished import unfinished_path
 from hubplug_cache._files import file_sha256, write_file
 from hubplug_cache._layout import NOTE
 from hubplug_cache._manifest import MANIFEST_NAME, Manifest, ManifestError, parse_manifest, read_manifest
-from hubplug_cache._staging import staging_name
-from hubplug_cache._sweeping import delete, sweep
+from hubplug_cache._sweeping import sweep
 
 # As long as the clock of a file system may stand still, a file that is written once more keeps its time.
 _TICK_NS = 2_000_000_000
@@ -76,25 +76,23 @@ def note_times(root: Path, manifest: Manifest, times: Mapping[str, int]) -> None
     known = {record.path: times[record.path] for record in manifest.provenance.files}
     if os.rename not in os.supports_dir_fd or max(known.values()) > time.time_ns() - _TICK_NS:
         return
-    written = root.with_name(f"{staging_name(root.name)}.{NOTE}")
     try:
         sweep(root.parent)  # what died here before
         # Relative to the directory that was looked at: by its path, another one may be there meanwhile.
         entry = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             old = os.stat(MANIFEST_NAME, dir_fd=entry, follow_symlinks=False)
-            write_file(written, replace(manifest, times=known).to_bytes())
-            written.chmod(old.st_mode & 0o777)
-            new = os.lstat(written)
-            is_the_same = parse_manifest(read_manifest(root, entry)) == manifest
-            if is_the_same and (old.st_uid, old.st_gid) == (new.st_uid, new.st_gid):
-                os.rename(written, MANIFEST_NAME, dst_dir_fd=entry)
+            with unfinished_path(root.parent, root.name, NOTE) as written:
+                write_file(written, replace(manifest, times=known).to_bytes())
+                written.chmod(old.st_mode & 0o777)
+                new = os.lstat(written)
+                is_the_same = parse_manifest(read_manifest(root, entry)) == manifest
+                if is_the_same and (old.st_uid, old.st_gid) == (new.st_uid, new.st_gid):
+                    os.rename(written, MANIFEST_NAME, dst_dir_fd=entry)
         finally:
             os.close(entry)
     except (OSError, ManifestError):
         pass
-    finally:
-        delete(written)
 
 
 def _sha256_once(path: Path) -> str:

@@ -18,19 +18,18 @@ from pathlib import Path
 
 from hubplug.errors import CacheError, HubplugError
 from hubplug.files.durable import sync_directory
-from hubplug.files.space import note_room
 from hubplug.files.tree import FILE_MODE
+from hubplug.files.unfinished import delete, unfinished_directory, unfinished_path
 from hubplug.shown.logs import logger
 from hubplug.types import LocalModule, Provenance, Source
 from hubplug_cache._changes import settle_times
 from hubplug_cache._directory import Root
 from hubplug_cache._entry import Entry, find_entry, find_fault, identity, list_tree
 from hubplug_cache._files import write_file
-from hubplug_cache._layout import NOTE, descriptor_of
+from hubplug_cache._layout import FILLING, NOTE, descriptor_of
 from hubplug_cache._locking import lock_or_result
 from hubplug_cache._manifest import MANIFEST_NAME, Manifest
-from hubplug_cache._staging import Staging
-from hubplug_cache._sweeping import delete, set_aside, sweep
+from hubplug_cache._sweeping import set_aside, sweep
 from hubplug_cache._trouble import cache_error, is_disk_error
 
 _LOG = logger("hubplug.cache")
@@ -107,19 +106,14 @@ def publish(path: Path, handle: str, key_sha256: str, produce: Produce, look: Ca
         OSError: The system refused. Nothing is left behind.
         HubplugError: What ``produce`` raised.
     """
-    staging = Staging(path)
     try:
-        manifest = _write(staging.path, handle, key_sha256, produce(staging.path))
-        _write_descriptor(staging.path, path, handle)
-        entry = _put(staging.path, path, look) or Entry(path, "hit", None, manifest)
-    except BaseException as error:
-        note_room(error, staging.path)
-        staging.close()
-        delete(staging.path)
+        with unfinished_directory(path.parent, path.name, FILLING) as staging:
+            manifest = _write(staging, handle, key_sha256, produce(staging))
+            _write_descriptor(path, handle)
+            return _put(staging, path, look) or Entry(path, "hit", None, manifest)
+    except BaseException:
         _delete_lonely_descriptor(path)
         raise
-    staging.close()
-    return entry
 
 
 def _write(staging: Path, handle: str, key_sha256: str, provenance: Provenance) -> Manifest:
@@ -136,18 +130,13 @@ def _write(staging: Path, handle: str, key_sha256: str, provenance: Provenance) 
     return manifest
 
 
-def _write_descriptor(staging: Path, path: Path, handle: str) -> None:
+def _write_descriptor(path: Path, handle: str) -> None:
     """Writes the note for people, before the entry is there: so one that is there always has its note."""
     now = datetime.now().isoformat(sep=" ")
     text = f"Module: {handle}\nDownload Time: {now}\nDownloader Hostname: {socket.gethostname()} (PID:{os.getpid()})"
-    note = staging.with_name(f"{staging.name}.{NOTE}")
-    try:
+    with unfinished_path(path.parent, path.name, NOTE) as note:
         write_file(note, text.encode("utf-8", "surrogateescape"))
         note.replace(descriptor_of(path))
-    except BaseException as error:
-        note_room(error, note)
-        delete(note)
-        raise
 
 
 def _put(staging: Path, path: Path, look: Callable[[], Entry]) -> Entry | None:
@@ -159,7 +148,6 @@ def _put(staging: Path, path: Path, look: Callable[[], Entry]) -> Entry | None:
     for _ in range(_TRIES):
         seen = identity(path)
         if (there := look()).state == "hit":
-            delete(staging)
             return there
         if there.state != "absent":
             _clear(path, seen, in_use=there.state == "unpinned")

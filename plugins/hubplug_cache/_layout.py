@@ -17,7 +17,7 @@ DAMAGED = ".hubplug.damaged"
 DESCRIPTOR_SUFFIX = ".descriptor.txt"
 FILLING = "filling"
 REMOVED = "removed"
-NOTE = "note"
+NOTE = f"{FILLING}.note"
 
 _ENTRY = re.compile("[0-9a-f]{40}")
 _REMOVED = re.compile(rf"(?P<entry>[0-9a-f]{{40}})\.(?P<time>[0-9]{{1,15}})\.[0-9a-f]{{8}}\.{REMOVED}")

@@ -11,14 +11,14 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hubplug.errors import CacheError
+from hubplug.files.owners import read_owner
 from hubplug.shown.logs import logger
-from hubplug_cache._layout import lock_of
-from hubplug_cache._staging import read_owner, size_of
+from hubplug_cache._layout import FILLING, lock_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -64,7 +64,9 @@ def describe_holder(entry: Path) -> str:
     """Who fills an entry at the moment, since when, and how far it is, for people."""
     try:
         work = [
-            (read[1], name) for name in os.listdir(entry.parent) if (read := read_owner(name)) and read[0] == entry.name
+            (owner, name)
+            for name in os.listdir(entry.parent)
+            if (owner := read_owner(name, FILLING)) and owner.label == entry.name
         ]
     except OSError:
         work = []
@@ -72,8 +74,17 @@ def describe_holder(entry: Path) -> str:
         return "another process, which has not begun to write"
     owner, name = max(work, key=lambda pair: pair[0].began)
     age = max(time.time() - owner.began, 0)
-    so_far = size_of(entry.with_name(name)) / 1e6
+    so_far = _size_of(entry.with_name(name)) / 1e6
     return f"process {owner.pid} on {owner.host}, since {age:.0f} s, {so_far:.1f} MB so far"
+
+
+def _size_of(directory: Path) -> int:
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total
 
 
 def _wait(lock: BaseFileLock, entry: Path, timeout: float, result: Callable[[], T | None]) -> tuple[bool, T | None]:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hubplug.errors import CacheError
+from hubplug.files.unfinished import delete
 from hubplug_cache._catalogue import Listed
 from hubplug_cache._layout import descriptor_of
-from hubplug_cache._sweeping import delete, set_aside
+from hubplug_cache._sweeping import set_aside
 from hubplug_cache._trouble import cache_error, ownership, who_asks
 
 

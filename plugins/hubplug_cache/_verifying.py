@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hubplug.files.unfinished import delete
 from hubplug_cache._entry import find_fault, inspect, list_tree
 from hubplug_cache._files import file_sha256, write_file
 from hubplug_cache._layout import DAMAGED
 from hubplug_cache._manifest import MANIFEST_NAME
-from hubplug_cache._sweeping import delete
 
 
 def find_faults(path: Path) -> list[str]:

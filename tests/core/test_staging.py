@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 import time
@@ -22,7 +21,7 @@ from typing import Any
 import pytest
 
 from hubplug.errors import ExportError, OccupiedError
-from hubplug.files import in_place, staging
+from hubplug.files import in_place, owners, staging
 
 
 def names(folder: Path) -> list[str]:
@@ -385,7 +384,7 @@ def test_what_a_killed_process_left_is_deleted_by_whatever_is_put_into_that_dire
 def test_only_what_the_dead_left_is_deleted(tmp_path: Path) -> None:
     with staging.publish(str(tmp_path / "live"), ExportError) as first:
         (first / "a").write_text("first")
-        dead = shutil.copytree(first, first.with_name(f"{first.name[:-16]}deadbeef.partial"))
+        dead = shutil.copytree(first, tmp_path / f".live.here.999999999.1.{owners.machine_id()}.17.deadbeef.partial")
         others = [tmp_path / ".live.partial", tmp_path / first.name.replace("partial", "part"), tmp_path / "live2"]
         for other in others:
             other.mkdir()
@@ -402,7 +401,7 @@ def test_only_what_the_dead_left_is_deleted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("age", "left"), [(0, True), (3600, False)])
 def test_what_another_machine_fills_is_left_alone_until_it_is_quiet(tmp_path: Path, age: int, left: bool) -> None:
-    theirs = tmp_path / ".m.00000000.deadbeef.partial"
+    theirs = tmp_path / ".m.elsewhere.1.1.00000000.17.deadbeef.partial"
     theirs.mkdir()
     (theirs / "a").write_text("x")
     for path in (theirs / "a", theirs):
@@ -414,7 +413,7 @@ def test_what_another_machine_fills_is_left_alone_until_it_is_quiet(tmp_path: Pa
 def test_a_file_that_another_machine_renames_while_it_is_looked_at_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    theirs = tmp_path / ".m.00000000.deadbeef.partial"
+    theirs = tmp_path / ".m.elsewhere.1.1.00000000.17.deadbeef.partial"
     theirs.mkdir()
     (theirs / "a.tmp").write_text("x")
     real_walk = os.walk
@@ -432,29 +431,29 @@ def test_a_file_that_another_machine_renames_while_it_is_looked_at_stops_nobody(
     assert names(tmp_path / "m") == ["b"]
 
 
-def test_a_directory_that_was_deleted_before_it_was_held_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lock", ["not yet", "never"])
+def test_what_a_living_process_has_not_locked_is_left_alone(
+    lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_mkdtemp = tempfile.mkdtemp
-    made: list[str] = []
-
-    def mkdtemp(**wanted: str) -> str:
-        made.append(real_mkdtemp(**wanted))
-        return made[-1]
-
     real_flock = fcntl.flock
+    inside = []
 
     def flock(descriptor: int, operation: int) -> None:
-        if len(made) == 1:
-            Path(made[0]).rmdir()
+        if lock == "never":
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        if not inside:
+            inside.append(descriptor)
+            with staging.publish(str(tmp_path / "other"), ExportError):
+                pass
         real_flock(descriptor, operation)
 
-    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
     monkeypatch.setattr(fcntl, "flock", flock)
     with staging.publish(str(tmp_path / "m"), ExportError) as dest:
+        with staging.publish(str(tmp_path / "second"), ExportError):
+            pass
         (dest / "a").write_text("x")
-    assert len(made) == 2
     assert names(tmp_path / "m") == ["a"]
+    assert names(tmp_path) == sorted(["m", "second", *(["other"] if inside else [])])
 
 
 def test_every_file_is_on_the_disk_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -544,7 +543,7 @@ def test_what_a_killed_writer_left_is_deleted_by_the_next_one_and_a_live_one_is_
 def test_a_file_that_another_machine_writes_is_left_alone_until_it_is_quiet(
     tmp_path: Path, age: int, left: bool
 ) -> None:
-    theirs = tmp_path / ".a.00000000.deadbeef.partial"
+    theirs = tmp_path / ".a.elsewhere.1.1.00000000.17.deadbeef.partial"
     theirs.write_bytes(b"x")
     os.utime(theirs, (time.time() - age, time.time() - age))
     with staging.replace_file(tmp_path / "a"):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from hubplug.files.owners import machine_id, process_start, start_in
 from hubplug_cache import CacheDirectory
 from hubplug_cache._catalogue import Listed
 from hubplug_cache._pruning import choose_victims
 from hubplug_cache._quantities import parse_size, parse_span, size_in_words
-from hubplug_cache._staging import machine_id, process_start, start_in
 from hubplug_cache._sweeping import sweep
 from tests.plugins.cache.origin import Origin, entry_of, find_wrong
 
