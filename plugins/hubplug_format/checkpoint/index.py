@@ -2,6 +2,8 @@
 
 Format: ``tensorflow/core/protobuf/tensor_bundle.proto``. ``<prefix>.index`` is a sorted string table; its empty key holds
 the BundleHeaderProto, every other one a BundleEntryProto. The values lie in ``<prefix>.data-NNNNN-of-NNNNN``.
+
+Read here, since libraries for LevelDB open databases, not single tables, and TensorFlow's reader ends the process at some damage.
 """
 
 from __future__ import annotations

@@ -75,11 +75,3 @@ def dtype_number(name: str) -> int:
 def element_bytes(name: str) -> int | None:
     """Bytes per element in a checkpoint; None where elements differ in length or are not stored (string, variant)."""
     return _ELEMENT_BYTES.get(name)
-
-
-def proto_enum() -> dict[str, int]:
-    """The values of the protocol buffer enum ``DataType`` by name."""
-    other = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}
-    plain = {"DT_" + other.get(name, name.upper()): number for number, name in enumerate(_NAMES)}
-    references = {f"{name}_REF": number + _REFERENCE for name, number in plain.items() if number}
-    return plain | references

@@ -1,36 +1,20 @@
 """Protocol buffer classes of our own, in a private descriptor pool.
 
-The default pool stays untouched: TensorFlow registers the same messages there, and two registrations of one name are an
-error.
+``schema.proto`` says which; ``schema.binpb`` is what ``tools/compile_schema.py`` makes of it. The default pool stays untouched:
+TensorFlow registers the same messages there, and two registrations of one name are an error.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from hubplug.errors import FormatError
-from hubplug_format.protos.dtypes import proto_enum
-from hubplug_format.protos.fields import ENUMS, MESSAGES
-
-_PACKAGE = "tensorflow"
-_Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    "bool": _Field.TYPE_BOOL,
-    "bytes": _Field.TYPE_BYTES,
-    "double": _Field.TYPE_DOUBLE,
-    "fixed32": _Field.TYPE_FIXED32,
-    "float": _Field.TYPE_FLOAT,
-    "int32": _Field.TYPE_INT32,
-    "int64": _Field.TYPE_INT64,
-    "sint64": _Field.TYPE_SINT64,
-    "string": _Field.TYPE_STRING,
-    "uint32": _Field.TYPE_UINT32,
-    "uint64": _Field.TYPE_UINT64,
-}
+from hubplug_format.protos.wire import wire_fields
 
 
 @cache
@@ -43,9 +27,7 @@ def message_class(name: str) -> type[Any]:
     Raises:
         KeyError: The schema has no such message.
     """
-    if name not in MESSAGES:
-        raise KeyError(name)
-    found: type[Any] = message_factory.GetMessageClass(private_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+    found: type[Any] = message_factory.GetMessageClass(private_pool().FindMessageTypeByName(f"tensorflow.{name}"))
     return found
 
 
@@ -73,56 +55,10 @@ def parse(kind: type[Any], data: bytes, what: str) -> Any:
 
 @cache
 def private_pool() -> descriptor_pool.DescriptorPool:
-    """The pool that knows the messages of a module, and Any."""
+    """The pool that knows the messages of ``schema.proto``, and Any."""
     pool = descriptor_pool.DescriptorPool()
-    any_file = descriptor_pb2.FileDescriptorProto(
-        name="google/protobuf/any.proto", package="google.protobuf", syntax="proto3"
-    )
-    _add_message(any_file, "Any", ["one string type_url 1", "one bytes value 2"])
-    pool.AddSerializedFile(any_file.SerializeToString())
-
-    file = descriptor_pb2.FileDescriptorProto(
-        name="hubplug_format.proto", package=_PACKAGE, syntax="proto3", dependency=[any_file.name]
-    )
-    for enum, values in {**ENUMS, "DataType": proto_enum()}.items():
-        described = file.enum_type.add(name=enum)
-        for value, number in values.items():
-            described.value.add(name=value, number=number)
-    for name, fields in MESSAGES.items():
-        lines = [line.strip() for line in fields.splitlines() if line.strip()]
-        _add_message(file, name, lines)
-    pool.AddSerializedFile(file.SerializeToString())
+    compiled = Path(__file__).with_name("schema.binpb").read_bytes()
+    # A FileDescriptorSet has one field: the files, in the order in which they can be added.
+    for file in wire_fields(memoryview(compiled), "schema.binpb"):
+        pool.AddSerializedFile(compiled[file.content : file.end])
     return pool
-
-
-def _add_message(file: descriptor_pb2.FileDescriptorProto, name: str, lines: list[str]) -> None:
-    message = file.message_type.add(name=name)
-    for line in lines:
-        label, kind, field_name, number, *oneof = line.split()
-        if label == "map":
-            kind = _add_map_entry(message, kind, field_name)
-        field = message.field.add(name=field_name, number=int(number))
-        field.label = _Field.LABEL_OPTIONAL if label == "one" else _Field.LABEL_REPEATED
-        _set_type(field, kind)
-        if oneof:
-            if not any(known.name == oneof[0] for known in message.oneof_decl):
-                message.oneof_decl.add(name=oneof[0])
-            field.oneof_index = [known.name for known in message.oneof_decl].index(oneof[0])
-
-
-def _add_map_entry(message: descriptor_pb2.DescriptorProto, kind: str, field_name: str) -> str:
-    entry = message.nested_type.add(name="".join(part.title() for part in field_name.split("_")) + "Entry")
-    entry.options.map_entry = True
-    key = entry.field.add(name="key", number=1, label=_Field.LABEL_OPTIONAL)
-    _set_type(key, "string")
-    value = entry.field.add(name="value", number=2, label=_Field.LABEL_OPTIONAL)
-    _set_type(value, kind)
-    return f"{message.name}.{entry.name}"
-
-
-def _set_type(field: descriptor_pb2.FieldDescriptorProto, kind: str) -> None:
-    if kind in _SCALARS:
-        field.type = _SCALARS[kind]
-        return
-    field.type = _Field.TYPE_ENUM if kind in ENUMS or kind == "DataType" else _Field.TYPE_MESSAGE
-    field.type_name = "." + (kind if "." in kind and kind.startswith("google.") else f"{_PACKAGE}.{kind}")
