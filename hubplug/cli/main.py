@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -316,11 +318,18 @@ def print_error(error: HubplugError) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line; exit status 2 for an error of hubplug, 130 after Ctrl-C."""
+    """Runs the command line; exit status 2 for an error of hubplug or a full disk, 130 after Ctrl-C."""
     try:
         hubplug(args=None if arguments is None else list(arguments), prog_name="hubplug")
     except HubplugError as error:
         print_error(error)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        # What standard output could not take is still in its buffer: flushing it at the exit would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        print_error(HubplugError(f"Cannot write: {error.strerror}", hint="make room where the output goes"))
         sys.exit(2)
 
 

@@ -591,6 +591,24 @@ def test_an_interruption_is_one_line_and_the_status_of_a_shell() -> None:
     assert (started.returncode, output, errors.strip()) == (130, "", "interrupted")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", ["--help", "config schema", "config show", "plugins", "cache path"])
+def test_output_that_a_full_disk_does_not_take_is_two_lines(arguments: str, unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hubplug", *arguments.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            timeout=120,
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "error: Cannot write: No space left on device"
+    assert len(done.stderr.splitlines()) == 2
+
+
 # What it sets is the process's default
 
 WHERE_A_PROGRAM_ASKS = {
