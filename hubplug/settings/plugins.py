@@ -18,7 +18,7 @@ from hubplug.settings.config import environment_value as _environment_value
 from hubplug.settings.members import Member, find_misfit
 from hubplug.settings.options import find_declaration_error, find_option_error, missing_options
 from hubplug.settings.trust import refuse_untrusted_options
-from hubplug.shown.redaction import scrub
+from hubplug.shown.redaction import scrub, scrub_foreign, secrets_in, showable_cause
 from hubplug.shown.words import nearest
 
 GROUP = "hubplug"
@@ -236,18 +236,20 @@ def refuse_options_of_nobody(config: Config, installed: Mapping[str, Sequence[En
 
 
 def _construct(config: Config, name: str, kind: Any, options: Mapping[str, Any], entry_point: EntryPoint) -> object:
-    raw = config.plugin(name).options
+    secrets = secrets_in(options, config.plugin(name).options)
     try:
         return kind(**options)
     except ConfigError as error:
-        message = scrub(error.message, options, raw)
-        raise ConfigError(f"{config.where}: plugins.{name}.options: {message}", hint=error.hint) from error
+        message, hint = scrub(error.message, secrets), error.hint and scrub(error.hint, secrets)
+        raise ConfigError(f"{config.where}: plugins.{name}.options: {message}", hint=hint) from showable_cause(
+            error, secrets
+        )
     except Exception as error:
         raise PluginError(
             f"The plugin {name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} cannot be made from its options "
-            f"{sorted(options)}: {type(error).__name__}: {scrub(str(error), options, raw)}",
+            f"{sorted(options)}: {type(error).__name__}: {scrub_foreign(str(error), secrets)}",
             hint=f"look at plugins.{name}.options in {config.where}",
-        ) from error
+        ) from showable_cause(error, secrets)
 
 
 def _distribution_name(entry_point: EntryPoint) -> str:

@@ -1,8 +1,13 @@
-"""Which options of a plugin hold secrets, and how they are kept out of messages and of ``hubplug config show``."""
+"""How secrets are kept out of what people see: options, messages, and what servers and libraries say.
+
+What is known to be a secret is taken out wherever it stands; what comes from others may hold more, so that is looked through for
+what its name gives away. Nobody else does this but ``hubplug.urls.redaction``, for URLs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hubplug.urls import redact, redact_all, scheme_of
@@ -12,6 +17,12 @@ _SECRET_WORDS = ("token", "password", "secret", "header", "key", "credential", "
 # They name a place where the secret is, not the secret.
 _PLACES = ("_env", "_file", "_command", "_url", "_name")
 _SHORTEST_SECRET = 4
+_LONGEST_EXCERPT = 100
+_LEAST_SHARE_OF_TEXT = 0.9
+_NAMED = re.compile(
+    r"(?i)\b((?:access_?|id_?|refresh_?)?token|(?:client_?)?secret|password|passwd|signature|sig|credential|authorization|account_?key|api_?key)"
+    r"(['\"]?\s*[=:]\s*['\"]?)(?:bearer\s+|basic\s+)?[^\s'\",;&)}]+"
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -35,18 +46,56 @@ def without_secrets(value: Any, name: str = "") -> Any:
     return value
 
 
-def scrub(text: str, options: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
-    """A plugin's message without the secrets among its options.
+def secrets_in(options: Any, raw: Any = None, name: str = "") -> frozenset[str]:
+    """The secrets among options.
 
     Args:
-        text: The message.
-        options: The options, with references expanded.
+        options: With references expanded.
         raw: The same as they are in the file: what differs came from the environment.
+        name: What the options themselves are called.
     """
-    text = redact_all(text)
-    for secret in sorted(set(_secrets(options, raw, "")), key=len, reverse=True):
+    return frozenset(_secrets(options, raw, name))
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """A text of our own without these secrets, and without those of its URLs."""
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return text
+    return redact_all(text)
+
+
+def scrub_foreign(text: str, secrets: Iterable[str] = ()) -> str:
+    """What a server or a library says, without these secrets, those of its URLs, and what it names: ``token=...``."""
+    return _NAMED.sub(rf"\1\2{HIDDEN}", scrub(text, secrets))
+
+
+def excerpt(start: bytes, secrets: Iterable[str] = ()) -> str:
+    """The first line of what a server sent, as it may be shown; empty for what is no text."""
+    text = start.decode("utf-8", "replace")
+    readable = sum(c != "\ufffd" and (c.isprintable() or c in "\r\n\t") for c in text)
+    if readable < _LEAST_SHARE_OF_TEXT * len(text):
+        return ""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return "".join(c for c in scrub_foreign(line, secrets) if c.isprintable())[:_LONGEST_EXCERPT]
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """The exception and all that it is made from: libraries put them into causes, contexts, arguments and ``reason``."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            related = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+            waiting.extend(other for other in related if isinstance(other, BaseException))
+
+
+def showable_cause(error: BaseException, secrets: Iterable[str]) -> BaseException | None:
+    """A foreign error as the cause of another one; None where a traceback of it would show a secret."""
+    said = [str(one) for one in causes_of(error)]
+    return error if said == [scrub_foreign(text, secrets) for text in said] else None
 
 
 def _secrets(value: Any, raw: Any, name: str) -> Iterator[str]:

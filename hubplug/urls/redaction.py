@@ -7,7 +7,7 @@ import re
 from hubplug.urls.syntax import DEFAULT_PORTS, NUMBER, is_place, scheme_of, split_authority
 
 _INNER = r"(?<![A-Za-z0-9+.:-])[A-Za-z][A-Za-z0-9+.-]{0,30}://"
-_URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://\S*")
+_URL_IN_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://\S*?)([)'\",.;>}]*)(?!\S)")
 _URL_IN_URL = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]{{0,30}}://(?:(?!{_INNER})\S)*")
 # What http appends to most URLs: it says what is asked for, and hides nothing.
 _FORMAT = "tf-hub-format"
@@ -50,7 +50,7 @@ def redact(text: str) -> str:
 
 def redact_all(text: str) -> str:
     """A text with every URL in it redacted, and every value of a query that stands alone ("url: /m?token=...")."""
-    return _QUERY_VALUE.sub(rf"\1{_HIDDEN}", _URL_IN_TEXT.sub(lambda url: redact(url[0]), text))
+    return _QUERY_VALUE.sub(rf"\1{_HIDDEN}", _URL_IN_TEXT.sub(lambda url: redact(url[1]) + url[2], text))
 
 
 def _redacted_parameter(name: str, equals: str, value: str) -> str:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from hubplug.errors import ArchiveError
 from hubplug.files.tar.headers import BLOCK, has_right_checksum
+from hubplug.shown.answers import name_of_answer
+from hubplug.shown.redaction import excerpt
 
 Compression = Literal["none", "gzip", "bzip2", "xz"]
 
@@ -56,30 +58,14 @@ def find_wrong_answer(name: str, head: bytes, media_type: str | None = None) -> 
     for magic, kind in _OTHER_ARCHIVES.items():
         if head.startswith(magic):
             return f"it is {kind}, not a tar archive"
-    if not head:
-        raise ArchiveError(
-            f"{name} is empty: 0 bytes arrived", hint="ask its publisher whether the upload was finished"
-        )
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start[:1] == b"<" and (b"<html" in head.lower() or b"<!doctype html" in head.lower()):
-        raise ArchiveError(
-            f"{name} is an HTML page, not an archive{_beginning(name, head)}",
-            hint="open it in a browser: it may be a login page, or the page about the module",
-        )
-    if start.startswith(b"version https://git-lfs.github.com/spec/"):
-        raise ArchiveError(
-            f"{name} is a git-LFS pointer, not the archive that it points to",
-            hint="run `git lfs pull` where it is hosted, or ask for the URL of the file itself",
-        )
-    if start[:1] in (b"{", b"["):
-        raise ArchiveError(
-            f"{name} is JSON, not an archive{_beginning(name, head)}",
-            hint="read what the server says there",
-        )
     says = f"; the server calls it {media_type[:80]}" if media_type else ""
-    if _is_text(head):
+    named, begins = name_of_answer(head), excerpt(head)
+    if named is None and begins:
+        named = "text, not an archive", "check what is at that place"
+    if named is not None:
         raise ArchiveError(
-            f"{name} is text, not an archive{_beginning(name, head)}{says}", hint="check what is at that place"
+            f"{name} is {named[0]}" + (f"; it begins {begins!r}{says}" if begins and _is_quoted(name) else ""),
+            hint=named[1],
         )
     return (
         f"it is neither a tar archive nor one compressed with gzip, bzip2 or xz (it begins {head[:8].hex(' ')}{says})"
@@ -107,16 +93,6 @@ def refuse_wrong_content(name: str, head: bytes, compression: Compression) -> No
     )
 
 
-def _beginning(name: str, head: bytes) -> str:
+def _is_quoted(name: str) -> bool:
     """The first words of a response explain it; those of a local file may be a secret of this machine."""
-    if "://" not in name or "file://" in name.lower():
-        return ""
-    return f"; it begins {' '.join(head[:200].decode('utf-8', 'replace').split())[:60]!r}"
-
-
-def _is_text(head: bytes) -> bool:
-    try:
-        text = head[:-4].decode("utf-8") if len(head) > 512 else head.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return all(character.isprintable() or character in "\t\r\n" for character in text)
+    return "://" in name and "file://" not in name.lower()

@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hubplug.errors import AccessError, ExportError, FetchError, HubplugError, MissingError
-from hubplug.urls import redact
+from hubplug.shown.redaction import causes_of, scrub_foreign, secrets_in
 
 _REFUSED = {401, 403, 407}
 _CREDENTIALS = re.compile(
     r"Credential|Authenti|Auth(?:orization)?Error|RefreshError|TokenRetrieval|Forbidden|AccessDenied"
 )
 _UNREACHABLE = re.compile(r"Connect|Timeout|Resolver|Endpoint|ServerDisconnected|SSL|Certificate|Proxy")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
-_NAMED_SECRET = re.compile(
-    r"(?i)\b((?:access_?)?token|secret|password|passwd|signature|sig|credential|authorization|account_?key|api_?key)"
-    r"(['\"]?\s*[=:]\s*['\"]?)(?:bearer\s+|basic\s+)?[^\s'\",;&)}]+"
-)
 _LONGEST_TEXT = 200
 _HOW_TO_SIGN = "set storage_options of the plugin fsspec in hubplug.yaml, or the credentials that the store's client finds by itself"
 
@@ -63,12 +58,12 @@ def as_export_error(error: Exception, shown: str, storage_options: Mapping[str, 
 
 def is_there_already(error: Exception) -> bool:
     """Whether a store refused to write over something that has come to be there."""
-    return isinstance(error, FileExistsError) or any(_status(one) == 412 for one in _causes(error))
+    return isinstance(error, FileExistsError) or any(_status(one) == 412 for one in causes_of(error))
 
 
 def is_conflict(error: Exception) -> bool:
     """Whether a store refused because another request for the same name was under way."""
-    return not isinstance(error, FileExistsError) and any(_status(one) == 409 for one in _causes(error))
+    return not isinstance(error, FileExistsError) and any(_status(one) == 409 for one in causes_of(error))
 
 
 def says_what_is_there(error: Exception) -> bool:
@@ -88,22 +83,12 @@ def is_away(error: Exception) -> bool:
 
 def knows_no_conditions(error: Exception) -> bool:
     """Whether a store cannot write on condition that nothing is there."""
-    return any(isinstance(one, NotImplementedError) or _status(one) == 501 for one in _causes(error))
+    return any(isinstance(one, NotImplementedError) or _status(one) == 501 for one in causes_of(error))
 
 
-def shows_a_secret(error: BaseException, storage_options: Mapping[str, Any]) -> bool:
-    """Whether the text of an error, or of one that led to it, would have to be cleaned before it may be shown."""
-    return any(_clean(str(one), storage_options) != str(one) for one in _causes(error))
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, what led to it, and so on."""
-    seen: set[int] = set()
-    at: BaseException | None = error
-    while at is not None and id(at) not in seen:
-        seen.add(id(at))
-        yield at
-        at = at.__cause__ or at.__context__
+def secrets_of(storage_options: Mapping[str, Any]) -> frozenset[str]:
+    """What in options of a file system is not shown: everything but names, numbers and addresses."""
+    return frozenset(one for one in secrets_in(storage_options, name="secret") if "://" not in one)
 
 
 def _is_missing(error: Exception) -> bool:
@@ -127,28 +112,10 @@ def _in_words(error: Exception, storage_options: Mapping[str, Any]) -> tuple[str
 
 def _said(error: Exception, storage_options: Mapping[str, Any]) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    line = " ".join(_clean(text, storage_options).split())
+    line = " ".join(scrub_foreign(text, secrets_of(storage_options)).split())
     if len(line) > _LONGEST_TEXT:
         line = f"{line[:_LONGEST_TEXT]}..."
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
-
-
-def _clean(text: str, storage_options: Mapping[str, Any]) -> str:
-    for secret in sorted(_strings(storage_options), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    text = _URL.sub(lambda match: redact(match[0]), text)
-    return _NAMED_SECRET.sub(r"\1\2***", text)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, str) and len(value) >= 4 and "://" not in value:
-        yield value
 
 
 def _is_about_credentials(error: Exception) -> bool:

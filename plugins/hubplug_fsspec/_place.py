@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from hubplug.errors import FetchError, HubplugError, UnsafeArchiveError
 from hubplug.files.names import is_of_a_cache
+from hubplug.shown.redaction import showable_cause
 from hubplug.urls import redact
-from hubplug_fsspec._errors import shows_a_secret
+from hubplug_fsspec._errors import secrets_of
 from hubplug_fsspec._filesystem import StoredObject, open_filesystem
 from hubplug_fsspec._reach import within_reach
 
@@ -55,7 +56,7 @@ class Place:
             raised = self._as_error(error, self.shown, self._storage_options)
             if raised is error:
                 raise
-            raise raised from None if shows_a_secret(error, self._storage_options) else error
+            raise raised from showable_cause(error, secrets_of(self._storage_options))
 
     def stat(self) -> Mapping[str, Any]:
         with self.errors():

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from hubplug.errors import AccessError, ArchiveError, FetchError, HubplugError, MissingError
-from hubplug_http._secrets import scrubbed
+from hubplug.shown.answers import name_of_answer
+from hubplug.shown.redaction import excerpt
 
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")
 _TAR_MAGIC_AT = 257
 PEEKED = 512
-_LFS = b"version https://git-lfs.github.com/spec/"
-_EXCERPT = 100
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,15 @@ def find_body_error(start: bytes, arrival: Arrival) -> HubplugError | None:
     """What is wrong with a successful answer, judged by its first bytes; None for what may be an archive."""
     if _is_archive(start):
         return None
-    what, hint = _name_of(start, arrival)
-    if what is None:
+    shown = excerpt(start, arrival.secrets)
+    kind = (arrival.media_type or "").partition(";")[0].strip().lower()
+    named = name_of_answer(start, kind)
+    if named is None and kind.startswith("text/") and shown:
+        named = f"{kind}, not an archive", "does the server publish modules at this URL?"
+    if named is None:
         return None
-    excerpt = excerpt_of(start, arrival.secrets)
-    begins = f" (first bytes: {excerpt!r})" if excerpt else ""
-    return ArchiveError(f"{arrival.asked}: {arrival.host} sent {what}, not an archive{begins}", hint=hint)
+    begins = f" (it begins {shown!r})" if shown else ""
+    return ArchiveError(f"{arrival.asked}: what {arrival.host} sent is {named[0]}{begins}", hint=named[1])
 
 
 def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float | None = None) -> HubplugError:
@@ -57,8 +58,8 @@ def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float |
         arrival: What else is known of the answer.
         wait: Seconds that the server asks to wait, or None.
     """
-    excerpt = excerpt_of(start, arrival.secrets)
-    body = f". Body: {excerpt!r}" if excerpt else ""
+    shown = excerpt(start, arrival.secrets)
+    body = f". Body: {shown!r}" if shown else ""
     signed = f"Credentials: {arrival.rule or f'none, no rule matches {arrival.host}'}"
     where = f"{arrival.asked}: {arrival.host}"
     if arrival.final.partition("?")[0] != arrival.asked.partition("?")[0]:
@@ -98,38 +99,5 @@ def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float |
     return FetchError(f"{where} answered with status {status}{body}", hint="ask whoever runs the server")
 
 
-def excerpt_of(start: bytes, secrets: frozenset[str]) -> str:
-    """The first line of some text as it may be shown; empty for what is no text."""
-    text = start.decode("utf-8", "replace")
-    if not text or sum(c.isprintable() or c in "\r\n\t" for c in text) < 0.9 * len(text):
-        return ""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    shown = "".join(c for c in scrubbed(line, secrets) if c.isprintable())
-    # A server that quotes the URL back would quote its query too.
-    shown = re.sub(r"([?&;][\w.~-]+=)[^&\s\"'<>]+", r"\1***", shown)
-    return shown[:_EXCERPT]
-
-
 def _is_archive(start: bytes) -> bool:
     return start.startswith(_MAGIC) or start[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar"
-
-
-def _name_of(start: bytes, arrival: Arrival) -> tuple[str | None, str | None]:
-    kind = (arrival.media_type or "").partition(";")[0].strip().lower()
-    head = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not start:
-        return "an empty body", "ask whoever runs the server; a proxy may also have swallowed it"
-    if head.startswith(_LFS):
-        return (
-            "a git-LFS pointer",
-            "ask for the file itself (media.githubusercontent.com, or git lfs pull on the server)",
-        )
-    if kind in ("text/html", "application/xhtml+xml") or head.startswith((b"<!doctype html", b"<html")):
-        return "text/html", "is it a login page? open it in a browser; a private server needs a rule in the plugin auth"
-    if kind == "application/json" or kind.endswith("+json") or re.match(rb'[{\[]\s*["{\[\]}0-9tfn]', head):
-        return "JSON", "the server answered with a message; does it publish modules at this URL?"
-    if head.startswith(b"<?xml") or kind in ("application/xml", "text/xml"):
-        return "XML", "storage services send their errors so; check the URL and the credentials"
-    if kind.startswith("text/") and excerpt_of(start, frozenset()):
-        return kind, "does the server publish modules at this URL?"
-    return None, None

@@ -10,6 +10,7 @@ from typing import Any
 from hubplug.errors import FetchError, HubplugError, IncompleteDownload
 from hubplug.shown.logs import logger
 from hubplug.shown.progress import progress
+from hubplug.shown.redaction import scrub
 from hubplug.types import ArchiveStream, Handle, Source
 from hubplug.urls import redact
 from hubplug_http._arrived import PEEKED, Arrival, find_body_error, find_status_error
@@ -21,7 +22,6 @@ from hubplug_http._numbers import length_in
 from hubplug_http._options import Servers
 from hubplug_http._request import Answer, Sender
 from hubplug_http._retry import PASSING_STATUSES, pause_before, retry_after
-from hubplug_http._secrets import scrubbed
 from hubplug_http._urls import host_of
 
 _LOG = logger("hubplug")
@@ -119,10 +119,10 @@ class Download:
         media_type = answer.header("Content-Type")
         return Arrival(
             asked=str(self._source.handle.original),
-            final=scrubbed(redact(answer.url), self._sender.credentials),
+            final=scrub(answer.url, self._sender.credentials),
             host=host_of(answer.url),
             rule=answer.rule,
-            media_type=None if media_type is None else scrubbed(media_type, answer.secrets),
+            media_type=None if media_type is None else scrub(media_type, answer.secrets),
             secrets=answer.secrets,
         )
 

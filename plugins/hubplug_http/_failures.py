@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import requests
 from urllib3 import exceptions as urllib3
 
 from hubplug.errors import AccessError, FetchError, HandleError, HubplugError
+from hubplug.shown.redaction import causes_of, scrub
 from hubplug.urls import redact
 from hubplug_http._certificate import issuer_of
 from hubplug_http._options import ServerOptions
-from hubplug_http._secrets import scrubbed
 from hubplug_http._urls import host_of
 
 
@@ -42,8 +41,8 @@ class Failure:
     def without(self, secrets: frozenset[str]) -> Failure:
         """The same, showing none of these secrets: a server may have repeated one in what the error quotes."""
         error = self.error
-        hint = None if error.hint is None else scrubbed(error.hint, secrets)
-        return replace(self, error=type(error)(scrubbed(error.message, secrets), hint=hint))
+        hint = None if error.hint is None else scrub(error.hint, secrets)
+        return replace(self, error=type(error)(scrub(error.message, secrets), hint=hint))
 
 
 class PrivateAddress(OSError):
@@ -75,7 +74,7 @@ def describe_exception(
     options = options or ServerOptions()
     host = _safe_host(url)
     shown = redact(url)
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     via = f" through the proxy {proxy}" if proxy else ""
     if verdict is not None:
         return _passing(
@@ -203,20 +202,6 @@ def proxy_wants_credentials(proxy: str | None, shown: str) -> Failure:
 
 def _tls_reason(error: ssl.SSLError) -> str:
     return (error.reason or error.strerror or type(error).__name__).replace("_", " ").lower()
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and all that it is made from: libraries put them into causes, contexts, arguments and ``reason``."""
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        related = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-        waiting.extend(other for other in related if isinstance(other, BaseException))
 
 
 def _safe_host(url: str) -> str:

@@ -153,7 +153,7 @@ class Sender:
         }
         failure = None
         try:
-            with origin.watch.head(), _quiet_log():
+            with origin.watch.head(), quiet_log():
                 response = origin.adapter.send(prepared, **settings)
                 response = dispatch_hook("response", prepared.hooks, response, **settings)  # type: ignore[no-untyped-call]
         except HubplugError:  # what signed it could not sign it a second time
@@ -251,7 +251,7 @@ def _proxy_host(proxy_url: str | None) -> str | None:
 
 
 @contextmanager
-def _quiet_log() -> Iterator[None]:
+def quiet_log() -> Iterator[None]:
     """Keeps secrets out of what urllib3 logs."""
     redacting = functools.partial(redact_record)  # its own object: another download may be under way
     for log in _LIBRARY_LOGS:

@@ -60,13 +60,6 @@ def _long_enough(found: set[str]) -> frozenset[str]:
     return frozenset(one for one in found - _WORDS if len(one) >= _LEAST_LENGTH)
 
 
-def scrubbed(text: str, secrets: frozenset[str]) -> str:
-    """``text`` with every secret replaced by ``***``."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
-
-
 def _decoded(text: str) -> str:
     try:
         return base64.b64decode(text).decode("utf-8", "replace")
