@@ -15,23 +15,22 @@ from hubplug.spec import ExportRequest, ModuleSpec
 from hubplug.types import Declined, LocalModule, Plan
 
 if TYPE_CHECKING:
-    from hubplug_tf1._application.eval_function import eval_function_for_module as eval_function_for_module
-    from hubplug_tf1._columns.feature_columns import image_embedding_column as image_embedding_column
-    from hubplug_tf1._columns.feature_columns import sparse_text_embedding_column as sparse_text_embedding_column
-    from hubplug_tf1._columns.feature_columns import text_embedding_column as text_embedding_column
-    from hubplug_tf1._defining.authoring import add_signature as add_signature
-    from hubplug_tf1._defining.authoring import attach_message as attach_message
-    from hubplug_tf1._defining.authoring import create_module_spec as create_module_spec
-    from hubplug_tf1._defining.from_saved_model import (
-        create_module_spec_from_saved_model as create_module_spec_from_saved_model,
+    from hubplug_tf1._application.eval_function import eval_function_for_module  # noqa: F401
+    from hubplug_tf1._columns.feature_columns import (  # noqa: F401
+        image_embedding_column,
+        sparse_text_embedding_column,
+        text_embedding_column,
     )
-    from hubplug_tf1._defining.image_info import ImageModuleInfo as ImageModuleInfo
-    from hubplug_tf1._defining.image_info import attach_image_module_info as attach_image_module_info
-    from hubplug_tf1._defining.image_info import get_expected_image_size as get_expected_image_size
-    from hubplug_tf1._defining.image_info import get_num_image_channels as get_num_image_channels
-    from hubplug_tf1._errors import ExportExistsError as ExportExistsError
-    from hubplug_tf1._estimator.exporter import LatestModuleExporter as LatestModuleExporter
-    from hubplug_tf1._estimator.exporter import register_module_for_export as register_module_for_export
+    from hubplug_tf1._defining.authoring import add_signature, attach_message, create_module_spec  # noqa: F401
+    from hubplug_tf1._defining.from_saved_model import create_module_spec_from_saved_model  # noqa: F401
+    from hubplug_tf1._defining.image_info import (  # noqa: F401
+        ImageModuleInfo,
+        attach_image_module_info,
+        get_expected_image_size,
+        get_num_image_channels,
+    )
+    from hubplug_tf1._errors import ExportExistsError  # noqa: F401
+    from hubplug_tf1._estimator.exporter import LatestModuleExporter, register_module_for_export  # noqa: F401
 
 _MARKER = "tfhub_module.pb"
 

@@ -26,6 +26,10 @@ class TapeError(HubplugError, NotImplementedError):
     """TensorFlow's tapes have no gradients of an application where it is made; what they give would be None."""
 
 
+class PrivateNameError(HubplugError, ImportError):
+    """This TensorFlow lacks a private name for which there is no public way."""
+
+
 class ColocationError(HubplugError, ValueError):
     """A colocation constraint of the module has no single meaning once its inputs are fed."""
 

@@ -28,7 +28,8 @@ from hubplug_tf1._graph.subgraph import (
     with_whole_contexts,
 )
 from hubplug_tf1._graph.variant import Signature, Variant
-from hubplug_tf1._private_tensorflow import import_beside_existing_ops, takes_single_ops
+from hubplug_tf1._private_tensorflow.graphs import import_beside_existing_ops
+from hubplug_tf1._private_tensorflow.single_ops import takes_single_ops
 from hubplug_tf1._state.state_graph import add_meta_graph
 from hubplug_tf1._surroundings.checks import shares_collection
 

@@ -15,9 +15,10 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug_tf1._graph.colocation import ATTRIBUTE, PREFIX
+from hubplug_tf1._graph.protos import OpDef, length_of, registered_op_def
 from hubplug_tf1._graph.renaming import FRAMES
 from hubplug_tf1._graph.subgraph import op_name, tensor_name
-from hubplug_tf1._private_tensorflow import OpDef, making_ops, registered_op_def
+from hubplug_tf1._private_tensorflow.single_ops import making_ops
 
 _OUTPUT_SHAPES = "_output_shapes"
 _VALID_NAME = re.compile(r"[\w./>-]*", re.ASCII)
@@ -101,7 +102,7 @@ class _OpType:
             and all(node.input[position] == element for position, element in enumerate(data))
             and self._required <= set(node.attr)
             and all(value.WhichOneof("value") for value in node.attr.values())
-            and len(data) == sum(_length(argument, node) for argument in self._inputs)
+            and len(data) == sum(length_of(argument, node) for argument in self._inputs)
             and (
                 _OUTPUT_SHAPES not in node.attr
                 or _are_shapes(node.attr[_OUTPUT_SHAPES].list.shape, self.output_count(node))
@@ -109,7 +110,7 @@ class _OpType:
         )
 
     def output_count(self, node: Any) -> int:
-        return sum(_length(argument, node) for argument in self._outputs)
+        return sum(length_of(argument, node) for argument in self._outputs)
 
     def recipe(self, node: Any) -> OpRecipe:
         data = [tensor_name(element) for element in node.input if element[0] != "^"]
@@ -138,16 +139,9 @@ class _OpType:
                 yield data[start]
                 start += 1
                 continue
-            length = _length(argument, node)
+            length = length_of(argument, node)
             yield tuple(data[start : start + length])
             start += length
-
-
-def _length(argument: Any, node: Any) -> int:
-    """How many tensors an argument of an OpDef is."""
-    if argument.number_attr:
-        return int(node.attr[argument.number_attr].i)
-    return len(node.attr[argument.type_list_attr].list.type) if argument.type_list_attr else 1
 
 
 def _names(argument: str | tuple[str, ...]) -> Sequence[str]:

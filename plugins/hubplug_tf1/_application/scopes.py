@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 
-from hubplug_tf1._private_tensorflow import operations_of
+from hubplug_tf1._private_tensorflow.graphs import operations_of
 
 
 class ApplicationScopes:

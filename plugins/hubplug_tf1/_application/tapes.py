@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug_tf1._errors import TapeError
-from hubplug_tf1._private_tensorflow import (
+from hubplug_tf1._private_tensorflow.tapes import (
     are_watched,
     is_in_control_flow,
     is_taped,

@@ -17,7 +17,7 @@ from hubplug.module import Module
 from hubplug.spec import ModuleSpec
 from hubplug_tf1._columns.checks import find_image_problems, find_text_problems
 from hubplug_tf1._defining.image_info import get_expected_image_size
-from hubplug_tf1._private_tensorflow import dense_feature_column
+from hubplug_tf1._private_tensorflow.columns import dense_feature_column
 from hubplug_tf1._surroundings.autograph import not_converted
 
 _COMBINERS = {

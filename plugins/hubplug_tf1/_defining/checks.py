@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from hubplug_tf1._graph.protos import registered_op_def
 from hubplug_tf1._graph.tensor_info import is_symbolic_value
-from hubplug_tf1._private_tensorflow import registered_op_def
 
 Signatures = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
 

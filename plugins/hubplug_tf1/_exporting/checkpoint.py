@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from hubplug_format import CheckpointWriter, Part
 from hubplug_tf1._errors import CheckpointMismatch
-from hubplug_tf1._private_tensorflow import save_slice
 from hubplug_tf1._state.checkpoint_index import read_index
 from hubplug_tf1._state.variables import BATCH_BYTES, StoredVariable, find_mismatch
 
@@ -178,8 +177,11 @@ def _as_array(value: Any) -> Any:
 
 
 def _part(variable: Any) -> Part | None:
-    found = save_slice(variable)
-    return Part(*found) if found else None
+    definition = variable.to_proto()
+    if not definition.HasField("save_slice_info_def"):
+        return None
+    info = definition.save_slice_info_def
+    return Part(tuple(info.full_shape), tuple(info.var_offset))
 
 
 def _stored_part(variable: StoredVariable) -> Part | None:

@@ -16,7 +16,7 @@ from hubplug.types import Plan
 from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE
 from hubplug_tf1._errors import SessionError
 from hubplug_tf1._exporting.checkpoint import VARIABLES_DIRECTORY, save_from_checkpoint, save_from_session
-from hubplug_tf1._private_tensorflow import VariableDef
+from hubplug_tf1._graph.protos import VariableDef
 from hubplug_tf1._reading.asset_names import ASSETS_DIRECTORY
 from hubplug_tf1._reading.assets import AssetFiles, put_paths
 from hubplug_tf1._reading.saved_model import saved_model_of, write_saved_model

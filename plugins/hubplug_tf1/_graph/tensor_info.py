@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.compat.v1 import TensorInfo
 
 from hubplug import types
-from hubplug_tf1 import _private_tensorflow
+from hubplug_tf1._private_tensorflow.type_specs import decode_type_spec, encode_type_spec
 
 _SPARSE = "coo_sparse"
 _COMPOSITE = "composite_tensor"
@@ -74,7 +74,7 @@ def parse_tensor_info(info: Any) -> ParsedTensorInfo:
     kind = info.WhichOneof("encoding")
     if kind == _COMPOSITE:
         names = tuple(component.name for component in info.composite_tensor.components)
-        return ParsedTensorInfo(_private_tensorflow.decode_type_spec(info.composite_tensor.type_spec), names)
+        return ParsedTensorInfo(decode_type_spec(info), names)
     dtype = tf.as_dtype(info.dtype)
     shape = tf.TensorShape(info.tensor_shape)
     if kind == _SPARSE:
@@ -101,7 +101,7 @@ def build_tensor_info(value: Any) -> TensorInfo:
         return info
     if isinstance(value, tf.RaggedTensor):
         info = TensorInfo()
-        info.composite_tensor.type_spec.CopyFrom(_private_tensorflow.encode_type_spec(tf.type_spec_from_value(value)))
+        info.composite_tensor.type_spec.CopyFrom(encode_type_spec(value))
         info.composite_tensor.components.extend(
             build_tensor_info(component) for component in tf.nest.flatten(value, expand_composites=True)
         )

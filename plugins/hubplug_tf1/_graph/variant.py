@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from hubplug.errors import UnknownSignatureError
 from hubplug.files.locks import ForkLock
+from hubplug_tf1._graph.protos import CondContextDef, OpDef, OpList, WhileContextDef, length_of, registered_op_def
 from hubplug_tf1._graph.subgraph import tensor_name
 from hubplug_tf1._graph.tensor_info import ParsedTensorInfo, parse_tensor_info_map
-from hubplug_tf1._private_tensorflow import CondContextDef, OpDef, OpList, WhileContextDef, registered_op_def
 
 DEFAULT_SIGNATURE = "default"
 
@@ -135,15 +135,7 @@ class Variant:
         definition = registered_op_def(node.op)
         if definition is None:
             return len(self.functions[node.op].signature.output_arg) if node.op in self.functions else 1
-        count = 0
-        for argument in definition.output_arg:
-            if argument.number_attr:
-                count += node.attr[argument.number_attr].i
-            elif argument.type_list_attr:
-                count += len(node.attr[argument.type_list_attr].list.type)
-            else:
-                count += 1
-        return count
+        return sum(length_of(argument, node) for argument in definition.output_arg)
 
     def collection(self, key: str) -> Any:
         """A CollectionDef; an empty one where the variant does not have it."""

@@ -16,8 +16,8 @@ from tensorflow.compat.v1 import AttrValue, MetaGraphDef, NodeDef
 from hubplug.errors import FormatError
 from hubplug_format import ASSETS_COLLECTION, AssetInfo
 from hubplug_tf1._errors import AssetSourceError, MissingAssetError
+from hubplug_tf1._graph.protos import AssetFileDef
 from hubplug_tf1._graph.subgraph import op_name
-from hubplug_tf1._private_tensorflow import AssetFileDef
 from hubplug_tf1._reading.asset_names import ASSETS_DIRECTORY
 from hubplug_tf1._reading.collections import ASSET_FILEPATHS
 

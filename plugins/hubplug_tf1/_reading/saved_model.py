@@ -12,7 +12,7 @@ from tensorflow.compat.v1 import MetaGraphDef
 
 from hubplug.errors import ExportError
 from hubplug_format import GraphVariant
-from hubplug_tf1._private_tensorflow import SavedModel
+from hubplug_tf1._graph.protos import SavedModel
 
 SAVED_MODEL_FILE = "saved_model.pb"
 

@@ -13,10 +13,10 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug_tf1._graph.colocation import ATTRIBUTE, PREFIX, constraints_of
+from hubplug_tf1._graph.protos import VariableDef
 from hubplug_tf1._graph.renaming import rename_context
 from hubplug_tf1._graph.subgraph import needed_nodes, op_name, reachable_functions, with_whole_contexts
 from hubplug_tf1._graph.variant import Variant
-from hubplug_tf1._private_tensorflow import VariableDef
 from hubplug_tf1._state.variables import (
     StoredVariable,
     check_checkpoint,

@@ -13,8 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug_tf1._errors import CheckpointMismatch, MissingCheckpointError
+from hubplug_tf1._graph.protos import VariableDef
 from hubplug_tf1._graph.subgraph import op_name
-from hubplug_tf1._private_tensorflow import VariableDef
 from hubplug_tf1._state.checkpoint_index import read_index
 
 BATCH_BYTES = 32 << 20

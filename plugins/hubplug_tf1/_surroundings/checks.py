@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from hubplug_tf1._private_tensorflow import registered_op_def
+from hubplug_tf1._graph.protos import registered_op_def
 
 EAGER = (
     "Exporting/importing meta graphs is not supported when eager execution is enabled. "

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 import hubplug
-from hubplug_tf1._private_tensorflow import SavedModel
+from hubplug_tf1._graph.protos import SavedModel
 from tests.module_kinds import (
     KINDS,
     Define,
