@@ -33,7 +33,7 @@ class CacheDirectory:
     environment: ClassVar[Mapping[str, str]] = {"dir": "TFHUB_CACHE_DIR"}
 
     def __init__(self, dir: str | None = None, read_only: bool = False, lock_timeout: float = 1800.0) -> None:
-        if lock_timeout < 0:
+        if not lock_timeout >= 0:  # what is no number is neither less nor more
             from hubplug.errors import ConfigError
 
             raise ConfigError(f"lock_timeout is {lock_timeout}, and nobody waits less than 0 seconds")

@@ -14,6 +14,8 @@ from hubplug_http._urls import find_address_error, is_http
 
 _POSITIVE = ("connect_timeout", "read_timeout", "min_rate_window")
 _NOT_NEGATIVE = ("min_rate", "retries", "max_retry_wait")
+# Three years, in seconds: no system waits for ever so long, and nobody means it.
+_MOST = 100_000_000
 
 
 class ServerSettings(TypedDict, total=False):
@@ -180,9 +182,9 @@ def _find_value_error(name: str, value: Any) -> str | None:
     if value is None or name in ("format_query", "verify"):
         return None
     if name in _POSITIVE or name in _NOT_NEGATIVE:
-        if value > 0 or (value == 0 and name in _NOT_NEGATIVE):
+        if 0 < value <= _MOST or (value == 0 and name in _NOT_NEGATIVE):
             return None
-        return f"expected a number {'above' if name in _POSITIVE else 'from'} 0, got {value!r}"
+        return f"expected a number {'above' if name in _POSITIVE else 'from'} 0, and {_MOST:,} at most, got {value!r}"
     if name == "proxy":
         usable = value == "none" or "://" in value
         return None if usable else "expected the URL of a proxy (http://proxy.example.com:3128), or none"

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from hubplug.errors import ConfigError
 from hubplug.hookspecs import hookimpl
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding
+
+_MOST_SECONDS = 1_000_000
+_MOST_MIB = 1 << 30
 
 
 class CommonSignatures:
@@ -40,7 +44,14 @@ class CommonSignatures:
                 a ``hubplug.yaml`` that was merely found in the working directory.
             timeout: Seconds after which the child process is given up.
             memory_mib: MiB of address space that it may use.
+
+        Raises:
+            ConfigError: ``timeout`` or ``memory_mib`` is no limit.
         """
+        # A process that is told to use less than nothing may use everything.
+        for name, value, most in (("timeout", timeout, _MOST_SECONDS), ("memory_mib", memory_mib, _MOST_MIB)):
+            if not 0 < value <= most:
+                raise ConfigError(f"{name}: expected a number above 0, to {most:,}, got {value!r}")
         self.allow_ops = frozenset(allow_ops)
         self.timeout = timeout
         self.memory_mib = memory_mib

@@ -7,10 +7,13 @@ function's body when the function is called.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Literal
 
-from hubplug_format import GraphVariant
+from google.protobuf.message import DecodeError
+
+from hubplug_format import GraphVariant, message_class
 from hubplug_signatures._attributes import facts_of
 from hubplug_signatures._program import Program, Scope, node_name
 
@@ -104,7 +107,18 @@ class Runners:
         if variant.saver:
             found["save"].append(variant.saver.save_tensor_name)
             found["restore"].append(variant.saver.restore_op_name)
+        found["scaffold"] += self._other_restore_ops()
         return found
+
+    def _other_restore_ops(self) -> list[str]:
+        """The restore ops of savers that training programs take from a collection, but for that of the graph variant's own."""
+        about, own = self._variant.collections.get(_SAVERS), self._variant.saver
+        packed = self._variant.collection(_SAVERS) if about and about.kind == "bytes_list" else ()
+        found = []
+        for data in packed:
+            with suppress(DecodeError):  # no program can take such a saver either
+                found.append(message_class("SaverDef").FromString(data).restore_op_name)
+        return [name for name in found if own is None or name != own.restore_op_name]
 
     def _callers(self, function: str) -> tuple[set[str], set[str]]:
         """The functions that call a function, itself among them, and the nodes of the graph that call one of those."""

@@ -16,6 +16,8 @@ from hubplug_http._options import read_servers
 from tests.plugins.http.driving import ARCHIVE, bring
 from tests.servers import Reply, ScriptedServer
 
+NUMBERS = ("connect_timeout", "read_timeout", "min_rate", "min_rate_window", "max_retry_wait")
+
 
 @pytest.mark.parametrize(
     ("options", "words"),
@@ -25,6 +27,12 @@ from tests.servers import Reply, ScriptedServer
         ({"mirrors": ["https://b.example/"]}, "mirrors: mirrors of what"),
         ({"retries": -1}, "retries: expected a number from 0"),
         ({"read_timeout": 0}, "read_timeout: expected a number above 0"),
+        *(
+            ({name: value}, f"{name}: expected a number")
+            for name in NUMBERS
+            for value in (float("inf"), float("nan"), 1e300)
+        ),
+        ({"retries": 10**30}, "retries: expected a number from 0"),
         ({"ca_bundle": "/no/such/file"}, "ca_bundle: there is no '/no/such/file'"),
         ({"client_cert": ["a", "b", "c"]}, "client_cert: expected a path or two"),
         ({"proxy": "proxy.example.com"}, "proxy: expected the URL of a proxy"),

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hubplug.errors import ConfigError
 from hubplug.spec import ModuleSpec
 from hubplug_format import ModuleBuilder, message_class, write_module
 from hubplug_signatures import CommonSignatures
@@ -71,6 +73,17 @@ def test_a_child_that_takes_too_long_is_an_error(text_module: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux only")
+@pytest.mark.parametrize(
+    "options",
+    [{"memory_mib": -1}, {"memory_mib": 0}, {"memory_mib": 1 << 60}, *({"timeout": n} for n in (-1, nan, inf, 1e300))],
+    ids=str,
+)
+def test_what_is_no_limit_is_refused(options: dict[str, Any]) -> None:
+    """A negative one would let the child use everything."""
+    with pytest.raises(ConfigError, match=f"{next(iter(options))}: expected a number above 0"):
+        CommonSignatures(**options)
+
+
 def test_a_child_that_takes_too_much_memory_is_an_error(tmp_path: Path) -> None:
     builder = ModuleBuilder()
     node = builder.meta_graph.graph_def.node.add(name="big", op="Const")

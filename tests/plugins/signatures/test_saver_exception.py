@@ -56,6 +56,12 @@ def test_the_saver_of_a_saved_model_is_quiet(tmp_path: Path) -> None:
     assert errors(tmp_path, tf1_saver()) == []
 
 
+def test_the_same_saver_in_the_collection_of_training_programs_is_quiet(tmp_path: Path) -> None:
+    builder = tf1_saver()
+    builder.collection("savers").bytes_list.value.append(builder.meta_graph.saver_def.SerializeToString())
+    assert errors(tmp_path, builder) == []
+
+
 Spoil = Callable[[ModuleBuilder], None]
 
 
@@ -74,6 +80,12 @@ def run_by_an_initializer(builder: ModuleBuilder) -> None:
     definition.initial_value_name = "save/Identity:0"
     definition.variable_name = "other:0"
     builder.collection("variables").bytes_list.value.append(definition.SerializeToString())
+
+
+def run_by_the_restore_op_of_another_saver(builder: ModuleBuilder) -> None:
+    """As training programs take it from the collection."""
+    saver = message_class("SaverDef")(restore_op_name="save/Identity", filename_tensor_name="save/Const:0")
+    builder.collection("savers").bytes_list.value.append(saver.SerializeToString())
 
 
 def run_by_a_main_op(builder: ModuleBuilder) -> None:
@@ -184,6 +196,7 @@ def suffix_of_a_ring(builder: ModuleBuilder) -> None:
         run_by_a_signature,
         run_by_a_composite_output,
         run_by_an_initializer,
+        run_by_the_restore_op_of_another_saver,
         run_by_a_main_op,
         run_by_the_init_signature,
         run_by_a_table_initializer,
