@@ -139,16 +139,9 @@ class ClientCredentials(Signer):
 
 
 # RFC 6749, section 5.2: only these are quoted, as an endpoint may repeat what it was sent.
-_ERRORS = frozenset(
-    {
-        "invalid_request",
-        "invalid_client",
-        "invalid_grant",
-        "unauthorized_client",
-        "unsupported_grant_type",
-        "invalid_scope",
-    }
-)
+_ERRORS = frozenset({
+    "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+})  # fmt: skip
 
 
 def _as_mapping(content: bytes) -> Mapping[str, Any]:

@@ -36,7 +36,7 @@ def read_rule(rule: Mapping[str, Any], key_path: str) -> Rule:
     Raises:
         ConfigError: It says no way to sign, or several, or something else cannot be meant. Values are not shown.
     """
-    kinds = [kind for kind, marks in _MARKS.items() if any(mark in rule for mark in marks)]
+    kinds = [kind for kind in _KINDS if any(kind + end in rule for end in (SOURCES if kind == "token" else ("",)))]
     if len(kinds) != 1:
         got = " and ".join(kinds) if kinds else "none"
         raise ConfigError(
@@ -45,18 +45,18 @@ def read_rule(rule: Mapping[str, Any], key_path: str) -> Rule:
             "token_url and client_id, google",
         )
     kind = kinds[0]
-    if (foreign := next((key for key in rule if key not in _KEYS[kind]), None)) is not None:
-        raise ConfigError(
-            f"{key_path}.{foreign}: this is for another way to sign than {kind}",
-            hint=nearest(foreign, sorted(_KEYS[kind])),
-        )
+    read, secret, others = _KINDS[kind]
+    keys = {"prefix", kind, *others.split(), *(secret + source for source in SOURCES if secret)}
+    if foreign := [key for key in rule if key not in keys]:
+        problem = f"this is for another way to sign than {kind}"
+        raise ConfigError(f"{key_path}.{foreign[0]}: {problem}", hint=nearest(foreign[0], sorted(keys)))
     prefix = rule.get("prefix", GOOGLE_STORAGE if kind == "google" else "")
     if not _is_prefix(prefix):
         raise ConfigError(
             f"{key_path}.prefix: expected the beginning of an http(s) URL, got {repr(redact(prefix)) if prefix else 'none'}",
             hint="write it with its scheme and host: https://hub.example.com/",
         )
-    return Rule(prefix, _READERS[kind](rule, redact(prefix), key_path))
+    return Rule(prefix, read(rule, redact(prefix), key_path))
 
 
 def _bearer(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
@@ -112,29 +112,15 @@ def _google(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
     return GoogleCredentials(prefix)
 
 
-def _with_sources(*names: str) -> set[str]:
-    return {name + source for name in names for source in SOURCES}
-
-
-_READERS: Mapping[str, Callable[[Mapping[str, Any], str, str], Signer]] = {
-    "token": _bearer,
-    "username": _basic,
-    "credential_command": _helper,
-    "netrc": _netrc,
-    "header": _header,
-    "token_url": _oauth2,
-    "google": _google,
-}
-_MARKS: Mapping[str, set[str]] = {kind: {kind} for kind in _READERS} | {"token": _with_sources("token")}
-_KEYS: Mapping[str, set[str]] = {
-    "token": {"prefix"} | _with_sources("token"),
-    "username": {"prefix", "username"} | _with_sources("password"),
-    "credential_command": {"prefix", "credential_command"},
-    "netrc": {"prefix", "netrc"},
-    "header": {"prefix", "header"} | _with_sources("value"),
-    "token_url": {"prefix", "token_url", "client_id", "scope", "audience", "client_auth", "ca_bundle"}
-    | _with_sources("client_secret"),
-    "google": {"prefix", "google"},
+# By the key that tells the way to sign: what reads it, the secret that it takes, its other keys.
+_KINDS: Mapping[str, tuple[Callable[[Mapping[str, Any], str, str], Signer], str, str]] = {
+    "token": (_bearer, "token", ""),
+    "username": (_basic, "password", ""),
+    "credential_command": (_helper, "", ""),
+    "netrc": (_netrc, "", ""),
+    "header": (_header, "value", ""),
+    "token_url": (_oauth2, "client_secret", "client_id scope audience client_auth ca_bundle"),
+    "google": (_google, "", ""),
 }
 
 

@@ -55,13 +55,13 @@ class Secret:
     @property
     def origin(self) -> str:
         """Where it comes from, in words, without the secret."""
-        if self.source == "_env":
-            return f"environment variable {self.value}"
-        if self.source == "_file":
-            return f"file {self.value}"
-        if self.source == "_command":
-            return f"command {self.value[0]}"
-        return "the configuration"
+        command = self.value[0] if self.source == "_command" else ""
+        said = {
+            "_env": f"environment variable {self.value}",
+            "_file": f"file {self.value}",
+            "_command": f"command {command}",
+        }
+        return said.get(self.source, "the configuration")
 
     def read(self) -> str:
         """The secret.
