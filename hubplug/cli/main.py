@@ -59,7 +59,7 @@ class Commands(click.Group):
             except HubplugError as error:  # one broken distribution must not take the help away
                 rows.append((name, f"(cannot be used: {error.message})"))
             else:
-                rows.append((name, command.get_short_help_str(limit=70) if command else ""))
+                rows.append((name, command.get_short_help_str(limit=200) if command else ""))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

@@ -591,6 +591,12 @@ def test_an_interruption_is_one_line_and_the_status_of_a_shell() -> None:
     assert (started.returncode, output, errors.strip()) == (130, "", "interrupted")
 
 
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_the_list_of_commands_cuts_no_sentence(columns: str) -> None:
+    listed = CliRunner(env={"COLUMNS": columns}).invoke(command, ["--help"]).output.partition("Commands:")[2]
+    assert "..." not in listed
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", ["--help", "config schema", "config show", "plugins", "cache path"])
