@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hubplug.files.names import find_name_error
 from hubplug_format.protos.schema import message_class, parse
 
 ASSETS_DIRECTORY = "assets"
@@ -30,24 +31,11 @@ class AssetInfo:
 
 
 def find_asset_name_error(filename: str) -> str | None:
-    """Says why a file name is no plain relative path below ``assets/``; None for a good one.
-
-    ``..`` is refused wherever it stands, and a backslash or a drive letter too, which are paths elsewhere.
-    """
-    if not filename:
-        return "the name is empty"
-    if not filename.isprintable():
-        return f"the name {filename!a} has a control character"
-    if filename.startswith(("/", "\\")) or filename[1:2] == ":":
-        return f"{filename!r} is an absolute path"
-    if "\\" in filename:
-        return f"{filename!r} has a backslash"
-    parts = filename.split("/")
-    if ".." in parts:
-        return f"{filename!r} leads out of {ASSETS_DIRECTORY}/"
-    if not all(part and part != "." for part in parts):
-        return f"{filename!r} is not a plain path"
-    return None
+    """Says why a file name is no plain relative path below ``assets/``; None for a good one."""
+    fault = find_name_error(filename)
+    if fault is None and not filename.isprintable():
+        fault = "it has a character that does not print"
+    return f"the name {filename!a} leads out of {ASSETS_DIRECTORY}/ or is no plain path: {fault}" if fault else None
 
 
 def read_assets(packed: Iterable[tuple[str, bytes]], field: Iterable[Any], where: str) -> tuple[AssetInfo, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug.errors import HubplugError
+from hubplug.files.names import find_name_error
 from hubplug.module import Module
 from hubplug.shown.logs import logger
 from hubplug.spec import ModuleSpec
@@ -49,8 +50,12 @@ def register_module_for_export(module: Module, export_name: str) -> None:
     """
     if isinstance(module, ModuleSpec) or not callable(getattr(module, "export", None)):
         raise TypeError(f"register_module_for_export takes a Module, got {type(module).__name__}")
-    if error := _find_name_error(export_name):
-        raise RegistrationError(error, hint="give a name like 'text_embedding'")
+    fault = find_name_error(export_name) if isinstance(export_name, str) else "it is not a str"
+    if fault:
+        raise RegistrationError(
+            f"The export name {export_name!r} is not a path below the export's directory: {fault}",
+            hint="give a name like 'text_embedding'",
+        )
     if export_name in dict(tf.compat.v1.get_collection(_MODULES)):
         raise RegistrationError(f"There is already a module registered to be exported as {export_name!r}")
     tf.compat.v1.add_to_collection(_MODULES, (export_name, module))
@@ -155,11 +160,3 @@ class LatestModuleExporter(_exporter_base()):  # type: ignore[misc]
                 return publish_export(
                     export_path, {name: partial(module.export, session=session) for name, module in modules.items()}
                 )
-
-
-def _find_name_error(name: str) -> str | None:
-    if not isinstance(name, str) or not name:
-        return f"An export name is a str that is not empty, got {name!r}"
-    if name.startswith("/") or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
-        return f"The export name {name!r} leads out of the directory of the export"
-    return None
