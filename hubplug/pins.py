@@ -23,6 +23,7 @@ from hubplug.urls import find_url_error, normal_form, redact
 _LOG = logger("hubplug")
 # Some 400 for each module.
 _MOST_BYTES = 4 << 20
+_MOST_MODULES = 10_000
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,8 @@ def _parse(content: bytes) -> dict[str, Pin]:
     data: Any = parse_json(content)
     if data["version"] != 1:
         raise ValueError(f"its version is {str(data['version'])[:80]!r}")
+    if len(data["modules"]) > _MOST_MODULES:
+        raise ValueError(f"it lists more than {_MOST_MODULES} modules")
     modules = {handle: Pin(**pin) for handle, pin in data["modules"].items()}
     for handle, pin in modules.items():
         texts = (pin.handle_sha256, pin.location, pin.tree_sha256, pin.archive_sha256 or "")

@@ -92,6 +92,17 @@ JSON = {
         b'"tree_sha256": ""}}}',
         "no text",
     ),
+    "handles without end": (
+        b'{"version": 1, "modules": {'
+        + b", ".join(
+            '"https://b\u00fccher%d.example/": {"handle_sha256": "", "location": "", "archive_sha256": null, '
+            '"tree_sha256": ""}'.encode()
+            % n
+            for n in range(10_001)
+        )
+        + b"}}",
+        "more than 10000 modules",
+    ),
     "a member too many": (b'{"version": 1, "modules": {"h": {"' + b"k" * 100_000 + b'": 1}}}', "no lock file"),
 }
 
