@@ -8,12 +8,19 @@ from typing import Any
 from absl import flags
 
 _FLAGS = (
-    ("tfhub_cache_dir", "TFHUB_CACHE_DIR", "Directory in which downloaded modules are kept.", flags.ArgumentParser),
+    (
+        "tfhub_cache_dir",
+        "TFHUB_CACHE_DIR",
+        "Directory in which downloaded modules are kept.",
+        flags.ArgumentParser,
+        None,
+    ),
     (
         "tfhub_model_load_format",
         "TFHUB_MODEL_LOAD_FORMAT",
         "How modules are read from a server.",
         lambda: flags.EnumParser(["AUTO", "COMPRESSED", "UNCOMPRESSED"]),
+        "AUTO",
     ),
 )
 
@@ -33,7 +40,7 @@ class _VariableFlag(flags.Flag):
 
 def define_flags() -> None:
     """Defines the flags that nobody else has defined."""
-    for name, variable, text, parser in _FLAGS:
+    for name, variable, text, parser, default in _FLAGS:
         if name not in flags.FLAGS:
             flags.DEFINE_flag(
                 _VariableFlag(
@@ -41,7 +48,7 @@ def define_flags() -> None:
                     parser=parser(),
                     serializer=flags.ArgumentSerializer(),
                     name=name,
-                    default=None,
+                    default=default,
                     help_string=text,
                 ),
                 module_name="tensorflow_hub.config",

@@ -259,14 +259,17 @@ def test_the_flags_of_tensorflow_hub_are_taken(tmp_path: Path) -> None:
         from absl import app, flags
         import tensorflow_hub as hub
         import os
+        os.environ["TFHUB_MODEL_LOAD_FORMAT"] = "COMPRESSED"  # a default of a flag does not stand above it
 
         def main(argv):
             print("cache:", os.environ["TFHUB_CACHE_DIR"], flags.FLAGS.tfhub_cache_dir, argv[1:])
+            print("format:", os.environ["TFHUB_MODEL_LOAD_FORMAT"], flags.FLAGS.tfhub_model_load_format)
 
         app.run(main)
     """
     done = run(tmp_path, program, "--tfhub_cache_dir=/somewhere/else", "rest")
     assert "cache: /somewhere/else /somewhere/else ['rest']" in done.stdout, done.stderr
+    assert "format: COMPRESSED AUTO" in done.stdout
 
 
 def test_a_missing_program_is_two_lines(tmp_path: Path) -> None:
