@@ -42,7 +42,7 @@ def _are_made_well() -> bool:
     """Whether this TensorFlow has every name used here, found out by making ops in a graph of their own."""
     try:
         with tf.Graph().as_default() as graph:
-            value = tf.constant(1.0)
+            value = tf.compat.v2.constant(1.0)
             kind = ("T", value.op.node_def.attr["dtype"])
             count = ("N", tf.compat.v1.AttrValue(i=2))
             with graph.control_dependencies([value.op]), graph.device("/job:a"), making_ops(graph) as make:

@@ -13,7 +13,7 @@ from hubplug.errors import ValidationError
 from hubplug_format import message_class
 from tests.plugins.signatures.test_tf_legitimate_modules import save_tf1, save_tf2
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("eager")]
 
 
 @pytest.fixture(scope="module")
