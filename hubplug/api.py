@@ -17,7 +17,7 @@ def resolve(handle: str) -> str:
         handle: A URL, a path, or a name that a plugin understands; ``#sha256=<hex>`` pins the archive.
 
     Raises:
-        TypeError: ``handle`` is no string.
+        TypeError: ``handle`` is not a string.
         HubplugError: It could not be resolved, fetched, unpacked or kept.
     """
     return str(current_hub().resolve(handle).path)
@@ -32,7 +32,7 @@ def load_module_spec(path: str) -> ModuleSpec:
         path: A handle: a URL, or the path of a directory or archive.
 
     Raises:
-        TypeError: ``path`` is no string.
+        TypeError: ``path`` is not a string.
         FormatError: It holds no such module; with TensorFlow imported, of the type that tensorflow_hub raised as well:
             ``tf.errors.NotFoundError`` for a directory without ``tfhub_module.pb``.
         HubplugError: It could not be resolved.

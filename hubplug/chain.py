@@ -17,7 +17,7 @@ from hubplug import hookspecs
 from hubplug.errors import HubplugError, NobodyAnswered, PluginError
 from hubplug.settings.config import Config
 from hubplug.settings.members import HOOKS, Member, find_misfit, hooks_of_class, in_file
-from hubplug.settings.plugins import installed_plugins, make_members, refuse_options_of_nobody
+from hubplug.settings.plugins import installed_plugins, make_members, refuse_options_of_no_plugin
 from hubplug.spec import ModuleSpec
 from hubplug.types import Declined, Finding, Handle, Plan, Source
 from hubplug.urls import redact_all
@@ -45,10 +45,10 @@ class Answer:
 
     Attributes:
         hook: Its name.
-        member: Who answered; None when nobody did.
-        value: The answer; None when nobody did.
+        member: Who answered; None if no plugin did.
+        value: The answer; None if no plugin did.
         declined: Names and reasons of those who declined before.
-        error: The error that the first of them wants to be raised when nobody answers; None: it is the core's to choose.
+        error: The error that the first of them wants to be raised when no plugin answers; None: it is the core's to choose.
         hint: What the first of them that says so wants people to do then.
         about: Of ``hubplug_auth`` in ``explain``: the URL, redacted.
     """
@@ -90,7 +90,7 @@ class Answer:
 
 
 def member_of(answer: Answer) -> Member:
-    """Who answered, where somebody did."""
+    """Who answered, where one did."""
     assert answer.member is not None
     return answer.member
 
@@ -150,11 +150,11 @@ class Chain:
         return Answer(hook, None, None, tuple(declined), error, hint)
 
     def ask_or_raise(self, hook: str, what: str, *arguments: Any) -> Answer:
-        """The first answer to a hook that somebody has to answer.
+        """The first answer to a hook that some plugin has to answer.
 
         Args:
             hook: Its name.
-            what: What nobody takes, for the error.
+            what: What no plugin takes, for the error.
             arguments: The hook's.
 
         Raises:
@@ -163,7 +163,7 @@ class Chain:
         """
         answer = self.ask(hook, *arguments)
         if answer.member is None:
-            asked = ", ".join(member.name for member, _ in self._implementations[hook]) or "nobody"
+            asked = ", ".join(member.name for member, _ in self._implementations[hook]) or "no plugin"
             reasons = "".join(f"; {name}: {reason}" for name, reason in answer.declined)
             raise (answer.error or NobodyAnswered)(
                 f"No plugin takes {what} (asked {hook} of: {asked}{reasons})",
@@ -175,7 +175,7 @@ class Chain:
         """Asks everybody to validate a module.
 
         Returns:
-            Who was asked, and all findings; None when nobody knows the profile.
+            Who was asked, and all findings; None when no plugin knows the profile.
         """
         asked: list[str] = []
         found: list[Finding] | None = None
@@ -217,7 +217,7 @@ def build_chain(config: Config, first: Sequence[object] = ()) -> Chain:
         if isinstance(made, HubplugError):
             raise made
         members.append(made)
-    refuse_options_of_nobody(config, installed_plugins())
+    refuse_options_of_no_plugin(config, installed_plugins())
     return Chain(members)
 
 
@@ -247,7 +247,9 @@ def blamed(error: Exception, member: Member, doing: str) -> Exception:
     """The error to raise for one that a plugin let out: its own if it is one of ours, else one that names the plugin."""
     if isinstance(error, HubplugError):
         return error
-    if isinstance(error, OSError) and error.errno in _TOO_MANY_FILES:  # often in an import, which is nobody's mistake
+    if (
+        isinstance(error, OSError) and error.errno in _TOO_MANY_FILES
+    ):  # often in an import, which is not a mistake of the plugin
         return HubplugError(
             f"The plugin {member.name!r} of {member.distribution} could not go on ({doing}): {error.strerror}",
             hint="close files, or raise the limit with ulimit -n",

@@ -12,7 +12,7 @@
     │   ├── IncompleteDownload                fewer bytes than announced
     │   │   └── SourceChanged                 not what it was when the transfer began; once more may succeed
     │   └── OfflineError                      the network would be needed and is switched off
-    ├── ArchiveError (OSError)                the archive is damaged or is no archive at all
+    ├── ArchiveError (OSError)                the archive is damaged or is not an archive at all
     │   └── UnsafeArchiveError (ValueError)   the archive asks for what no module needs
     ├── DigestMismatch (OSError)              what arrived is not what was pinned
     ├── CacheError (OSError)                  the cache directory cannot be used
@@ -73,7 +73,7 @@ class HubplugError(Exception):
 
 
 class ConfigError(HubplugError, ValueError):
-    """hubplug.yaml, an environment variable or an argument has a value that cannot be meant."""
+    """hubplug.yaml, an environment variable or an argument has a value that is not valid."""
 
 
 class MissingDependencyError(HubplugError, ImportError):

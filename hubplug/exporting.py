@@ -1,7 +1,7 @@
 """How a module comes to the place that it is exported to.
 
 A local directory is put there by the core, with one rename. For any other place the chain is asked who publishes there;
-the answer is there before anything is written, so that what nobody can publish costs nobody an hour.
+the answer is there before anything is written, so that no one loses an hour to a module that cannot be published.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ def _write(writer: Answer, dest: Path) -> None:
 
 
 def find_place(chain: Chain, path: str) -> tuple[str, Sequence[Answer]]:
-    """Asks ``hubplug_publish`` until somebody has a plan, or a local path is named.
+    """Asks ``hubplug_publish`` until a plugin has a plan, or a local path is named.
 
     Args:
         chain: Whom to ask.
-        path: Where a module is to be exported to; a local path is taken as it is, and nobody is asked.
+        path: Where a module is to be exported to; a local path is taken as it is, and no plugin is asked.
 
     Returns:
         The local path or the URL in the end, and the answers; the last one of a URL is a plan.
@@ -79,7 +79,7 @@ def find_place(chain: Chain, path: str) -> tuple[str, Sequence[Answer]]:
     Raises:
         NobodyAnswered: No plugin publishes there.
         ExportError: The URL has a fragment.
-        HandleError: It can be no URL.
+        HandleError: It can be not a URL.
     """
     answers: list[Answer] = []
     if not scheme_of(path):
@@ -87,7 +87,7 @@ def find_place(chain: Chain, path: str) -> tuple[str, Sequence[Answer]]:
     handle = Handle.parse(path)
     if "#" in path:
         raise ExportError(
-            f"{handle} is no place for a module: it was given with a fragment (#), which only pins what is fetched",
+            f"{handle} is not a place for a module: it was given with a fragment (#), which only pins what is fetched",
             hint="give the URL without it",
         )
     trail = [handle.text]

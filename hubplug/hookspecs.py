@@ -2,9 +2,9 @@
 
 Rules that hold for all of them:
 
-- A plugin answers None for "not mine", or ``Declined(reason)``: the reason is listed when nobody answers. ``[]`` and
+- A plugin answers None for "not mine", or ``Declined(reason)``: the reason is listed when no plugin answers. ``[]`` and
   ``False`` are answers, and wrong ones. ``Declined(reason, error=...)`` refines the error that is raised then.
-- An exception means "mine, and it failed". It stops the chain: nobody else is asked, because falling from a private
+- An exception means "mine, and it failed". It stops the chain: no other plugin is asked, because falling from a private
   server that is down through to a public one would be dependency confusion.
 - Hooks decide, plans act: a hook does no I/O beyond a local ``stat``. What it would do goes into ``Plan.run``.
 - The first answer counts, in the order of the chain, but for ``hubplug_validate``, where everybody is asked.
@@ -119,7 +119,7 @@ def hubplug_auth(request: AuthRequest) -> Callable[[Any], Any] | Declined | None
         request: The URL, the handle, and where a redirect came from.
 
     Returns:
-        A ``requests.auth.AuthBase`` (any callable that takes and returns a prepared request). Nobody answering is fine:
+        A ``requests.auth.AuthBase`` (any callable that takes and returns a prepared request). It is fine if no plugin answers:
         the request is sent unsigned.
 
     Order:
@@ -171,7 +171,7 @@ def hubplug_cache(source: Source) -> Plan[RunCache] | Declined | None:
     Returns:
         A plan whose ``run(produce)`` returns a LocalModule. ``produce(dest)`` fills the empty directory ``dest`` with
         the module, checks the pinned digest and returns the Provenance; it may be called again, with another directory.
-        A plan that will not call it says ``hit=True``. When nobody answers, the module lands in a temporary directory that lives as long as the process.
+        A plan that will not call it says ``hit=True``. When no plugin answers, the module lands in a temporary directory that lives as long as the process.
 
     Order:
         After ``hubplug_resolve``, once. A read-only cache declines what it does not have, and the next one is asked.
@@ -368,7 +368,7 @@ def hubplug_validate(spec: ModuleSpec, profile: str) -> Sequence[Finding] | None
 
     Returns:
         A list of findings, empty for a good module; None for a profile that this plugin does not know. A profile that
-        nobody knows is an error. Never raises for a bad module.
+        no plugin knows is an error. Never raises for a bad module.
 
     Order:
         After ``hubplug_load_format``, when a profile is asked for, or the section ``validate`` of hubplug.yaml demands
@@ -421,7 +421,7 @@ def hubplug_export(request: ExportRequest) -> Plan[RunExport] | Declined | None:
 
 @hookspec(firstresult=True)
 def hubplug_publish(handle: Handle) -> Plan[RunPublish] | Handle | Declined | None:
-    """Puts an exported module into a place that is no local directory.
+    """Puts an exported module into a place that is not a local directory.
 
     ::
 

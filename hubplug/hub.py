@@ -63,7 +63,7 @@ class Hub:
             plugins: Plugin objects that are asked before those of the configuration.
 
         Raises:
-            ConfigError: Something in the configuration cannot be meant.
+            ConfigError: Something in the configuration is not valid.
             PluginError: A plugin cannot be used.
         """
         if isinstance(config, Config):
@@ -113,7 +113,7 @@ class Hub:
             The directory that holds it: the user's own, or a cache's.
 
         Raises:
-            TypeError: ``handle`` is no string.
+            TypeError: ``handle`` is not a string.
             HubplugError: It could not be resolved, fetched, unpacked or kept; see ``hubplug.errors``.
         """
         module, _ = self._bring(handle, self._pins)
@@ -132,7 +132,7 @@ class Hub:
     def use_spec(self, handle: str | Handle, use: Callable[[ModuleSpec], T]) -> T:
         """As ``load_spec``, for what goes on to read the module's files: they are there until ``use`` returns.
 
-        Where somebody removes the module from its cache meanwhile, it is brought again, and ``use`` is called again.
+        Where someone removes the module from its cache meanwhile, it is brought again, and ``use`` is called again.
 
         Raises:
             HubplugError: As ``load_spec``; and what ``use`` raises.
@@ -151,7 +151,7 @@ class Hub:
 
         Args:
             handle: As for ``resolve``.
-            load: Loads it; called again where somebody removes the module from its cache meanwhile.
+            load: Loads it; called again where someone removes the module from its cache meanwhile.
 
         Returns:
             What ``load`` returns.
@@ -190,7 +190,7 @@ class Hub:
             asked, findings = self._chain.findings(spec, profile)
             if findings is None:
                 raise ConfigError(
-                    f"No plugin knows the profile {profile!r} (asked: {', '.join(asked) or 'nobody'})",
+                    f"No plugin knows the profile {profile!r} (asked: {', '.join(asked) or 'no plugin'})",
                     hint="`hubplug plugins` lists what is in the chain",
                 )
             found.extend(findings)
@@ -203,7 +203,7 @@ class Hub:
             OccupiedError: Something is there already; a ``tf.errors.AlreadyExistsError`` too where TensorFlow is imported.
             ExportError: The place cannot be written.
             NobodyAnswered: No plugin writes modules of this kind, or none publishes there.
-            TypeError: The path is no text, bytes or ``os.PathLike``.
+            TypeError: The path is not text, bytes or ``os.PathLike``.
             OfflineError: The network would be needed, and it is switched off.
         """
         from hubplug.exporting import export, tensorflow_error
@@ -258,7 +258,7 @@ class Hub:
         return answers
 
     def explain_export(self, path: str) -> list[Answer]:
-        """Who would put a module into a place; nobody for a local path, where the core does it. Nothing is written.
+        """Who would put a module into a place; no one for a local path, where the core does it. Nothing is written.
 
         Raises:
             NobodyAnswered: No plugin publishes there.

@@ -198,7 +198,7 @@ def _read(path: Path) -> dict[str, Pin] | None:
         return _parse(content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"{path} is no lock file of version 1: {str(error)[:300]}",
+            f"{path} is not a lock file of version 1: {str(error)[:300]}",
             hint="write it anew with `hubplug lock HANDLE...`",
         ) from error
 
@@ -217,7 +217,7 @@ def _parse(content: bytes) -> dict[str, Pin]:
     for handle, pin in modules.items():
         texts = (pin.handle_sha256, pin.location, pin.tree_sha256, pin.archive_sha256 or "")
         if not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"the pin of {handle[:80]!r} has a value that is no text")
+            raise TypeError(f"the pin of {handle[:80]!r} has a value that is not text")
     return dict(_respelled(handle, pin) for handle, pin in modules.items())
 
 
@@ -227,7 +227,7 @@ def _spelling(text: str) -> str:
 
 
 def _respelled(name: str, pin: Pin) -> tuple[str, Pin]:
-    """An entry as somebody may have written it by hand, under the spelling that is looked up."""
+    """An entry as someone may have written it by hand, under the spelling that is looked up."""
     spelling = _spelling(name)
     if spelling == name or pin.handle_sha256 != text_digest(name):
         return name, pin

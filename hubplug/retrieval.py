@@ -1,7 +1,7 @@
 """How a source comes to be a directory of this machine: resolve, cache, fetch, unpack, check.
 
 Each step asks the chain; what they must never do (lose a pin, follow a server anywhere, open a socket offline, publish
-what is no module) is decided here, whatever a plugin answers.
+what is not a module) is decided here, whatever a plugin answers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Retrieval:
         self._server_schemes = config.server_schemes
 
     def source(self, handle: Handle, answers: list[Answer] | None = None) -> Source:
-        """Asks ``hubplug_resolve`` until somebody names a source."""
+        """Asks ``hubplug_resolve`` until a plugin names a source."""
         trail = [handle.text]
         while True:
             answer = self._chain.ask_or_raise("hubplug_resolve", f"the handle {str(handle)!r}", handle)
@@ -85,7 +85,8 @@ class Retrieval:
         if answer.member is None:
             reasons = "; ".join(reason for _, reason in answer.declined)
             raise (answer.error or FormatError)(
-                f"{module.handle.original} is no module that this chain can read" + (f": {reasons}" if reasons else ""),
+                f"{module.handle.original} is not a module that this chain can read"
+                + (f": {reasons}" if reasons else ""),
                 hint=answer.hint or "`hubplug plugins` shows which plugins read formats (load_format)",
             )
         spec: ModuleSpec = answer.value
@@ -145,7 +146,7 @@ class Retrieval:
         if answer.member is None:
             reasons = "".join(f"; {name}: {reason}" for name, reason in answer.declined)
             raise ArchiveError(
-                f"What came from {archive.name} is no archive that this chain can unpack{reasons}",
+                f"What came from {archive.name} is not an archive that this chain can unpack{reasons}",
                 hint=answer.hint or "a plugin can add other formats (hubplug_unpack)",
             )
         answer.run(tree)

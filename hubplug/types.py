@@ -22,7 +22,7 @@ _PIN = re.compile(r"#sha256=(?P<digest>[^#]*)$")
 
 @dataclass(frozen=True, repr=False)
 class Handle:
-    """What somebody asks for: a URL, a path, or a name that only a company's plugin understands.
+    """What someone asks for: a URL, a path, or a name that only a company's plugin understands.
 
     Attributes:
         text: The handle as typed, without its fragment. It may hold a secret: show ``str(handle)`` instead.
@@ -43,7 +43,7 @@ class Handle:
         Any other fragment of a URL is dropped; in a path ``#`` is an ordinary character.
 
         Raises:
-            TypeError: ``text`` is no string.
+            TypeError: ``text`` is not a string.
             HandleError: It is empty, has a NUL character (a URL: any control character, or a backslash in its host), or
                 its pin is not 64 hexadecimal digits.
         """
@@ -60,13 +60,13 @@ class Handle:
             text = text[: pin.start()]
         if not text or "\0" in text:
             raise HandleError(
-                f"{redact(text)!r} is no handle: it is empty or has a NUL character",
+                f"{redact(text)!r} is not a handle: it is empty or has a NUL character",
                 hint="give the URL of a module, or the path of a module directory or archive",
             )
         if scheme_of(text):
             if problem := find_url_error(text):
                 raise HandleError(
-                    f"{redact(text)!r} is no handle: {problem}", hint="check how the URL was pasted together"
+                    f"{redact(text)!r} is not a handle: {problem}", hint="check how the URL was pasted together"
                 )
             text = text.partition("#")[0]
         return cls(text, digest)
@@ -133,13 +133,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Declined:
-    """A plugin's answer "not mine", with the reason that is listed when nobody answers.
+    """A plugin's answer "not mine", with the reason that is listed when no plugin answers.
 
     Attributes:
         reason: One clause, without secrets.
         error: What is then to be raised: a subclass of the error that the hook documents for that, which is a type of
             the plugin's surroundings as well; None: that error.
-        hint: What to do when nobody answers, for the error; None: what the core says.
+        hint: What to do when no plugin answers, for the error; None: what the core says.
     """
 
     reason: str

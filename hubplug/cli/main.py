@@ -335,7 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _in_words(hook: str, value: Any) -> str:
     if value is None:
-        return "unsigned requests" if hook == "hubplug_auth" else "nobody answers"
+        return "unsigned requests" if hook == "hubplug_auth" else "no plugin answers"
     if isinstance(value, Handle):
         return f"{'export to' if hook == 'hubplug_publish' else 'ask for'} {value} instead"
     if hook == "hubplug_resolve":

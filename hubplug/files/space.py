@@ -31,7 +31,7 @@ def what_is_free(path: Path) -> str:
     try:
         free = f"{shutil.disk_usage(place).free:,}"
     except OSError:
-        return "nobody can say how much is free"
+        return "how much is free is not known"
     if (inodes := _inodes_of_full(place)) is not None:
         return f"of {inodes:,} inodes, one for each file and directory, none is free; {free} bytes are"
     return f"{free} bytes are free"

@@ -47,12 +47,12 @@ def publish(
             by entry. None: ``path`` must be empty.
 
     Raises:
-        HubplugError: Of those kinds: ``path`` is taken, is no local path, or cannot be written; what else the body raises
+        HubplugError: Of those kinds: ``path`` is taken, is not a local path, or cannot be written; what else the body raises
             goes through.
     """
     if scheme_of(path):
         raise kind(
-            f"{redact(path)} is no local path, and a module is put in its place with one rename",
+            f"{redact(path)} is not a local path, and a module is put in its place with one rename",
             hint="give a local path",
         )
     target = Path(path)

@@ -27,7 +27,7 @@ _ELSEWHERE = "or choose a directory on a larger disk (TFHUB_CACHE_DIR)"
 _WRITEBACK = 8 << 20
 # A module has dozens of files. A bomb has thousands, and would wait for the disk thousands of times before its end.
 _SYNCED_AT_ONCE = 64
-# Nobody writes to a file of a module after it is there. Windows deletes no file that may not be written.
+# No one writes to a file of a module after it is there. Windows deletes no file that may not be written.
 FILE_MODE = 0o644 if os.name == "nt" else 0o444
 
 
@@ -163,7 +163,7 @@ class TreeWriter:
 
         Args:
             name: Where, relative to the root.
-            size: The announced size in bytes, or None where nobody knows.
+            size: The announced size in bytes, or None if it is not known.
 
         Raises:
             UnsafeArchiveError: The name is bad, collides with another, or is one too many; a cap is exceeded; the file is

@@ -1,4 +1,4 @@
-"""Which settings are in effect: finds, reads and checks hubplug.yaml, and reads the environment (nobody else does).
+"""Which settings are in effect: finds, reads and checks hubplug.yaml, and reads the environment (no one else does).
 
 Looked for in this order: the argument, ``HUBPLUG_CONFIG``, ``./hubplug.yaml``, ``hubplug.yaml`` in the user's
 configuration directory, the built-in default below.
@@ -87,7 +87,7 @@ class Config:
         path: The file this came from; None for the built-in default, and for settings that a program gave.
         given: Whether a program gave the settings as a dict.
         trusted: Whether the file was named or is the user's own, not merely found in the working directory.
-        force_progress: Whether a progress bar is drawn although nobody watches.
+        force_progress: Whether a progress bar is drawn although no one seems to be watching.
     """
 
     chain: tuple[str, ...]
@@ -115,7 +115,7 @@ class Config:
 
     @property
     def autoload(self) -> bool:
-        """Whether installed third-party plugins come by themselves: only where nobody wrote a configuration."""
+        """Whether installed third-party plugins come by themselves: only where no one wrote a configuration."""
         return self.path is None and not self.given
 
     @property
@@ -128,7 +128,7 @@ class Config:
 
     @property
     def names_lock(self) -> bool:
-        """Whether somebody said where the pins are."""
+        """Whether someone said where the pins are."""
         return environment_value("HUBPLUG_LOCK") is not None
 
 
@@ -148,7 +148,7 @@ def load_config(
         offline: None: ``HUBPLUG_OFFLINE``, else what the file says.
 
     Raises:
-        ConfigError: A file that is named is not there, or something in it cannot be meant.
+        ConfigError: A file that is named is not there, or something in it is not valid.
     """
     if isinstance(path, Mapping):
         config = replace(parse_config({"version": VERSION, **path}, _GIVEN), given=True)
@@ -357,7 +357,7 @@ def _schemes(value: Sequence[str], where: str) -> tuple[str, ...]:
     for scheme in schemes:
         if scheme_of(f"{scheme}://") != scheme:
             raise ConfigError(
-                f"{where}: server_schemes: {redact(scheme)!r} is no scheme", hint="write it without ://, as in gs"
+                f"{where}: server_schemes: {redact(scheme)!r} is not a scheme", hint="write it without ://, as in gs"
             )
         if scheme == "file":
             raise ConfigError(
@@ -371,7 +371,7 @@ def _prefix(prefix: str, where: str) -> str:
     if not scheme_of(prefix) or find_url_error(prefix):
         # Nothing would ever lie under it, and a module that has to be validated would not be.
         raise ConfigError(
-            f"{where}: validate: {redact(prefix)!r} is no URL prefix",
+            f"{where}: validate: {redact(prefix)!r} is not a URL prefix",
             hint="write it with its scheme: https://hub.example.com/team/",
         )
     return prefix

@@ -47,7 +47,7 @@ def find_profile_error(config: Config, members: Sequence[Member]) -> ConfigError
     for prefix, profiles in config.validate.items():
         for profile in profiles:
             if profile not in known:
-                asked = ", ".join(member.name for member in validating) or "nobody"
+                asked = ", ".join(member.name for member in validating) or "no plugin"
                 return ConfigError(
                     f"{config.where}: validate.{redact(prefix)}: no plugin of the chain knows the profile {profile!r} "
                     f"(asked: {asked})",

@@ -84,7 +84,7 @@ def _find_method_problem(name: str, method: Any) -> tuple[str, str] | None:
     for mark in ("tryfirst", "trylast", "hookwrapper", "wrapper"):
         if marks.get(mark):
             return (
-                f"marks {name} as {mark}: the order of the chain is the order of the calls, and nobody wraps an answer",
+                f"marks {name} as {mark}: the order of the chain is the order of the calls, and no plugin wraps the answer of another",
                 "use @hubplug.hookimpl without arguments, and order the chain in hubplug.yaml",
             )
     if marks.get("specname"):

@@ -222,7 +222,7 @@ def _refuse_no_class(kind: Any, entry_point: EntryPoint) -> None:
         )
 
 
-def refuse_options_of_nobody(config: Config, installed: Mapping[str, Sequence[EntryPoint]]) -> None:
+def refuse_options_of_no_plugin(config: Config, installed: Mapping[str, Sequence[EntryPoint]]) -> None:
     """A misspelt name in the section ``plugins`` would leave its credentials or rules out without a word."""
     if config.chain in config.chains.values():
         return  # the names of the chain that this one replaced are not known any more

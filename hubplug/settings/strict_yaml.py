@@ -17,7 +17,7 @@ from hubplug.errors import ConfigError
 _MOST_BYTES = 256 << 10
 _MOST_VALUES = 10_000
 _MOST_LEVELS = 50
-# Of a value that is no text: a number, a date.
+# Of a value that is not text: a number, a date.
 _MOST_DIGITS = 100
 
 _SHOWN = 400
@@ -83,7 +83,7 @@ def read_yaml(path: Path) -> object:
     """The content of a YAML file.
 
     Raises:
-        ConfigError: It cannot be read, is no YAML, is beyond the caps, or has a key twice.
+        ConfigError: It cannot be read, is not YAML, is beyond the caps, or has a key twice.
     """
     try:
         with path.open("rb") as file:

@@ -22,7 +22,7 @@ def refuse_grants(config: Config) -> None:
     """Refuses sections that allow more than the default does.
 
     Raises:
-        ConfigError: A server may name other places, or a cap is raised, and nobody named the file.
+        ConfigError: A server may name other places, or a cap is raised, and no one named the file.
     """
     if config.trusted:
         return
@@ -41,7 +41,7 @@ def refuse_grants(config: Config) -> None:
 
 
 def refuse_untrusted_options(config: Config, name: str, kind: type[Any], options: Mapping[str, Any]) -> None:
-    """Refuses options of a plugin that somebody has to vouch for.
+    """Refuses options of a plugin that someone has to vouch for.
 
     Args:
         config: Where they come from.
@@ -50,7 +50,7 @@ def refuse_untrusted_options(config: Config, name: str, kind: type[Any], options
         options: As they are in the file.
 
     Raises:
-        ConfigError: There is one, or a reference to the environment, and nobody named the file.
+        ConfigError: There is one, or a reference to the environment, and no one named the file.
     """
     if config.trusted:
         return
@@ -79,7 +79,7 @@ def guarded_options(kind: type[Any]) -> frozenset[str]:
 def refuse_leak(asked: str, url: str, config: Config) -> None:
     """Refuses to pass on what only the server of a handle should read, where a file that was merely found says to.
 
-    Userinfo and query of a handle may be secrets. A rewrite rule or a mirror in a repository that somebody cloned must
+    Userinfo and query of a handle may be secrets. A rewrite rule or a mirror in a repository that someone cloned must
     not collect them; the query cannot be left out either, since it may say which module is meant.
 
     Args:
@@ -88,7 +88,7 @@ def refuse_leak(asked: str, url: str, config: Config) -> None:
         config: Where the rules come from.
 
     Raises:
-        ConfigError: ``url`` is elsewhere, ``asked`` has a query or userinfo, and nobody named the file.
+        ConfigError: ``url`` is elsewhere, ``asked`` has a query or userinfo, and no one named the file.
     """
     if config.trusted or scheme_of(url).lower() in ("", "file") or not _may_hold_secret(asked):
         return

@@ -43,12 +43,12 @@ class Progress:
         Args:
             name: What is transferred; a URL is redacted.
             total: Number of bytes, where it is known.
-            force: Whether to draw a bar although nobody seems to watch.
+            force: Whether to draw a bar although no one seems to be watching.
             seconds_between_lines: How often a line is logged where no bar is drawn.
         """
         self.name = redact(name)
         self._total = total
-        self._as_bar = force or _somebody_watches()
+        self._as_bar = force or _is_watched()
         self._bar: tqdm[Any] | None = None
         self._done = 0
         self._seconds_between_lines = seconds_between_lines
@@ -129,12 +129,12 @@ def progress(name: str, total: int | None = None, *, force: bool = False) -> Pro
     Args:
         name: What is transferred; a URL is redacted.
         total: Number of bytes, where it is known.
-        force: Whether to draw a bar although nobody seems to watch (``TFHUB_DOWNLOAD_PROGRESS``).
+        force: Whether to draw a bar although no one seems to be watching (``TFHUB_DOWNLOAD_PROGRESS``).
     """
     return Progress(name, total, force=force)
 
 
-def _somebody_watches() -> bool:
+def _is_watched() -> bool:
     try:
         if sys.stderr is not None and sys.stderr.isatty():
             return True

@@ -1,7 +1,7 @@
 """How secrets are kept out of what people see: options, messages, and what servers and libraries say.
 
 What is known to be a secret is taken out wherever it stands; what comes from others may hold more, so that is looked through for
-what its name gives away. Nobody else does this but ``hubplug.urls.redaction``, for URLs.
+what its name gives away. No one else does this but ``hubplug.urls.redaction``, for URLs.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def scrub_foreign(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def excerpt(start: bytes, secrets: Iterable[str] = ()) -> str:
-    """The first line of what a server sent, as it may be shown; empty for what is no text."""
+    """The first line of what a server sent, as it may be shown; empty for what is not a text."""
     text = start.decode("utf-8", "replace")
     readable = sum(c != "\ufffd" and (c.isprintable() or c in "\r\n\t") for c in text)
     if readable < _LEAST_SHARE_OF_TEXT * len(text):

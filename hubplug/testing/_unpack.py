@@ -34,7 +34,7 @@ class UnpackContract(PluginContract):
 
     @pytest.fixture
     def foreign_archives(self) -> Sequence[bytes]:
-        """What is no archive of this format."""
+        """What is not an archive of this format."""
         return [b"", b"\0", b"What is this?", bytes(range(256)) * 8]
 
     def unpack(self, plugin: object, data: bytes, dest: Path) -> ArchiveStream:
@@ -77,7 +77,7 @@ class UnpackContract(PluginContract):
     def test_a_truncated_archive_never_passes_for_a_whole_one(
         self, plugin: object, archive: bytes, own_dir: Path
     ) -> None:
-        whole = len(archive.rstrip(b"\0"))  # what a format pads its end with is no content
+        whole = len(archive.rstrip(b"\0"))  # what a format pads its end with is not content
         for index in range(1, 12):
             cut = whole * index // 12
             try:

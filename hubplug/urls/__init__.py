@@ -141,7 +141,7 @@ def _host_and_port(place: str, is_http: bool) -> tuple[str, int | None]:
     if not is_http:  # a bucket, a team, ...: its plugin knows what it is
         return (_name_of_any(host), number) if number is not None or not port else (_name_of_any(place), None)
     if port and (number is None or not 0 < number < 1 << 16):
-        raise ValueError("its port is no number from 1 to 65535")
+        raise ValueError("its port is not a number from 1 to 65535")
     return normal_host(host), number
 
 

@@ -28,11 +28,11 @@ def normal_host(host: str) -> str:
         try:  # as getaddrinfo reads it: 2130706433, 0x7f.1 and 127.1 are 127.0.0.1
             return socket.inet_ntoa(socket.inet_aton(name))
         except OSError:
-            raise ValueError("its host ends in a number and is no IPv4 address") from None
+            raise ValueError("its host ends in a number and is not an IPv4 address") from None
     if not name:
         raise ValueError("it names no host")
     if len(name) > _LONGEST_HOST or not all(map(_LABEL.fullmatch, labels)):
-        raise ValueError("its host is no name that a host can have")
+        raise ValueError("its host is not a name that a host can have")
     return name
 
 
@@ -45,7 +45,7 @@ def ascii_name(host: str) -> str:
         mapped = idna.uts46_remap(host, std3_rules=False, transitional=False)
         return ".".join(one if one.isascii() else idna.alabel(one).decode("ascii") for one in mapped.split(".")).lower()
     except UnicodeError:
-        raise ValueError("its host is no internationalized name (IDNA)") from None
+        raise ValueError("its host is not an internationalized name (IDNA)") from None
 
 
 def _ipv6(host: str) -> str:
@@ -56,9 +56,9 @@ def _ipv6(host: str) -> str:
     try:
         number = IPv6Address(address)
     except ValueError:
-        raise ValueError("its host is no IPv6 address") from None
+        raise ValueError("its host is not an IPv6 address") from None
     if not host.endswith("]") or (percent and not zone) or not set(zone) <= UNRESERVED:
-        raise ValueError("its host is no IPv6 address")
+        raise ValueError("its host is not an IPv6 address")
     if number.ipv4_mapped is not None:
         return str(number.ipv4_mapped)
     return f"[{number.compressed}%25{zone}]" if zone else f"[{number.compressed}]"

@@ -39,7 +39,7 @@ class _VariableFlag(flags.Flag):
 
 
 def define_flags() -> None:
-    """Defines the flags that nobody else has defined."""
+    """Defines the flags that no one else has defined."""
     for name, variable, text, parser, default in _FLAGS:
         if name not in flags.FLAGS:
             flags.DEFINE_flag(

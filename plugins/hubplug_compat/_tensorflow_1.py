@@ -88,7 +88,7 @@ class TensorFlow1(ModuleType):
         return None
 
     def directories_of(self, fullname: str) -> Iterator[str]:
-        """Where the real package would have a module that is no part of the API."""
+        """Where the real package would have a module that is not part of the API."""
         between = fullname.split(".")[1:-1]
         return (os.path.join(directory, *between) for directory in self.__dict__["_real"].__path__)
 

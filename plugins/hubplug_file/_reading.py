@@ -16,7 +16,7 @@ def open_archive(source: Source) -> ArchiveStream:
 
     Raises:
         MissingError: It has gone.
-        FetchError: It cannot be opened, is no regular file, or has changed since it was resolved.
+        FetchError: It cannot be opened, is not a regular file, or has changed since it was resolved.
     """
     path = source.location
     try:
@@ -33,5 +33,5 @@ def open_archive(source: Source) -> ArchiveStream:
         fault = "changed between being found and being read"
     if fault:
         stream.close()
-        raise FetchError(f"{path} {fault}", hint="try again once nobody writes to it")
+        raise FetchError(f"{path} {fault}", hint="try again once no one writes to it")
     return ArchiveStream(stream, name=path, size=status.st_size)

@@ -51,7 +51,7 @@ class Fsspec:
             storage_options: By scheme, what fsspec's file system of that scheme is made with (``token``,
                 ``endpoint_url``, ``anon``, ...). Never shown in a message.
             parallel: Files of a directory tree that are copied or uploaded at the same time.
-            progress: Whether a progress bar is drawn even where nobody seems to watch; any text but the
+            progress: Whether a progress bar is drawn even if no one seems to be watching; any text but the
                 empty one means yes.
 
         Raises:

@@ -67,7 +67,7 @@ def is_conflict(error: Exception) -> bool:
 
 
 def says_what_is_there(error: Exception) -> bool:
-    """Whether a store answers about what is there: so it does to a repetition of what it has done already."""
+    """Whether a store answers about what is there: so it does to a retry of what it has done already."""
     return is_there_already(error) or is_conflict(error) or _is_missing(error)
 
 

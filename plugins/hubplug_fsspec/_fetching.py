@@ -23,7 +23,7 @@ from hubplug_fsspec._place import Place
 _CHUNK = 1 << 20
 _ARCHIVE_BLOCK = 8 << 20
 _FILE_BLOCK = 2 << 20  # for each of several files at once
-_TRY_AGAIN = "try again when nobody writes there; a published module should never change"
+_TRY_AGAIN = "try again when no one writes there; a published module should never change"
 
 
 class _ObjectReader:

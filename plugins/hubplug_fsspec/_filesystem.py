@@ -53,7 +53,7 @@ def _bytes_of(size: Any, info: Mapping[str, Any]) -> int:
         number = -1
     if not 0 <= number < 1 << 63:
         raise FetchError(
-            f"{str(info['name'])!r}: its store gives it a size that is no number of bytes",
+            f"{str(info['name'])!r}: its store gives it a size that is not a number of bytes",
             hint="ask whoever runs the store",
         )
     return number

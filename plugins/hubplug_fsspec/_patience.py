@@ -1,4 +1,4 @@
-"""How long the client of a store repeats what fails: for seconds where nobody listens or the credentials are refused, for
+"""How long the client of a store repeats what fails: for seconds where nothing listens or the credentials are refused, for
 some more where the store is busy.
 
 By itself gcsfs repeats each request for 34 s whatever the reason, with no option for less, and an export makes many. botocore

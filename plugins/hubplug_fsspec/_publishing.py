@@ -1,4 +1,4 @@
-"""Uploads a module so that nobody takes a half one for a whole: the files that make it a module come last.
+"""Uploads a module so that no one takes a half one for a whole: the files that make it a module come last.
 
 Every file is written on condition that nothing has that name, where the store can do so: of two who export to one place
 at once, none writes over the other. Elsewhere only a look just before protects. A file that is there already may be this
@@ -59,7 +59,7 @@ def publish(
         storage_options: What its file system is made with.
         produce: Writes the module into an empty local directory.
         parallel: Files that are uploaded at the same time.
-        force_bar: Whether a progress bar is drawn although nobody seems to watch.
+        force_bar: Whether a progress bar is drawn although no one seems to be watching.
 
     Raises:
         OccupiedError: A file is there; nothing was written.
@@ -91,7 +91,7 @@ class _Upload:
         self._stop = threading.Event()
         self._condition = _condition_of(place.filesystem)
         self._mark = Mark(place.filesystem)
-        # Names of which an upload was begun, and which nobody else is known to have written.
+        # Names of which an upload was begun, and which no one else is known to have written.
         self._begun: set[str] = set()
         self._done: set[str] = set()
         # Names under which the same bytes are, in a store that does not tell whose.
@@ -152,7 +152,7 @@ class _Upload:
         try:
             self._send(name, remote, condition)
         except Exception as error:
-            # The client repeats a request of which the reply was lost, and gets the answer to the repetition.
+            # The client repeats a request of which the reply was lost, and gets the answer to the retry.
             if not says_what_is_there(error):
                 raise
             if not self._is_what_was_sent(name):
@@ -210,7 +210,7 @@ class _Upload:
 
     def _occupied(self, name: str) -> OccupiedError:
         return OccupiedError(
-            f"{self._place.shown} is being written by somebody else: {name} came to be there meanwhile",
+            f"{self._place.shown} is being written by someone else: {name} came to be there meanwhile",
             hint=_ANOTHER_PLACE,
         )
 
@@ -248,7 +248,7 @@ class _Upload:
         if left := sorted(there & self._begun):
             said.append(f"what could not be deleted there: {_names(left)}")
         if left := sorted(there & self._doubtful):
-            said.append(f"what may be somebody else's and was left there: {_names(left)}")
+            said.append(f"what may be someone else's and was left there: {_names(left)}")
         return "; ".join(said) or "nothing that was uploaded is left there"
 
     def _delete(self, name: str) -> None:
@@ -260,7 +260,7 @@ class _Upload:
 
 
 class _Counter(Callback):  # type: ignore[misc]
-    """Tells the progress bar of bytes that have gone, and ends a transfer of which nobody wants the end."""
+    """Tells the progress bar of bytes that have gone, and ends a transfer of which no one wants the end."""
 
     def __init__(self, bar: Progress, stop: threading.Event) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ def within_reach(act: Callable[[], T], location: str, storage_options: Mapping[s
     if address is not None:
         probe = _Call(lambda: socket.create_connection(address, _PROBE_SECONDS).close())
         if (not probe.wait(_PROBE_SECONDS) or probe.error is not None) and not call.wait(0):
-            reason = getattr(probe.error, "strerror", None) or probe.error or "no answer"
+            reason = getattr(probe.error, "strerror", None) or probe.error or "no response"
             raise FetchError(
                 f"{redact(location)}: the server cannot be reached: {address[0]}:{address[1]}: {reason}",
                 hint="check the network, the name server and, where one is needed, the proxy; what is in the cache "
@@ -54,7 +54,7 @@ def within_reach(act: Callable[[], T], location: str, storage_options: Mapping[s
 
 
 class _Call(Generic[T]):
-    """A function in a thread that nobody has to wait for."""
+    """A function in a thread that no one has to wait for."""
 
     def __init__(self, act: Callable[[], T]) -> None:
         self._act = act

@@ -1,6 +1,6 @@
 """The plugin ``savedmodel``: plain SavedModels, of TF1 and TF2, and the function ``load``.
 
-A plain SavedModel is no module in TF1 Hub format: its signatures can be shown, and it can be loaded; to be made a Module it
+A plain SavedModel is not a module in TF1 Hub format: its signatures can be shown, and it can be loaded; to be made a Module it
 needs ``create_module_spec_from_saved_model``. The plugin also says what a directory holds that is neither.
 """
 

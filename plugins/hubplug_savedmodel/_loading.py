@@ -28,7 +28,7 @@ class LoadTagsError(UnknownTagsError, RuntimeError):
 
 
 class NotAModelError(ArchiveError, ValueError):
-    """The path is that of a file which is no archive; also a ValueError, which tensorflow_hub raises for any file."""
+    """The path is that of a file which is not an archive; also a ValueError, which tensorflow_hub raises for any file."""
 
 
 def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) -> Any:
@@ -44,7 +44,7 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
         TF1 Hub format. Such an object cannot be called (TypeError): call ``.signatures["default"](...)``.
 
     Raises:
-        ValueError: ``handle`` is no string; there is no SavedModel (FormatError); or no graph variant has the tags
+        ValueError: ``handle`` is not a string; there is no SavedModel (FormatError); or no graph variant has the tags
             (UnknownTagsError).
         FormatError: The index of its variables is damaged.
         ValidationError: The module does not keep a profile that the configuration demands of it.

@@ -1,4 +1,4 @@
-"""What a directory holds that is no SavedModel, in one sentence that helps."""
+"""What a directory holds that is not a SavedModel, in one sentence that helps."""
 
 from __future__ import annotations
 

@@ -168,8 +168,8 @@ def test_explain_says_when_nobody_answers_a_later_hook(tmp_path: Path) -> None:
     ]
     with hubplug.Hub({"chain": []}, plugins=plugins).activate():
         assert run("explain", "toy://a").output.splitlines()[1:] == [
-            "cache    -: nobody answers",
-            "fetch    -: nobody answers",
+            "cache    -: no plugin answers",
+            "fetch    -: no plugin answers",
         ]
 
 
@@ -398,7 +398,7 @@ def test_config_check_notices_a_profile_that_nobody_knows(tmp_path: Path, instal
     path.write_text("version: 1\nchain: [house]\nchains: {bare: []}\nvalidate: {'https://h/': [house]}\n")
     said = run("--config", str(path), "config", "check", fine=False).stderr
     assert said.startswith("error: The chain 'bare' cannot be used: ")
-    assert "'house' (asked: nobody)" in said
+    assert "'house' (asked: no plugin)" in said
 
 
 def test_a_plugin_that_does_not_say_which_profiles_it_knows_may_know_any(tmp_path: Path, install: Install) -> None:
@@ -542,7 +542,7 @@ def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         (["--config", "/nowhere.yaml", "plugins"], {}, "error: No configuration file '/nowhere.yaml'"),
         (["resolve", "x"], {"HUBPLUG_OFFLINE": "maybe"}, "error: HUBPLUG_OFFLINE is a switch"),
         (["--chain", "frozen", "plugins"], {}, "error: the built-in configuration: there is no chain 'frozen'"),
-        (["resolve", ""], {}, "error: '' is no handle"),
+        (["resolve", ""], {}, "error: '' is not a handle"),
     ],
 )
 def test_a_process_ends_with_status_2_and_no_traceback(

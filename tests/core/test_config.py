@@ -115,7 +115,7 @@ def test_an_unknown_section_is_an_error_with_the_nearest_name() -> None:
         ({"version": 1, "offline": "yes"}, "f.yaml: offline: expected true or false, got 'yes'"),
         ({"version": 1, "offline": 1}, "f.yaml: offline: expected true or false, got 1"),
         ({"version": 1, "server_schemes": "gs"}, "f.yaml: server_schemes: expected a list, each item a string, got a string"),
-        ({"version": 1, "server_schemes": ["s3://"]}, "f.yaml: server_schemes: 's3://' is no scheme"),
+        ({"version": 1, "server_schemes": ["s3://"]}, "f.yaml: server_schemes: 's3://' is not a scheme"),
         ({"version": 1, "server_schemes": ["gs", "FILE"]}, "f.yaml: server_schemes: a server may not name a local path"),
         ({"version": 1, "locked": None}, "f.yaml: locked: expected true or false, got nothing"),
         ({"version": 1, "plugins": {"p": None}}, "f.yaml: plugins.p: expected a mapping, got nothing"),
@@ -123,8 +123,8 @@ def test_an_unknown_section_is_an_error_with_the_nearest_name() -> None:
         ({"version": 1, "plugins": {"p": {"use": 3}}}, "f.yaml: plugins.p.use: expected a string, got 3"),
         ({"version": 1, "plugins": {"p": {"option": {}}}}, "f.yaml: plugins.p.option: there is no such key"),
         ({"version": 1, "validate": {"https://h/": "safe"}}, "f.yaml: validate['https://h/']: expected a list, each item a string, got a string"),
-        ({"version": 1, "validate": {"h.example/": ["safe"]}}, "f.yaml: validate: 'h.example/' is no URL prefix"),
-        ({"version": 1, "validate": {"/models": ["safe"]}}, "f.yaml: validate: '/models' is no URL prefix"),
+        ({"version": 1, "validate": {"h.example/": ["safe"]}}, "f.yaml: validate: 'h.example/' is not a URL prefix"),
+        ({"version": 1, "validate": {"/models": ["safe"]}}, "f.yaml: validate: '/models' is not a URL prefix"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_an_error_with_file_and_key_path(data: Any, message: str) -> None:

@@ -142,7 +142,7 @@ def test_a_place_that_nobody_knows_is_an_error_before_anything_is_written(hub: h
 
 @pytest.mark.parametrize("fragment", ["#1", f"#sha256={'0' * 64}", "#"])
 def test_a_fragment_is_refused_and_not_dropped(hub: hubplug.Hub, harbour: Harbour, fragment: str) -> None:
-    with pytest.raises(ExportError, match="harbour://m is no place for a module: it was given with a fragment"):
+    with pytest.raises(ExportError, match="harbour://m is not a place for a module: it was given with a fragment"):
         hub.export(request(f"harbour://m{fragment}"))
     assert harbour.modules == {}
 

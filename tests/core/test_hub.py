@@ -221,7 +221,7 @@ class Escape:
         ((), "toy://missing", MissingError, "toy://missing is not there"),
         ((Cut(),), "toy://a", IncompleteDownload, "toy://a ends in the middle"),
         ((NoModule(),), "toy://a", ArchiveError, "toy://a does not appear to be a valid module: there is no model.txt"),
-        ((Unknown(),), "toy://a", ArchiveError, "What came from toy://a is no archive that this chain can unpack"),
+        ((Unknown(),), "toy://a", ArchiveError, "What came from toy://a is not an archive that this chain can unpack"),
         ((Escape(),), "toy://a", hubplug.errors.UnsafeArchiveError, r"'\.\./escaped' is refused"),
     ],
 )

@@ -213,7 +213,7 @@ def test_a_pin_holds_for_a_handle_that_is_asked_for_instead(folder: Path, texts:
 )  # fmt: skip
 def test_a_damaged_lock_file_is_an_error_that_names_it(folder: Path, texts: dict[str, str], text: str) -> None:
     (folder / "hubplug.lock").write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ConfigError, match=r"hubplug\.lock is no lock file of version 1") as raised:
+    with pytest.raises(ConfigError, match=r"hubplug\.lock is not a lock file of version 1") as raised:
         hub_in(folder, texts)
     assert raised.value.hint
 

@@ -278,7 +278,7 @@ def test_a_body_that_raises_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_url_is_no_place_for_a_rename(tmp_path: Path) -> None:
     with (
-        pytest.raises(ExportError, match="gs://bucket/m is no local path") as raised,
+        pytest.raises(ExportError, match="gs://bucket/m is not a local path") as raised,
         staging.publish("gs://user:canary@bucket/m", ExportError),
     ):
         pytest.fail("the body ran")

@@ -198,7 +198,7 @@ def test_what_was_unpinned_meanwhile_stays_so_and_a_damaged_file_stays_as_it_is(
     (tmp_path / "hubplug.lock").unlink()
     assert list(pins.write().modules) == [archive]
     (tmp_path / "hubplug.lock").write_text("<<<<<<< mine")
-    with pytest.raises(ConfigError, match=r"hubplug.lock is no lock file|hubplug.lock is not a lock file"):
+    with pytest.raises(ConfigError, match=r"hubplug.lock is not a lock file|hubplug.lock is not a lock file"):
         pins.write()
     assert (tmp_path / "hubplug.lock").read_text() == "<<<<<<< mine"
 

@@ -109,7 +109,7 @@ def test_what_somebody_else_wrote_stays_theirs_even_where_it_is_equal(lossy: Los
     hidden = once(lambda asked: asked.method in ("HEAD", "GET") and asked.target.partition("?")[0].endswith(look))
     lossy.proxy.refuses = lambda asked: 404 if hidden(asked) else usual(asked)
     with pytest.raises(
-        OccupiedError, match=r"somebody else: saved_model\.pb .*; nothing that was uploaded is left there"
+        OccupiedError, match=r"someone else: saved_model\.pb .*; nothing that was uploaded is left there"
     ):
         export_after(lossy, lambda: lossy.store.put({look: content}))
     assert content_of(lossy.store, "m") == {"saved_model.pb": content}
@@ -176,6 +176,6 @@ def test_without_marks_equal_bytes_do_and_are_never_deleted(
         obstinate.fails["tfhub_module.pb"] = OSError(5, "the disk of the store broke")
     with pytest.raises(ExportError) as raised:
         publish(PLUGIN, URL)
-    said = "what may be somebody else's and was left there: saved_model.pb" if is_equal else "nothing that was uploaded"
+    said = "what may be someone else's and was left there: saved_model.pb" if is_equal else "nothing that was uploaded"
     assert f"; {said}" in raised.value.message
     assert list(obstinate.store) == ["/b/m/saved_model.pb"]

@@ -171,7 +171,7 @@ def test_what_appears_meanwhile_stays_and_what_was_brought_is_deleted(store: Sto
         writes(MODULE)(dest)
         store.put({f"m/{name}": b"theirs"})
 
-    with pytest.raises(OccupiedError, match=f"is being written by somebody else: {name} .*; nothing .* is left there"):
+    with pytest.raises(OccupiedError, match=f"is being written by someone else: {name} .*; nothing .* is left there"):
         plan_for(store.plugin, store.url("m")).run(produce)
     assert content_of(store, "m") == {name: b"theirs"}
 
@@ -185,7 +185,7 @@ def test_what_appears_after_the_look_stays_where_the_store_knows_conditions(
         # As if they had come between the look and the upload.
         monkeypatch.setattr(type(exclusive_store.filesystem), "exists", lambda *arguments, **options: False)
 
-    with pytest.raises(OccupiedError, match=r"somebody else: saved_model\.pb came to be there meanwhile"):
+    with pytest.raises(OccupiedError, match=r"someone else: saved_model\.pb came to be there meanwhile"):
         plan_for(exclusive_store.plugin, exclusive_store.url("m")).run(produce)
     monkeypatch.undo()
     assert content_of(exclusive_store, "m") == {"saved_model.pb": b"theirs"}
@@ -196,7 +196,7 @@ def test_a_stranger_among_the_files_is_noticed_before_the_marker_is_written(stor
         writes(MODULE)(dest)
         store.put({"m/assets/theirs.txt": b"theirs"})
 
-    with pytest.raises(OccupiedError, match=r"somebody else: assets/theirs\.txt came to be there meanwhile"):
+    with pytest.raises(OccupiedError, match=r"someone else: assets/theirs\.txt came to be there meanwhile"):
         plan_for(store.plugin, store.url("m")).run(produce)
     assert content_of(store, "m") == {"assets/theirs.txt": b"theirs"}
 

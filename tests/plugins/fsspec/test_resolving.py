@@ -96,7 +96,7 @@ def test_resolving_imports_no_fsspec() -> None:
 def test_a_size_that_is_none_is_an_error_of_ours(size: object) -> None:
     from hubplug_fsspec._filesystem import StoredObject
 
-    with pytest.raises(FetchError, match="a size that is no number of bytes"):
+    with pytest.raises(FetchError, match="a size that is not a number of bytes"):
         StoredObject.from_info({"name": "bucket/m", "size": size})
 
 

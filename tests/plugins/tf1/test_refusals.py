@@ -62,4 +62,4 @@ def test_a_chain_without_the_plugin_for_saved_models_names_the_marker(tmp_path: 
         cwd=tmp_path,
     )
     empty = tmp_path / "empty"
-    assert said == f"FormatError {empty} is no module that this chain can read: {empty} has no tfhub_module.pb\n"
+    assert said == f"FormatError {empty} is not a module that this chain can read: {empty} has no tfhub_module.pb\n"
