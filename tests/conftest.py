@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -32,12 +31,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run everything after tf.compat.v1.disable_v2_behavior(), as programs for TensorFlow 1 do",
     )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_coverage_of_threads() -> None:
-    """Python's audit hooks, which the contracts use, and a trace function for each thread make threads fail to start."""
-    threading.settrace(None)  # type: ignore[arg-type]  # what coverage.py installs for new threads
 
 
 def pytest_configure(config: pytest.Config) -> None:

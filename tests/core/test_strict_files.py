@@ -83,14 +83,14 @@ JSON = {
     "brackets": (b"[" * 1_000_000, "nested"),
     "braces": (b'{"a":' * 100_000, "nested"),
     "bytes": (b" " * 5_000_000, "more than 4194304 bytes"),
-    "another encoding": (b'{"version": 1, "\xff": 1}', "no lock file"),
-    "a number": (b"1", "no lock file"),
-    "a list of modules": (b'{"version": 1, "modules": [1]}', "no lock file"),
+    "another encoding": (b'{"version": 1, "\xff": 1}', "not a lock file"),
+    "a number": (b"1", "not a lock file"),
+    "a list of modules": (b'{"version": 1, "modules": [1]}', "not a lock file"),
     "a long version": (b'{"version": "' + b"9" * 100_000 + b'", "modules": {}}', "its version is"),
     "a number as a digest": (
         b'{"version": 1, "modules": {"h": {"handle_sha256": 1, "location": "", "archive_sha256": null, '
         b'"tree_sha256": ""}}}',
-        "no text",
+        "not text",
     ),
     "handles without end": (
         b'{"version": 1, "modules": {'
@@ -103,7 +103,7 @@ JSON = {
         + b"}}",
         "more than 10000 modules",
     ),
-    "a member too many": (b'{"version": 1, "modules": {"h": {"' + b"k" * 100_000 + b'": 1}}}', "no lock file"),
+    "a member too many": (b'{"version": 1, "modules": {"h": {"' + b"k" * 100_000 + b'": 1}}}', "not a lock file"),
 }
 
 
