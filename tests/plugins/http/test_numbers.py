@@ -78,7 +78,7 @@ def raw() -> Iterator[Callable[[bytes], str]]:
                     connection, _ = listener.accept()
                 except OSError:
                     return
-                with connection:
+                with connection, contextlib.suppress(OSError):  # a client may hang up at any byte
                     connection.settimeout(5)
                     if not connection.recv(1 << 16):
                         return
