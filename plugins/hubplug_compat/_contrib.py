@@ -99,7 +99,7 @@ def _demand_slim(fullname: str) -> None:
 
 def _ended(fullname: str) -> str:
     return (
-        f"{_as_programs_write(fullname)} ended with TensorFlow 1.15, and nothing here is equal to it: replace it in the "
+        f"{_as_programs_write(fullname)} ended with TensorFlow 1.15, and nothing here is equivalent to it: replace it in the "
         "program"
     )
 

@@ -29,7 +29,7 @@ class LocalFiles:
 
         Raises:
             MissingError: Nothing is there.
-            FormatError: It is a file that is certainly no archive.
+            FormatError: It is a file that is certainly not an archive.
             FetchError: It cannot be looked at.
             HandleError: The ``file://`` URL names another machine.
         """

@@ -33,5 +33,5 @@ def open_archive(source: Source) -> ArchiveStream:
         fault = "changed between being found and being read"
     if fault:
         stream.close()
-        raise FetchError(f"{path} {fault}", hint="try again once no one writes to it")
+        raise FetchError(f"{path} {fault}", hint="try again once nothing is writing to it")
     return ArchiveStream(stream, name=path, size=status.st_size)

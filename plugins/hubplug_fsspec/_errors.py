@@ -77,7 +77,7 @@ def is_unreachable(error: Exception) -> bool:
 
 
 def is_away(error: Exception) -> bool:
-    """Whether a store does nothing for anybody at the moment, so that another request would end alike."""
+    """Whether a store serves no one at the moment, so that another request would fail in the same way."""
     return is_unreachable(error) or (_status(error) or 0) >= 500
 
 

@@ -23,7 +23,7 @@ from hubplug_fsspec._place import Place
 _CHUNK = 1 << 20
 _ARCHIVE_BLOCK = 8 << 20
 _FILE_BLOCK = 2 << 20  # for each of several files at once
-_TRY_AGAIN = "try again when no one writes there; a published module should never change"
+_TRY_AGAIN = "try again when nothing is writing there; a published module should never change"
 
 
 class _ObjectReader:
@@ -139,5 +139,5 @@ def _copy_file(
 def _check_size(shown: str, announced: int | None, count: int) -> None:
     if announced is not None and count != announced:
         raise IncompleteDownload(
-            f"{shown}: {count:,} bytes arrived, and the listing announced {announced:,}", hint=_TRY_AGAIN
+            f"{shown}: {count:,} bytes arrived, but the listing announced {announced:,}", hint=_TRY_AGAIN
         )

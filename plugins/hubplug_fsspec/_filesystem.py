@@ -74,7 +74,9 @@ def open_filesystem(location: str, storage_options: Mapping[str, Any]) -> tuple[
         )
     scheme = scheme_of(location)
     if not any(scheme in known for known in (registry, known_implementations, fsspec.available_protocols())):
-        raise FetchError(f"fsspec {fsspec.__version__} knows no protocol {scheme!r}, which {redact(location)} needs")
+        raise FetchError(
+            f"fsspec {fsspec.__version__} does not know the protocol {scheme!r}, which {redact(location)} needs"
+        )
     try:
         kind = patient_kind(fsspec.get_filesystem_class(scheme))
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Uploads a module so that no one takes a half one for a whole: the files that make it a module come last.
+"""Uploads a module so that a partial one is never taken for a whole one: the files that make it a module come last.
 
 Every file is written on condition that nothing has that name, where the store can do so: of two who export to one place
 at once, none writes over the other. Elsewhere only a look just before protects. A file that is there already may be this
@@ -74,7 +74,7 @@ def publish(
         produce(module)
         sizes = _sizes_in(module)
         if not sizes:
-            raise ExportError(f"There is nothing to upload to {place.shown}: the module has no file")
+            raise ExportError(f"There is nothing to upload to {place.shown}: the module has no files")
         with progress(place.shown, sum(sizes.values()), force=force_bar) as bar:
             _Upload(place, module, sizes, parallel, bar).run()
 
@@ -260,7 +260,7 @@ class _Upload:
 
 
 class _Counter(Callback):  # type: ignore[misc]
-    """Tells the progress bar of bytes that have gone, and ends a transfer of which no one wants the end."""
+    """Tells the progress bar of bytes that have been sent, and stops a transfer that is no longer wanted."""
 
     def __init__(self, bar: Progress, stop: threading.Event) -> None:
         super().__init__()

@@ -47,7 +47,7 @@ def within_reach(act: Callable[[], T], location: str, storage_options: Mapping[s
             raise FetchError(
                 f"{redact(location)}: the server cannot be reached: {address[0]}:{address[1]}: {reason}",
                 hint="check the network, the name server and, where one is needed, the proxy; what is in the cache "
-                "can be had offline",
+                "is available offline",
             )
     call.wait(None)
     return call.result()

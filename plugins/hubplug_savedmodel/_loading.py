@@ -128,6 +128,6 @@ def _check_tags(path: str | os.PathLike[str], tags: Collection[str] | None) -> N
             )
     elif frozenset(tags) not in variants:
         raise LoadTagsError(
-            f"No such graph variant: graph variants here: {here}; you asked {sorted(tags)}",
+            f"No such graph variant: graph variants here: {here}; you asked for {sorted(tags)}",
             hint="give the tags of one of them",
         )

@@ -46,7 +46,7 @@ class CommonSignatures:
             memory_mib: MiB of address space that it may use.
 
         Raises:
-            ConfigError: ``timeout`` or ``memory_mib`` is no limit.
+            ConfigError: ``timeout`` or ``memory_mib`` is not a limit.
         """
         # A process that is told to use less than nothing may use everything.
         for name, value, most in (("timeout", timeout, _MOST_SECONDS), ("memory_mib", memory_mib, _MOST_MIB)):

@@ -69,7 +69,7 @@ def run_child(
     try:
         return None, [_finding(row) for row in json.loads(said)]
     except (ValueError, TypeError, KeyError, RecursionError):
-        return "the process gave no answer", []
+        return "the process gave no result", []
 
 
 class _Kept:
@@ -105,7 +105,7 @@ def _give(stream: IO[bytes], job: bytes) -> None:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError, PermissionError):  # nobody of the group is left
+        with suppress(ProcessLookupError, PermissionError):  # no process of the group is left
             os.killpg(process.pid, signal.SIGKILL)
     elif process.poll() is None:
         process.kill()

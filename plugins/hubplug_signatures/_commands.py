@@ -28,7 +28,7 @@ _DEFAULT_PROFILES = ("complete", "safe")
 @click.command()
 @click.argument("handle")
 @click.option(
-    "--profile", "profiles", multiple=True, metavar="NAME", help="May be repeated; complete and safe if none."
+    "--profile", "profiles", multiple=True, metavar="NAME", help="May be repeated; complete and safe if not given."
 )
 @click.option(
     "--allow-op", "allow_ops", multiple=True, metavar="OP", help="An op type that safe accepts; may be repeated."
@@ -66,7 +66,7 @@ def validate(
 
     text-feature-vector, image-feature-vector and image-classification are common signatures; complete compares graph,
     checkpoint and assets; safe looks for ops that reach outside of the graph. A clean scan lowers the risk of loading a
-    module; it is no proof.
+    module; it is not a proof.
     """
     hub = current_hub()
     asked = profiles or _DEFAULT_PROFILES

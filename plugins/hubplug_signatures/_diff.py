@@ -117,7 +117,7 @@ def _diff_attachments(old: GraphVariant, new: GraphVariant) -> Iterator[Finding]
         elif key not in old.attachments:
             yield Finding("diff/attachment", "note", f"the attachment {key!r} is new", old.tags, where=key)
         elif old.attachments[key] != new.attachments[key]:
-            said = f"the attachment {key!r} has another content"
+            said = f"the attachment {key!r} has different content"
             yield Finding("diff/attachment", "warning", said, old.tags, where=key)
 
 
@@ -151,7 +151,7 @@ def _diff_assets(
         elif name not in names[0]:
             yield Finding("diff/asset", "note", f"the asset {name!r} is new", where=name)
         elif (digests := [_digest(old, name), _digest(new, name)])[0] != digests[1]:
-            yield Finding("diff/asset", "note", f"the asset {name!r} has another content", where=name)
+            yield Finding("diff/asset", "note", f"the asset {name!r} has different content", where=name)
 
 
 def _digest(directory: Path, name: str) -> str | None:
@@ -200,7 +200,7 @@ def _movement(name: str, old: CheckpointIndex, new: CheckpointIndex) -> str | No
         return f"variable {name!r} has other values"
     if before.dtype.kind not in _NUMERIC or before.dtype.kind == "b":
         changed = int(np.sum(before != after))
-        return f"variable {name!r} has other values in {changed} of {before.size} places" if changed else None
+        return f"variable {name!r} has different values in {changed} of {before.size} places" if changed else None
     moved = np.abs(after.astype(np.float64) - before.astype(np.float64))
     if not moved.size or not np.any(moved != 0):
         return None

@@ -34,7 +34,7 @@ def check_files(
     """
     directory = getattr(spec, "directory", None)
     if directory is None:
-        said = "the module has no files here to be checked: it was made in this process, or lies elsewhere"
+        said = "the module has no files here to check: it was made in this process, or is stored elsewhere"
         return [Finding(f"{profile}/not-checked", "error", said)]
     job = {
         "directory": os.fspath(Path(directory).resolve()),

@@ -11,7 +11,7 @@ from hubplug_signatures._program import Program, Scope, data_inputs, node_name
 
 _HANDLES = frozenset({dtype_number("resource"), dtype_number("variant")})
 _STRING = dtype_number("string")
-# Op -> number of its data inputs: those that take the handle, which comes first, and hand it on to nobody.
+# Op -> number of its data inputs: those that take the handle, which comes first, and do not hand it on.
 _USERS = {"AssignVariableOp": 2, "ReadVariableOp": 1, "VarIsInitializedOp": 1}
 # Those that hand on the handles they are given. Others could make one of bytes, a constant for instance.
 _CARRIERS = frozenset(

@@ -58,7 +58,7 @@ class Scope:
         return self.by_name.get(node_name(input_name))
 
     def argument_of(self, input_name: str) -> int | None:
-        """The position of the argument that an input names; None where it is none."""
+        """The position of the argument that an input names; None if it does not name one."""
         name = node_name(input_name)
         return self.arguments.index(name) if name in self.arguments and name not in self.by_name else None
 

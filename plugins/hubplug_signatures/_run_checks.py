@@ -41,7 +41,7 @@ def run_profiles(spec: ModuleSpec, profiles: Sequence[str], *, timeout: float, m
     try:
         data = pickle.dumps({**job, "spec": spec, "working_directory": os.path.abspath(os.curdir)})
     except Exception as error:  # Whatever a plugin's spec raises.
-        problem: str | None = f"the spec does not go to another process: {type(error).__name__}: {error}"
+        problem: str | None = f"the spec cannot be sent to another process: {type(error).__name__}: {error}"
         findings: list[Finding] = []
     else:
         problem, findings = run_child(_PROGRAM, data, timeout, _SETTINGS)

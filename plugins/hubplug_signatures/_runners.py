@@ -1,4 +1,4 @@
-"""Who runs a node: a signature, an initializer, the saver, the object graph of a TF2 SavedModel, or nobody.
+"""Who runs a node: a signature, an initializer, the saver, the object graph of a TF2 SavedModel, or none of these.
 
 TensorFlow runs what a fetched node takes or waits for, so a node is run by each of the ends that it leads to; and all of a
 function's body when the function is called.
@@ -19,7 +19,7 @@ from hubplug_signatures._program import Program, Scope, node_name
 
 # init: what every loader runs and feeds the paths of the assets. tables: what some do, and others leave to the program, which
 # feeds nothing. scaffold: initializers of training programs. objects: functions that TensorFlow or a program can call.
-# nobody: no end that is known, so only a program that asks for the node by its name.
+# nobody: no known end, so only a program that asks for the node by its name.
 Runner = Literal[
     "init", "tables", "scaffold", "signature", "save", "restore", "variable", "collection", "objects", "nobody"
 ]
@@ -43,17 +43,17 @@ class Runners:
         self._functions: dict[str, frozenset[Runner]] = {}
 
     def of(self, scope: Scope, node: Any) -> frozenset[Runner]:
-        """Everybody who runs a node."""
+        """All runners of a node."""
         return self.of_top(node.name) if scope.function is None else self.of_function(scope.function)
 
     def of_top(self, name: str) -> frozenset[Runner]:
-        """Everybody who runs a node of the graph itself."""
+        """All runners of a node of the graph itself."""
         if self._found is None:
             self._found = {runner: self._ancestors(ends) for runner, ends in self._ends().items()}
         return frozenset(runner for runner, names in self._found.items() if name in names) or frozenset({"nobody"})
 
     def of_function(self, function: str) -> frozenset[Runner]:
-        """Everybody who calls a function, directly or through others."""
+        """All runners that call a function, directly or through others."""
         if function not in self._functions:
             functions, nodes = self._callers(function)
             found: set[Runner] = {"objects"} if any(map(self._is_named_elsewhere, functions)) else set()

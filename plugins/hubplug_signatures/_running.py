@@ -62,7 +62,7 @@ class _BatchError(Exception):
 def line_that_matters(message: str) -> str:
     """The line of an error of TensorFlow that says what went wrong, and the node if another line names it.
 
-    The frame around it is the program's way to the node, which is no business of who asks about the module.
+    The frame around it is the program's way to the node, which does not concern those who ask about the module.
     """
     before, node, after = "", "", message
     if found := list(_NODE.finditer(message)):

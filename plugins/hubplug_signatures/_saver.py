@@ -1,7 +1,7 @@
 """Which checkpoint ops belong to the saver of a SavedModel, and to nothing else.
 
-TensorFlow's own loader runs the saver's restore op, and gives it the path: of the checkpoint beside the graph. Nobody runs
-its save op but a program that saves. So an op that restores is quiet where only the restore op runs it, one that writes
+TensorFlow's own loader runs the saver's restore op, and gives it the path of the checkpoint beside the graph. Only a
+program that saves runs its save op. So an op that restores is quiet where only the restore op runs it, one that writes
 where only the save op does, both by the names in the SaverDef, and where the path that is computed is the saver's with a
 plain ending. Anywhere else they are findings.
 """

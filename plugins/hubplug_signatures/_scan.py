@@ -1,7 +1,7 @@
 """Profile ``safe``: which ops of a module's graphs can reach outside of them. No TensorFlow, and nothing is run.
 
-A clean scan lowers the risk; it is no proof. TensorFlow is no sandbox, and its own policy says to put models that are not
-trusted into one.
+A clean scan lowers the risk; it is not a proof. TensorFlow is not a sandbox, and its own policy says to put models that
+are not trusted into one.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class _Scan:
     def _scan_strings(self, strings: Iterable[bytes], where: str, depth: int) -> Iterator[Finding]:
         for data in strings:
             if is_mlir_bytecode(data):
-                said = f"a string holds a compiled MLIR program, which cannot be looked into ({where})"
+                said = f"a string holds a compiled MLIR program, which cannot be inspected ({where})"
                 yield Finding("safe/nested-program", "error", said, self._variant.tags, where=where)
             # What TensorFlow does not have is an attribute there, as a rule.
             for op in sorted(mlir_ops(data) & OpRegistry.bundled().names - self._quiet):

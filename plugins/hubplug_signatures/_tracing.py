@@ -99,7 +99,7 @@ class Tracer:
         assert scope.function is not None
         name = scope.arguments[argument]
         if scope.has_lists or self._runners.is_swapped(scope.function):
-            yield Origin("other", f"the argument {name!r}, of which nothing says for certain what it is given")
+            yield Origin("other", f"the argument {name!r}, whose value is not known for certain")
             return
         sites = self._program.calls_of(scope.function)
         for site in sites:
@@ -114,7 +114,7 @@ class Tracer:
             if position >= 0 and len(bound) <= len(scope.arguments):
                 yield self._bound_origin(bound[position])
             else:
-                yield Origin("other", f"the argument {name!r}, which whoever calls it gives")
+                yield Origin("other", f"the argument {name!r}, which the caller gives")
         elif not sites or self._runners.is_an_object(scope.function):
             yield Origin("other", f"the argument {name!r} of a function that the graph does not call")
 

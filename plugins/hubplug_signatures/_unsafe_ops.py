@@ -53,7 +53,7 @@ def is_harmless_as_configured(node: Any, stripped: bool) -> bool:
     Args:
         node: A NodeDef message.
         stripped: Whether attributes with default values were left out when the graph was written, as exporters do and say.
-            Where nobody says so, a missing attribute proves nothing: no exporter writes such a graph.
+            Where that is not said, a missing attribute proves nothing: no exporter writes such a graph.
     """
     if node.op not in _HARMLESS:
         return False

@@ -79,11 +79,11 @@ class AuthoringError(HubplugError, ValueError):
 
 
 class SessionError(ExportError, TypeError):
-    """The values of a module are to come from something that is no plain session."""
+    """The values of a module are to come from something that is not a plain session."""
 
 
 class AssetSourceError(ExportError, TypeError):
-    """An asset of the module is no constant path."""
+    """An asset of the module is not a constant path."""
 
 
 class MissingAssetError(_NotFound):

@@ -36,7 +36,7 @@ class CheckpointEntry:
         name: Its key.
         dtype: ``float32``, ``string``, ...
         shape: Of the whole tensor.
-        shard: The number of its data file; of no meaning for a partitioned one.
+        shard: The number of its data file; meaningless for a partitioned one.
         offset: Of its first byte in that file.
         size: In bytes; 0 for a partitioned one.
         crc32c: Masked checksum of its bytes.
@@ -65,7 +65,7 @@ def read_header(data: bytes, path: str) -> BundleHeader:
     """The header of an index.
 
     Raises:
-        FormatError: It is damaged, or of a format that nobody knows.
+        FormatError: It is damaged, or of an unknown format.
     """
     message = parse(message_class("BundleHeaderProto"), data, f"the header of {path}")
     if not 1 <= message.num_shards <= 100_000:

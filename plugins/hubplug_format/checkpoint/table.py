@@ -47,7 +47,7 @@ def read_table(data: bytes, what: str) -> list[tuple[bytes, bytes]]:
         what: Its path, for errors.
 
     Raises:
-        FormatError: It is damaged, truncated, no table at all, or beyond the caps.
+        FormatError: It is damaged, truncated, not a table at all, or beyond the caps.
     """
     try:
         return _Table(data).read()

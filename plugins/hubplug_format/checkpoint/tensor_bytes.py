@@ -43,7 +43,7 @@ def find_checksum_error(data: bytes, entry: CheckpointEntry) -> str | None:
             return f"the bytes of {entry.name!r} are not {prod(entry.shape)} strings"
         written, checksum = encode_strings(strings)
         if written != data:
-            return f"the lengths of the strings of {entry.name!r} do not have their checksum"
+            return f"the lengths of the strings of {entry.name!r} do not match their checksum"
     else:
         checksum = crc32c(data)
     if (found := masked(checksum)) != entry.crc32c:

@@ -72,7 +72,7 @@ class CheckpointWriter:
             part: Which part it is; None for all of the tensor.
 
         Raises:
-            ValueError: The checkpoint has the tensor already, the name is none that a tensor can have, or the value is of
+            ValueError: The checkpoint has the tensor already, the name is not one that a tensor can have, or the value is of
                 another dtype.
         """
         if dtype == "string":

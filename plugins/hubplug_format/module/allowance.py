@@ -1,6 +1,6 @@
 """How much a definition may hold, so that reading it takes a second at the most, whatever it is.
 
-Graphs do not count: they are only read when somebody asks for them.
+Graphs do not count: they are only read when someone asks for them.
 """
 
 from __future__ import annotations

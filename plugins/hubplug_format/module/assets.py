@@ -31,11 +31,11 @@ class AssetInfo:
 
 
 def find_asset_name_error(filename: str) -> str | None:
-    """Says why a file name is no plain relative path below ``assets/``; None for a good one."""
+    """Says why a file name is not a plain relative path below ``assets/``; None for a good one."""
     fault = find_name_error(filename)
     if fault is None and not filename.isprintable():
         fault = "it has a character that does not print"
-    return f"the name {filename!a} leads out of {ASSETS_DIRECTORY}/ or is no plain path: {fault}" if fault else None
+    return f"the name {filename!a} leads out of {ASSETS_DIRECTORY}/ or is not a plain path: {fault}" if fault else None
 
 
 def read_assets(packed: Iterable[tuple[str, bytes]], field: Iterable[Any], where: str) -> tuple[AssetInfo, ...]:

@@ -150,7 +150,7 @@ class ModuleBuilder:
         """Adds an asset file and returns the string constant with its path.
 
         Raises:
-            ValueError: The name is no plain relative path.
+            ValueError: The name is not a plain relative path.
         """
         if error := find_asset_name_error(filename):
             raise ValueError(f"An asset cannot have this name: {error}")

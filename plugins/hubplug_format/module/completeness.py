@@ -51,7 +51,7 @@ def check_complete(directory: str | os.PathLike[str]) -> list[str]:
 
 
 def find_asset_file_error(directory: str | os.PathLike[str], filename: str) -> str | None:
-    """Says why the file of an asset cannot be used: a bad name, missing, no regular file, behind a link; None for good."""
+    """Says why the file of an asset cannot be used: a bad name, missing, not a regular file, behind a link; None for good."""
     if error := find_asset_name_error(filename):
         return f"An asset of {directory} has a bad name: {error}"
     path = Path(directory)
@@ -63,7 +63,7 @@ def find_asset_file_error(directory: str | os.PathLike[str], filename: str) -> s
             return f"{path} is missing, and the module needs the asset {filename!r}"
         if stat.S_ISLNK(mode):
             return f"{path} is a link, and the module needs the asset {filename!r} as a file of its own"
-    return None if stat.S_ISREG(mode) else f"{path} is no regular file, and the module needs it as an asset"
+    return None if stat.S_ISREG(mode) else f"{path} is not a regular file, and the module needs it as an asset"
 
 
 def find_variable_errors(directory: Path, variants: Sequence[GraphVariant]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A graph variant: what one MetaGraphDef says about itself, read as far as somebody asks."""
+"""A graph variant: what one MetaGraphDef says about itself, read as far as someone asks."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class OpClass:
 
     Attributes:
         name: ``reads-files``.
-        level: Whether a module that nobody vouches for may have them: ``allowed``, or as what to report them.
+        level: Whether a module that no one vouches for may have them: ``allowed``, or the level at which to report them.
         reason: What they do, in words that follow the name of the op.
     """
 

@@ -1,5 +1,5 @@
 """Protocol buffers of our own, and what goes into them: which fields a message has, how bytes are told apart before they
 are parsed, how dtypes, attributes and values are written, and how much of a file is read at the most.
 
-The lowest room: it knows no file of a module and no checkpoint.
+The lowest layer: it knows nothing of a module's files or of checkpoints.
 """

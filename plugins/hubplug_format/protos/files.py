@@ -16,7 +16,7 @@ def read_capped(path: Path, max_bytes: int = PROTO_BYTES) -> bytes:
     """The content of a regular file.
 
     Raises:
-        FormatError: It is missing, no regular file, larger than ``max_bytes``, or cannot be read.
+        FormatError: It is missing, not a regular file, larger than ``max_bytes``, or cannot be read.
     """
     try:
         # Not blocking, so that a pipe in place of the file cannot hang the reader.

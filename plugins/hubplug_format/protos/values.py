@@ -80,7 +80,7 @@ def encode_numbers(dtype: str, values: Sequence[Any]) -> bytes:
     """Numbers in row-major order, little-endian, as messages and data files have them.
 
     Raises:
-        ValueError: A value is out of range, or no numbers have this dtype.
+        ValueError: A value is out of range, or the dtype is not numeric.
     """
     if dtype not in _STRUCT_CODES:
         raise ValueError(f"Values of dtype {dtype} cannot be written; these can: {', '.join(_STRUCT_CODES)}, string")

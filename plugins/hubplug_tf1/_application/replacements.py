@@ -48,7 +48,7 @@ class Replacements:
         tensor = self.get(name)
         if tensor is None:
             return None
-        # An argument of a function is no op of the graph that runs: nothing can be colocated with it.
+        # An argument of a function is not an op of the graph that runs: nothing can be colocated with it.
         groups = () if name in self._captured else tensor.op.colocation_groups()
         return groups, f"input {name!r} is substituted by {tensor.name!r}"
 

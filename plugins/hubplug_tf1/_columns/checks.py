@@ -72,7 +72,8 @@ def _find_output_problems(outputs: dict[str, Any], what: str, *, any_batch: bool
 
 
 def _lengths(info: Any) -> list[int | None] | None:
-    # Not from the shape itself: under TensorFlow 1's behaviour its elements are Dimensions, which equal no number or None.
+    # Not from the shape itself: under TensorFlow 1's behaviour its elements are Dimensions, which
+    # equal neither a number nor None.
     shape = info.get_shape()
     return None if shape.rank is None else shape.as_list()
 

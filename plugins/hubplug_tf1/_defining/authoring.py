@@ -29,7 +29,7 @@ from hubplug_tf1._reading.spec import GraphSpec
 
 _LOG = logger(__name__)
 
-# Keys that are no strings: neither seen among the graph's collections nor exported with them.
+# Keys that are not strings: neither seen among the graph's collections nor exported with them.
 _SIGNATURES = ("hubplug_tf1", "signatures")
 _ATTACHMENTS = ("hubplug_tf1", "attachments")
 
@@ -62,7 +62,7 @@ def create_module_spec(
     for tags, arguments in tags_and_args or [(None, {})]:
         tags = frozenset(tags or ())
         if tags in variants:
-            raise AuthoringError(f"Tags {sorted(tags)} used repeatedly", hint="give each graph variant other tags")
+            raise AuthoringError(f"Tags {sorted(tags)} used repeatedly", hint="give each graph variant different tags")
         meta_graph = _build(module_fn, arguments, dropped)
         meta_graph.meta_info_def.tags.extend(sorted(tags))
         where = f"the graph variant {sorted(tags)} of {getattr(module_fn, '__name__', 'module_fn')}"
@@ -103,19 +103,19 @@ def attach_message(key: str, message: Any) -> None:
     """Attaches a message to the graph variant whose ``module_fn`` is running; users get it with ``get_attached_message``.
 
     Args:
-        key: Letters, digits and underscores, first a letter. Of two messages of one key the last one counts.
+        key: Letters, digits and underscores, starting with a letter. Of two messages of one key the last one counts.
         message: A protocol buffer message.
 
     Raises:
         ValueError: ``key`` is malformed.
-        TypeError: ``key`` is no string, or ``message`` no message.
+        TypeError: ``key`` is not a string, or ``message`` is not a message.
     """
     if not isinstance(key, str):
         raise TypeError(f"hub.attach_message() takes a str as key, got {type(key).__name__}: {key!r}")
     if not _ATTACHMENT_KEY.match(key):
         raise AuthoringError(
             f"hub.attach_message() called with malformed key {key!r}",
-            hint="letters, digits and underscores, and first a letter",
+            hint="use letters, digits and underscores, starting with a letter",
         )
     if not callable(getattr(message, "SerializeToString", None)):
         raise TypeError(

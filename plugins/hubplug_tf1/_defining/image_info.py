@@ -54,7 +54,7 @@ def attach_image_module_info(image_module_info: Any) -> None:
         image_module_info: The message; ``default_image_size`` is the size that users should resize images to.
 
     Raises:
-        TypeError: It is no protocol buffer message.
+        TypeError: It is not a protocol buffer message.
     """
     attach_message(KEY, image_module_info)
 

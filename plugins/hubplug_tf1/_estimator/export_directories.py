@@ -81,7 +81,7 @@ def _is_known_to_tensorflow(path: str) -> bool:
         tf.io.gfile.exists(path)
     except tf.errors.UnimplementedError:
         return False
-    except tf.errors.OpError:  # it is known, and what is wrong will be said by who uses it
+    except tf.errors.OpError:  # it is known, and whoever uses it will say what is wrong
         pass
     return True
 
@@ -99,7 +99,7 @@ def _publish_each(export_path: str, writers: Mapping[str, Callable[[str], None]]
                 _LOG.warning("The export directory %s exists already; trying another timestamp", redact(target))
                 continue
             if written:
-                _LOG.warning("Of the export to %s, what was written stays: %s", redact(target), ", ".join(written))
+                _LOG.warning("What was written of the export to %s stays there: %s", redact(target), ", ".join(written))
             raise
         return target
     raise _no_timestamp(export_path)

@@ -24,7 +24,7 @@ from hubplug_tf1._estimator.export_directories import delete_old_exports, publis
 
 _LOG = logger(__name__)
 
-# A key that is no string: neither seen among the graph's collections nor exported with them.
+# A key that is not a string: neither seen among the graph's collections nor exported with them.
 _MODULES = ("hubplug_tf1", "modules to export")
 _INFER = "infer"
 

@@ -33,7 +33,7 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[RunExport]:
 
     Raises:
         ValueError: The values come from a checkpoint, and the module has no graph variant without tags.
-        SessionError: ``request.session`` is no plain session; it is a TypeError.
+        SessionError: ``request.session`` is not a plain session; it is a TypeError.
     """
     if request.checkpoint_path is not None and frozenset() not in spec.get_tags():
         raise UnknownTagsError(
@@ -46,7 +46,7 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[RunExport]:
     ):
         raise SessionError(
             f"Module.export takes a tf.compat.v1.Session, got {type(request.session).__name__}",
-            hint="of a wrapping session give the one inside: raw_session() of a SingularMonitoredSession",
+            hint="give the session inside the wrapping one: raw_session() of a SingularMonitoredSession",
         )
     what = f"write {os.fsdecode(request.path)} in TF1 Hub format"
     return Plan(what, lambda dest: _write(spec, request, dest), names=_NAMES)

@@ -21,7 +21,7 @@ class Constraint:
     """What the ``_class`` attribute of one imported op becomes.
 
     Attributes:
-        others: Classes that are no colocation constraints, as they are.
+        others: Classes that are not colocation constraints, as they are.
         imported: Imported ops that it is colocated with.
         replaced: Ops of which outputs are replaced that it is colocated with.
     """

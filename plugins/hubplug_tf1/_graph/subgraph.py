@@ -27,8 +27,8 @@ def needed_nodes(
     Args:
         nodes: NodeDefs by name.
         roots: Names of ops (``x``) or tensors (``x:0``).
-        cut_tensors: Full names of tensors that somebody provides: what only they need is left out.
-        cut_ops: Ops whose outputs and whose execution somebody provides.
+        cut_tensors: Full names of tensors that are provided from outside: what only they need is left out.
+        cut_ops: Ops whose outputs and execution are provided from outside.
     """
     found: set[str] = set()
     waiting = [op_name(root) for root in roots if not (":" in root and root in cut_tensors)]

@@ -1,6 +1,6 @@
 """One graph variant of a module, prepared once: what of it is state, and what each signature needs.
 
-Nothing here touches a TensorFlow graph. The MetaGraphDef is shared by everybody and never changed.
+Nothing here touches a TensorFlow graph. The MetaGraphDef is shared by all and never changed.
 """
 
 from __future__ import annotations

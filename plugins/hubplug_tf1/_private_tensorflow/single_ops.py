@@ -55,7 +55,7 @@ def _are_made_well() -> bool:
             plain = _is_plain(graph, [value])
         return plain and [op.device for op in made] == ["/job:a/device:CPU:1", "/job:a", "/job:a/device:CPU:1"]
     except Exception as error:  # whatever a name does that means something else by now
-        _LOG.info("TensorFlow %s makes no single ops, modules are imported: %s", tf.__version__, error)
+        _LOG.info("TensorFlow %s cannot make single ops, so modules are imported: %s", tf.__version__, error)
         return False
 
 

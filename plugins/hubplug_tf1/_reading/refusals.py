@@ -1,4 +1,4 @@
-"""What an old program catches when a directory is no module: the types that tensorflow_hub raised, as well as ours.
+"""What an old program catches when a directory is not a module: the types that tensorflow_hub raised, as well as ours.
 
 Most of them are TensorFlow's, and need it. Whoever names one in an ``except`` has imported TensorFlow: so they are raised
 where it is imported already, and it is never imported for their sake.
@@ -76,5 +76,5 @@ def _kind_of_damage(error: FormatError, file: Path) -> type[FormatError] | None:
         return _kind_of_place(file)
     if file.name == SAVED_MODEL_FILE:
         return DamagedSavedModelError
-    # Without a cause it was parsed, and is of a format that nobody knows.
+    # Without a cause it was parsed, and is of an unknown format.
     return DamagedModuleDefError if error.__cause__ is not None else None

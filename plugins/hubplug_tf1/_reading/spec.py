@@ -1,6 +1,6 @@
 """``GraphSpec``: the definition of a module in TF1 Hub format, from disk or from ``create_module_spec``.
 
-What it says of itself (tags, signatures, attachments) is read without TensorFlow; a graph is parsed when somebody
+What it says of itself (tags, signatures, attachments) is read without TensorFlow; a graph is parsed when someone
 instantiates it.
 """
 
@@ -152,7 +152,7 @@ class GraphSpec(ModuleSpec):
         if trainable and not tags and _TRAIN in self._variants:
             _LOG.warning(
                 "This module has a graph variant for training, and the one for inference is being made trainable: "
-                'give tags={"train"} to train it as its publisher meant'
+                'give tags={"train"} to train it as its publisher intended'
             )
         if trainable and not self.variant(tags).collection(_TRAINABLE_VARIABLES):
             _LOG.warning("trainable=True, and the graph variant %s has no trainable variables", sorted(tags))

@@ -129,7 +129,7 @@ def import_state(template: StateTemplate, scope: str) -> list[Any]:
 def add_meta_graph(meta_graph: Any, scope: str | None) -> None:
     """Imports a MetaGraphDef with its collections under an absolute scope, and adds no Saver."""
     # Without a saver_def import_meta_graph would add a Saver over everything in the graph; one with a saver_def adds
-    # nothing, and nobody sees it.
+    # nothing, and no one sees it.
     meta_graph.saver_def.filename_tensor_name = "unused:0"
     meta_graph.saver_def.save_tensor_name = "unused:0"
     meta_graph.saver_def.restore_op_name = "unused"

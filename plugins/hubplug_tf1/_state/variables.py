@@ -130,7 +130,7 @@ def check_checkpoint(checkpoint: str, variables: Iterable[StoredVariable]) -> No
     if not tf.io.gfile.glob(f"{checkpoint}.index"):
         raise MissingCheckpointError(
             f"The module's variables are missing: TensorFlow finds no checkpoint at {checkpoint!r}",
-            hint="the files are there, but to it [ ] and \\ in a path are a pattern; move the module",
+            hint="the files are there, but it takes [ ] and \\ in a path for a pattern; move the module",
         )
     shapes = {name: entry.shape for name, entry in index.entries.items()}
     dtypes = {name: entry.dtype for name, entry in index.entries.items()}
@@ -208,7 +208,7 @@ def restoring_initializer(variable: StoredVariable, node: Any, value: str, free_
         variable: The variable.
         node: The NodeDef of its own initializer.
         value: The restored tensor.
-        free_name: What to call the new op where its own initializer is no plain assignment.
+        free_name: What to call the new op where its own initializer is not a plain assignment.
     """
     rewritten = tf.compat.v1.NodeDef()
     if node.op in ("Assign", "AssignVariableOp") and op_name(node.input[0]) == variable.op:

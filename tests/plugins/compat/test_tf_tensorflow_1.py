@@ -265,7 +265,7 @@ CONTRIB = """
 @pytest.mark.skipif(not LEGACY or not find_spec("tf_slim"), reason="tf_keras or tf_slim is not installed")
 def test_what_is_left_of_contrib_is_there_and_the_rest_is_named(tmp_path: Path) -> None:
     done = run(tmp_path, CONTRIB)
-    ended = "ended with TensorFlow 1.15, and nothing here is equal to it: replace it in the program"
+    ended = "ended with TensorFlow 1.15, and nothing here is equivalent to it: replace it in the program"
     assert done.stdout.splitlines() == [
         "[None, 2] 6 1",
         "[array([1, 2]), array([ 7, -1], dtype=int32)]",

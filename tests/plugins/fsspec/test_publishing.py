@@ -150,7 +150,7 @@ def test_a_module_that_cannot_be_produced_leaves_nothing_here_and_there(
 
 
 def test_a_module_without_a_file_is_none(memory_store: Store) -> None:
-    with pytest.raises(ExportError, match="the module has no file"):
+    with pytest.raises(ExportError, match="the module has no files"):
         publish(memory_store.plugin, memory_store.url("m"), {})
 
 

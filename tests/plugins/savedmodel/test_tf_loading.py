@@ -99,10 +99,10 @@ def test_a_tf2_saved_model_can_be_called(tf: Any, tf2_model: Path) -> None:
 
 def test_unknown_tags_list_the_graph_variants(module: Path, tf2_model: Path) -> None:
     with pytest.raises(
-        UnknownTagsError, match=r"graph variants here: \[\] \(inference\), \['train'\]; you asked \['x'\]"
+        UnknownTagsError, match=r"graph variants here: \[\] \(inference\), \['train'\]; you asked for \['x'\]"
     ):
         hubplug.load(str(module), tags=["x"])
-    with pytest.raises(ValueError, match=r"graph variants here: \['serve'\]; you asked \[\]"):
+    with pytest.raises(ValueError, match=r"graph variants here: \['serve'\]; you asked for \[\]"):
         hubplug.load(str(tf2_model), tags=[])
 
 

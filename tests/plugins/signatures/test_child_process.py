@@ -168,8 +168,8 @@ def test_a_child_gets_no_secrets_of_its_parents_environment(monkeypatch: pytest.
         ("import os; os.abort()", "the process was ended by SIGABRT (no message)"),
         ("raise SystemExit('the last line')", "the process ended with status 1 (the last line)"),
         ("import sys; sys.stderr.write('x' * 10_000_000 + 'last'); sys.exit(3)", "ended with status 3 (xxx"),
-        ("print('[')", "the process gave no answer"),
-        ("print('[' * 100_000)", "the process gave no answer"),
+        ("print('[')", "the process gave no result"),
+        ("print('[' * 100_000)", "the process gave no result"),
     ],
 )
 def test_whatever_happens_to_a_child_is_said(program: str, said: str) -> None:

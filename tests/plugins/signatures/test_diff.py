@@ -101,7 +101,7 @@ def test_variables_that_changed_are_warnings(tmp_path: Path) -> None:
         ("fresh", "warning"),
         ("gone", "warning"),
     ]
-    assert "variable 'words' has other values in 1 of 2 places" in said(found, "note")
+    assert "variable 'words' has different values in 1 of 2 places" in said(found, "note")
 
 
 def test_assets_attachments_and_ops_are_compared(tmp_path: Path) -> None:
@@ -115,11 +115,11 @@ def test_assets_attachments_and_ops_are_compared(tmp_path: Path) -> None:
     found = compared(tmp_path, [old], [new])
     assert said(found, "error") == ["the attachment 'gone' is gone"]
     assert said(found, "warning") == [
-        "the attachment 'note' has another content",
+        "the attachment 'note' has different content",
         "op ReadFile, which can read files, is new",
     ]
     assert said(found, "note") == [
         "new ops: ReadFile",
         "the asset 'old.txt' is gone",
-        "the asset 'vocab.txt' has another content",
+        "the asset 'vocab.txt' has different content",
     ]

@@ -1,4 +1,4 @@
-"""What is no module, where TensorFlow is not imported: an error of hubplug's own, and TensorFlow stays away."""
+"""What is not a module, where TensorFlow is not imported: an error of hubplug's own, and TensorFlow stays away."""
 
 from __future__ import annotations
 

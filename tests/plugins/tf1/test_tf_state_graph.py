@@ -274,7 +274,7 @@ def test_a_path_that_is_a_pattern_to_tensorflow_is_said_to_be_one(path: str, new
     with pytest.raises(tf.errors.NotFoundError, match="variables are missing") as caught:
         hubplug.Module(str(patterned))
     assert isinstance(caught.value, HubplugError)
-    assert "are a pattern; move the module" in str(caught.value.hint)
+    assert "for a pattern; move the module" in str(caught.value.hint)
 
 
 def test_variables_partitioned_along_another_axis_are_refused(new_graph: tf.Graph) -> None:
