@@ -44,7 +44,7 @@ def is_kept(target: Path) -> bool:
     try:
         if target.is_symlink() or any(target.iterdir()):
             return True
-    except PermissionError:  # it may be written, and no one can say that it is empty
+    except PermissionError:  # it may be written, but not be read to see whether it is empty
         return True
     if os.path.ismount(target) or not os.access(target.absolute().parent, os.W_OK):
         return True

@@ -1,4 +1,4 @@
-"""Names that say who makes a directory or a file, and whether someone still is at it.
+"""Names that say who makes a directory or a file, and whether that process is still at work.
 
 Such a name has host, process, when that process started, and on which machine these numbers mean something. Where the
 owner is on this machine, that decides. Otherwise the owner holds a flock on what it makes, which dies with it; and where
@@ -36,7 +36,7 @@ class Owner:
         label: What it is for.
         host: The host name, for people.
         pid: The process id there.
-        start: When that process started, in the kernel's ticks since boot; 0 where no one can say.
+        start: When that process started, in the kernel's ticks since boot; 0 where that is not known.
         machine: Tells apart the systems (and containers) in which ``pid`` and ``start`` mean something.
         began: When the making began, in seconds since the epoch.
     """
@@ -66,7 +66,7 @@ def read_owner(name: str, suffix: str) -> Owner | None:
 
 
 def is_abandoned(path: Path, owner: Owner) -> bool:
-    """Whether no one is at something any more."""
+    """Whether something is abandoned."""
     is_here = owner.machine == machine_id()
     if is_here:
         start = process_start(owner.pid)
@@ -97,7 +97,7 @@ def hold(path: Path) -> int | None:
 
 
 def try_lock(descriptor: int) -> bool | None:
-    """Takes the lock of an open file or directory: False if someone else has it, None where nothing can be locked."""
+    """Takes the lock of an open file or directory: False if another process has it, None where nothing can be locked."""
     try:
         import fcntl
 
@@ -114,13 +114,13 @@ def last_change(root: Path) -> float:
     latest = 0.0
     below = (os.path.join(directory, name) for directory, _, names in os.walk(root) for name in (".", *names))
     for path in itertools.chain([os.fspath(root)], below):
-        with suppress(OSError):  # it has vanished meanwhile: someone is at work there, perhaps on another machine
+        with suppress(OSError):  # it has vanished meanwhile: a process is at work there, perhaps on another machine
             latest = max(latest, os.lstat(path).st_mtime)
     return latest
 
 
 def process_start(pid: int) -> int | None:
-    """When a process of this system started, in ticks; 0 if it runs and no one can say; None if there is none."""
+    """When a process of this system started, in ticks; 0 if it runs and that is not known; None if there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return start_in(file.read())
@@ -165,7 +165,7 @@ def machine_id() -> str:
 
 
 def _is_held(path: Path) -> bool | None:
-    """Whether a process holds something; None where no one can say."""
+    """Whether a process holds something; None where that is not known."""
     try:
         descriptor = os.open(path, _TO_HOLD)
     except OSError:

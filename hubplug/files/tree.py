@@ -27,7 +27,7 @@ _ELSEWHERE = "or choose a directory on a larger disk (TFHUB_CACHE_DIR)"
 _WRITEBACK = 8 << 20
 # A module has dozens of files. A bomb has thousands, and would wait for the disk thousands of times before its end.
 _SYNCED_AT_ONCE = 64
-# No one writes to a file of a module after it is there. Windows deletes no file that may not be written.
+# Nothing writes to a file of a module after it is there. Windows deletes no file that may not be written.
 FILE_MODE = 0o644 if os.name == "nt" else 0o444
 
 
@@ -122,7 +122,7 @@ class TreeWriter:
 
     Names are relative, with ``/``; ``hubplug.files.names`` says what is wrong with others. Parents are made. Modes are
     0755 and 0444 under the umask, links are neither made nor followed, and nothing that exists is written over: a file
-    that comes once more must have the same bytes. Several threads may have files open at once.
+    that comes a second time must have the same bytes. Several threads may have files open at once.
     """
 
     def __init__(self, root: Path, limits: Limits = Limits()) -> None:
@@ -159,7 +159,7 @@ class TreeWriter:
         """Opens a new file for a ``with`` block, at whose end it is on the disk (or, after hundreds of small files, with ``finish``).
 
         A block that raises leaves no file: the name is free again. What is written to a file that the tree has already is
-        only compared with it, and counts for the caps once more.
+        only compared with it, and counts for the caps again.
 
         Args:
             name: Where, relative to the root.

@@ -1,4 +1,4 @@
-"""What comes in the place of an archive, in words: servers answer with pages, messages and pointers."""
+"""What comes in the place of an archive, in words: servers respond with pages, messages and pointers."""
 
 from __future__ import annotations
 

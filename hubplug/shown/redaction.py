@@ -1,7 +1,7 @@
 """How secrets are kept out of what people see: options, messages, and what servers and libraries say.
 
 What is known to be a secret is taken out wherever it stands; what comes from others may hold more, so that is looked through for
-what its name gives away. No one else does this but ``hubplug.urls.redaction``, for URLs.
+what its name gives away. Nothing else does this but ``hubplug.urls.redaction``, for URLs.
 """
 
 from __future__ import annotations

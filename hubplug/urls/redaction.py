@@ -70,7 +70,7 @@ def _may_hide_userinfo(authority: str, tail: str) -> bool:
         return False
     if not port or not is_place(authority):
         return True
-    # "user:123/456@host", or "host:123/a@b"? Nobody's name is an address.
+    # "user:123/456@host", or "host:123/a@b"? No user name is an address.
     is_address = host[:1] in ("", "[") or host == "localhost" or NUMBER.fullmatch(host.rpartition(".")[2])
     if is_address or re.search(_INNER, tail):
         return False

@@ -1,4 +1,4 @@
-"""The pieces of a URL's text, before anybody has read it."""
+"""The pieces of a URL's text, before any parser has read it."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def decompress(chunks: Iterable[bytes], compression: Compression, name: str, lim
                 if streams and given == given_before:
                     raise ArchiveError(f"{name} goes on after an empty {compression} stream")
                 if streams > _FREE_STREAMS + given // _LEAST_PER_STREAM:
-                    raise UnsafeArchiveError(f"{name} is chopped into {streams:,} {compression} streams")
+                    raise UnsafeArchiveError(f"{name} is split into {streams:,} {compression} streams")
                 stream, given_before = (
                     _begin(compression, bytes(waiting[:_HEAD_LENGTH]), name, first=not streams),
                     given,

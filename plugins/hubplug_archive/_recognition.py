@@ -28,7 +28,7 @@ _OTHER_ARCHIVES = {
 
 
 def recognize(head: bytes) -> Compression | None:
-    """Says how a tar archive is compressed that begins with these (at least 512) bytes; None: it is no such archive."""
+    """Says how a tar archive is compressed that begins with these (at least 512) bytes; None if it is not one."""
     if head.startswith(_GZIP):
         return "gzip"
     if head.startswith(_XZ):
@@ -42,7 +42,7 @@ def recognize(head: bytes) -> Compression | None:
 
 
 def find_wrong_answer(name: str, head: bytes, media_type: str | None = None) -> str:
-    """Names something that is no tar archive.
+    """Names something that is not a tar archive.
 
     Args:
         name: What a person calls the stream.
@@ -53,7 +53,7 @@ def find_wrong_answer(name: str, head: bytes, media_type: str | None = None) -> 
         What it is, for others to take it.
 
     Raises:
-        ArchiveError: Nobody could unpack it.
+        ArchiveError: No plugin could unpack it.
     """
     for magic, kind in _OTHER_ARCHIVES.items():
         if head.startswith(magic):
@@ -88,7 +88,7 @@ def refuse_wrong_content(name: str, head: bytes, compression: Compression) -> No
         )
     what = find_wrong_answer(f"What is in the {compression} stream of {name}", head)
     raise ArchiveError(
-        f"{name} is no tar archive: in its {compression} stream, {what}",
+        f"{name} is not a tar archive: in its {compression} stream, {what}",
         hint="a module is published as a tar.gz of its directory; `hubplug pack` makes one",
     )
 

@@ -29,7 +29,7 @@ class Relay(Generic[T]):
         """Waits for room, then hands the item on.
 
         Raises:
-            Broken: Nobody will take it.
+            Broken: The other side has given up.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._broken or len(self._items) < _CAPACITY)

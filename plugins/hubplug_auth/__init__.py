@@ -55,7 +55,7 @@ class Credentials:
                 - ``google: true``: Google's application default credentials; the prefix may be left out.
 
         Raises:
-            ConfigError: A rule cannot be meant.
+            ConfigError: A rule is not valid.
         """
         if not rules:
             self._rules: list[Rule] = []

@@ -34,7 +34,7 @@ def read_rule(rule: Mapping[str, Any], key_path: str) -> Rule:
     """Reads one rule.
 
     Raises:
-        ConfigError: It says no way to sign, or several, or something else cannot be meant. Values are not shown.
+        ConfigError: It says no way to sign, or several, or something else is not valid. Values are not shown.
     """
     kinds = [kind for kind in _KINDS if any(kind + end in rule for end in (SOURCES if kind == "token" else ("",)))]
     if len(kinds) != 1:
@@ -127,7 +127,7 @@ _KINDS: Mapping[str, tuple[Callable[[Mapping[str, Any], str, str], Signer], str,
 def _text(rule: Mapping[str, Any], key: str, key_path: str) -> str:
     value: str = rule.get(key, "")
     if not value or any(c < " " for c in value):
-        raise ConfigError(f"{key_path}.{key}: expected a text that is not empty")
+        raise ConfigError(f"{key_path}.{key}: expected a non-empty string")
     return value
 
 

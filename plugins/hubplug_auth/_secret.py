@@ -49,7 +49,7 @@ class Secret:
             words = command_words(value, f"{key_path}.{name}_command")
             return cls(name, given[0], words, where)
         if not value:
-            raise ConfigError(f"{key_path}.{name}{given[0]}: expected a text that is not empty")
+            raise ConfigError(f"{key_path}.{name}{given[0]}: expected a non-empty string")
         return cls(name, given[0], value, where)
 
     @property
@@ -98,9 +98,9 @@ class Secret:
                 with Path(self.value).expanduser().open(encoding="utf-8") as file:
                     return file.read().strip()
             except RuntimeError:
-                raise self._error("cannot be read: nobody here has that home directory") from None
+                raise self._error("cannot be read: no user here has that home directory") from None
             except (OSError, UnicodeDecodeError) as error:
-                raise self._error(f"cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+                raise self._error(f"cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
         if self.source == "_command":
             return next(iter(run_command(self.value, self.rule).splitlines()), "").strip()
         return str(self.value)
@@ -121,7 +121,7 @@ def command_words(value: str | Sequence[str], key_path: str) -> list[str]:
     try:
         words = shlex.split(value) if isinstance(value, str) else list(value)
     except ValueError as error:
-        raise ConfigError(f"{key_path}: no command line: {error}") from None
+        raise ConfigError(f"{key_path}: not a valid command line: {error}") from None
     if not words:
         raise ConfigError(f"{key_path}: expected a command line or a list of words")
     return words
@@ -150,7 +150,7 @@ def run_command(words: Sequence[str], rule: str, told: str | None = None) -> str
     except subprocess.TimeoutExpired:
         problem = f"did not end within {_COMMAND_TIMEOUT:g} s"
     except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "printed what is no text"
+        problem = getattr(error, "strerror", None) or "printed something that is not text"
     raise ConfigError(
         f"The command {words[0]!r} of the rule for {rule}: {problem}; the request was not sent",
         hint="run it in a shell to see what is wrong",

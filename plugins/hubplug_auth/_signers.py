@@ -97,7 +97,7 @@ class Netrc(Signer):
         try:
             entry = _entry_of(host, netrc.netrc(path).hosts)
         except UnicodeDecodeError:
-            raise self._error(f"{path} cannot be read: it is no text") from None
+            raise self._error(f"{path} cannot be read: it is not text") from None
         except (OSError, netrc.NetrcParseError) as error:
             # What the parser says may quote the file.
             problem = getattr(error, "strerror", None) or f"it is malformed at line {getattr(error, 'lineno', '?')}"
@@ -113,7 +113,7 @@ class Netrc(Signer):
             try:
                 return str(Path(named).expanduser())
             except RuntimeError:
-                raise self._error(f"{named} cannot be read: nobody here has that home directory") from None
+                raise self._error(f"{named} cannot be read: no user here has that home directory") from None
         found = [path for name in (".netrc", "_netrc") if (path := Path.home() / name).is_file()]
         if not found:
             raise self._error(f"there is no {Path.home() / '.netrc'}")

@@ -33,10 +33,10 @@ class CacheDirectory:
     environment: ClassVar[Mapping[str, str]] = {"dir": "TFHUB_CACHE_DIR"}
 
     def __init__(self, dir: str | None = None, read_only: bool = False, lock_timeout: float = 1800.0) -> None:
-        if not lock_timeout >= 0:  # what is no number is neither less nor more
+        if not lock_timeout >= 0:  # NaN is neither less nor more
             from hubplug.errors import ConfigError
 
-            raise ConfigError(f"lock_timeout is {lock_timeout}, and nobody waits less than 0 seconds")
+            raise ConfigError(f"lock_timeout is {lock_timeout}, expected 0 seconds or more")
         self._dir = dir
         self.read_only = read_only
         self.lock_timeout = lock_timeout
@@ -59,7 +59,7 @@ class CacheDirectory:
         """The directory in effect; it need not exist yet.
 
         Raises:
-            CacheError: The choice is no local directory, or none can be trusted.
+            CacheError: The choice is not a local directory, or none can be trusted.
         """
         from hubplug_cache._directory import choose_root
 
@@ -133,5 +133,5 @@ class CacheDirectory:
 
 def _intention(entry: Entry) -> str:
     if entry.state == "absent":
-        return f"fill {entry.path}, where nothing is yet"
+        return f"fill {entry.path}, which does not exist yet"
     return f"fill {entry.path} again, because it is {entry.state}: {entry.fault}"

@@ -96,6 +96,6 @@ def _measure(path: Path) -> tuple[int, float]:
             except OSError:
                 continue
             size += status.st_size
-            # Listing reads the manifest, which is no use of the module.
+            # Listing reads the manifest, which does not count as a use of the module.
             last_used = max(last_used, status.st_mtime, 0.0 if name == MANIFEST_NAME else status.st_atime)
     return size, last_used

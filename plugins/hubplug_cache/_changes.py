@@ -20,7 +20,7 @@ from hubplug_cache._layout import NOTE
 from hubplug_cache._manifest import MANIFEST_NAME, Manifest, ManifestError, parse_manifest, read_manifest
 from hubplug_cache._sweeping import sweep
 
-# As long as the clock of a file system may stand still, a file that is written once more keeps its time.
+# As long as the clock of a file system may stand still, a file that is written again keeps its time.
 _TICK_NS = 2_000_000_000
 
 

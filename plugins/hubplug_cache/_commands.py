@@ -102,7 +102,7 @@ def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form:
         rows.append({**entry.as_json(cache_name), "state": "damaged" if faults else entry.state, "faults": faults})
         rows[-1].pop("fault")
         if form == "text":
-            verdict = "; ".join(faults) or ("whole, but nobody recorded digests" if entry.manifest is None else "good")
+            verdict = "; ".join(faults) or ("whole, but no digests were recorded" if entry.manifest is None else "good")
             say(f"{entry.path.name}  {entry.handle or 'of an unknown handle'}: {verdict}")
     if form == "json":
         _print_json(rows)
@@ -116,9 +116,9 @@ def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form:
     "--older-than",
     callback=_parsed(parse_span),
     metavar="SPAN",
-    help="What was not used for so long goes: 30d, 12h, ...",
+    help="Remove what was not used for this long: 30d, 12h, ...",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @_GRACE
 @_CACHE
 @_FORMAT
@@ -127,7 +127,7 @@ def prune(
 ) -> None:
     """Remove the entries that were not used for longest, while others may read."""
     if max_size is None and older_than is None:
-        raise click.UsageError("say what goes: --max-size, --older-than, or both")
+        raise click.UsageError("say what to remove: --max-size, --older-than, or both")
     chosen = [
         (cache_name, plugin, choose_victims(_entries(plugin), time.time(), max_size, older_than))
         for cache_name, plugin in _writable(name)
@@ -170,7 +170,7 @@ def export(archive: str, handles: tuple[str, ...], name: str | None) -> None:
     from hubplug_cache._transfer import export_entries
 
     if scheme_of(archive):
-        raise click.UsageError(f"{redact(archive)} is no local path: name the ARCHIVE to write, then the handles")
+        raise click.UsageError(f"{redact(archive)} is not a local path: name the ARCHIVE to write, then the handles")
     paths = {entry.path.name: entry.path for _, _, entry in reversed(_selected(handles, name))}
     gone = export_entries(list(paths.values()), Path(archive), all_of_them=not handles)
     for path in gone:
@@ -188,7 +188,7 @@ def import_(archive: Path, name: str | None) -> None:
 
     plugin = _writable(name)[0][1]
     for imported in import_entries(plugin.root(), archive, plugin.lock_timeout):
-        say(f"{imported.path}  {imported.handle}{'' if imported.added else '  (was there already)'}")
+        say(f"{imported.path}  {imported.handle}{'' if imported.added else '  (was already there)'}")
 
 
 def _caches(name: str | None) -> list[tuple[str, CacheDirectory]]:

@@ -1,7 +1,7 @@
 """Which directory the cache is in, and whether it can be trusted.
 
-A directory that somebody chose is used as told. The default one lies under the system's temporary directory, where
-anybody can make it first: it must be ours alone, or a per-user directory takes its place.
+A directory that the user chose is used as it is. The default one lies under the system's temporary directory, where
+anyone can make it first: it must be ours alone, or a per-user directory takes its place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Root:
 
     Attributes:
         path: Absolute.
-        chosen: Whether somebody chose it, so that it is used as told.
+        chosen: Whether the user chose it, so that it is used as it is.
     """
 
     path: Path
@@ -38,7 +38,7 @@ class Root:
 
     @property
     def trusted_owners(self) -> frozenset[int] | None:
-        """Who may own an entry; None: anybody, as in a cache that a team shares."""
+        """Who may own an entry; None: anyone, as in a cache that a team shares."""
         return None if self.chosen or not hasattr(os, "geteuid") else frozenset({0, os.geteuid()})
 
     def prepare(self) -> None:
@@ -67,10 +67,10 @@ def choose_root(dir: str | None) -> Root:
     """Decides which directory is the cache; makes nothing.
 
     Args:
-        dir: A local path that somebody chose, or None for the default.
+        dir: A local path that the user chose, or None for the default.
 
     Raises:
-        CacheError: The choice is no local directory, or neither default can be trusted.
+        CacheError: The choice is not a local directory, or neither default can be trusted.
     """
     if dir:
         return Root(_local_path(dir), chosen=True)
@@ -143,6 +143,6 @@ def _local_path(dir: str) -> Path:
         return Path(os.path.abspath(Path(dir).expanduser()))
     except RuntimeError:
         raise CacheError(
-            f"The cache directory {dir} cannot be found: nobody here has that home directory",
+            f"The cache directory {dir} cannot be found: no user here has that home directory",
             hint="set TFHUB_CACHE_DIR, or the option dir of the cache, to another directory",
         ) from None

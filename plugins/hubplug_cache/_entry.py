@@ -69,7 +69,7 @@ def find_entry(path: Path, source: Source, trusted_owners: frozenset[int] | None
     Args:
         path: The place.
         source: Its key and the pinned digest are what the entry is compared with.
-        trusted_owners: Who may own the entry; None: anybody.
+        trusted_owners: Who may own the entry; None: anyone.
 
     Raises:
         CacheError: The entry belongs to another handle.
@@ -81,7 +81,7 @@ def find_entry(path: Path, source: Source, trusted_owners: frozenset[int] | None
     if entry.manifest is None:
         _refuse_other_descriptor(path, source)
         if source.handle.sha256 is not None:
-            fault = f"nobody recorded the digest of its archive, and the pinned one is {source.handle.sha256}"
+            fault = f"the digest of its archive was not recorded, and the pinned one is {source.handle.sha256}"
             return Entry(path, "unpinned", fault)
         return entry
     recorded = entry.manifest.provenance
@@ -151,7 +151,7 @@ def find_fault(tree: Tree, manifest: Manifest) -> str | None:
         if tree.files[path] != size:
             return f"{path} has {tree.files[path]:,} bytes instead of {size:,}"
     for path in (*tree.files, *tree.odd):
-        # File managers and network file systems leave hidden files behind, which nobody loads.
+        # File managers and network file systems leave hidden files behind, which nothing loads.
         if path not in expected and not _is_hidden(path):
             return f"{path} does not belong to it"
     return None
@@ -202,7 +202,7 @@ def read_text(path: Path) -> str:
 
 
 def _settled(path: Path, look: Callable[[], Entry]) -> Entry:
-    """Looks again where somebody replaced or removed the entry at that moment, which is no damage."""
+    """Looks again where another process replaced or removed the entry at that moment, which is not damage."""
     for _ in range(_TRIES):
         before = identity(path)
         try:

@@ -143,7 +143,7 @@ def _put(staging: Path, path: Path, look: Callable[[], Entry]) -> Entry | None:
     """Renames a finished staging directory to its place.
 
     Returns:
-        The entry that somebody else had published meanwhile, or None if it is now ours.
+        The entry that another process had published meanwhile, or None if it is now ours.
     """
     for _ in range(_TRIES):
         seen = identity(path)
@@ -163,7 +163,7 @@ def _put(staging: Path, path: Path, look: Callable[[], Entry]) -> Entry | None:
             path.rename(staging)
             raise
         return None
-    raise CacheError(f"Cannot publish {path}: others put something else there again and again")
+    raise CacheError(f"Cannot publish {path}: other processes repeatedly put something else there")
 
 
 def _clear(path: Path, seen: tuple[int, int] | None, in_use: bool) -> None:
@@ -173,7 +173,7 @@ def _clear(path: Path, seen: tuple[int, int] | None, in_use: bool) -> None:
     except FileNotFoundError:
         return
     if identity(aside) != seen:
-        # Somebody else replaced it between our look and our rename. If that does not go back, ours takes its place.
+        # Another process replaced it between our look and our rename. If that does not go back, ours takes its place.
         with suppress(OSError):
             aside.rename(path)
     elif not in_use:

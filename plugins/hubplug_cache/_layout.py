@@ -43,7 +43,7 @@ def lock_of(entry: Path) -> Path:
 
 
 def removed_name(entry: str, in_use: bool) -> str:
-    """A fresh name for something that is to be deleted; it says since when, which is for ever if nobody may use it."""
+    """A fresh name for something that is to be deleted; it says since when, or 0 if no process may be using it."""
     return f"{entry}.{int(time.time()) if in_use else 0}.{os.urandom(4).hex()}.{REMOVED}"
 
 

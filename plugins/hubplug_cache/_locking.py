@@ -1,6 +1,6 @@
 """The lock that saves double work: one process fills an entry, the others wait for it.
 
-Nothing depends on it. Where it cannot be had (a file system without locks, a lock file of somebody else) several processes
+Nothing depends on it. Where it cannot be had (a file system without locks, a lock file of another user) several processes
 may fill one entry at once, and the first to publish wins. It dies with its holder.
 """
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @contextmanager
 def lock_or_result(entry: Path, timeout: float, result: Callable[[], T | None]) -> Iterator[T | None]:
-    """Waits until nobody else fills an entry.
+    """Waits until no other process fills an entry.
 
     Args:
         entry: The place of the entry.
@@ -40,10 +40,10 @@ def lock_or_result(entry: Path, timeout: float, result: Callable[[], T | None]) 
         result: Returns the filled entry, or None while there is none. Asked while waiting and again under the lock.
 
     Yields:
-        What ``result`` returned; or None: the caller is to fill the entry, and nobody else does until the block ends.
+        What ``result`` returned; or None: the caller is to fill the entry, and no other process does until the block ends.
 
     Raises:
-        CacheError: Somebody else held the lock all the time; says who.
+        CacheError: Another process held the lock all the time; says which.
     """
     lock = _lock(lock_of(entry))
     if lock is None:

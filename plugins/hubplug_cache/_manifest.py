@@ -29,7 +29,7 @@ _CHECKSUM = b' "checksum": "'
 
 
 class ManifestError(ValueError):
-    """The bytes are no manifest."""
+    """The bytes are not a manifest."""
 
 
 class OtherFormat(ManifestError):
@@ -45,7 +45,7 @@ class Manifest:
         time: When the entry was filled, ISO 8601 in UTC.
         hubplug: The version that filled it.
         intact: Whether the checksum of the manifest is right.
-        times: When each file was written last (``st_mtime_ns``), by its path; nothing where nobody recorded that.
+        times: When each file was written last (``st_mtime_ns``), by its path; empty where that was not recorded.
     """
 
     provenance: Provenance
@@ -110,7 +110,7 @@ def parse_manifest(data: bytes) -> Manifest:
 
     Raises:
         OtherFormat: Its format is newer than ``FORMAT``.
-        ManifestError: It is no manifest at all; says why.
+        ManifestError: It is not a manifest at all; says why.
     """
     try:
         content = parse_json(data)

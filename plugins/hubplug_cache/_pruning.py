@@ -43,7 +43,7 @@ def choose_victims(
 
 
 def remove(paths: Iterable[Path], grace: float) -> dict[Path, CacheError]:
-    """Removes entries with their notes: nobody finds them any more, and after the grace period they are deleted.
+    """Removes entries with their notes: no process finds them any more, and after the grace period they are deleted.
 
     A process that ends within the grace period leaves the deleting to the next one that fills an entry. An entry that
     this user may not delete stays as it is.
@@ -78,7 +78,7 @@ def remove(paths: Iterable[Path], grace: float) -> dict[Path, CacheError]:
 
 
 def _find_foreign_directory(path: Path) -> Path | None:
-    """A directory of an entry that belongs to somebody else and lets nobody else delete what is in it."""
+    """A directory of an entry that belongs to another user and lets no one else delete what is in it."""
     if path.is_symlink() or not hasattr(os, "geteuid"):
         return None
     for folder, _, _ in os.walk(path):

@@ -15,11 +15,11 @@ def parse_size(text: str) -> int:
     """Bytes: ``10GB`` is decimal, ``10GiB`` and ``10G`` are binary, a mere number is bytes.
 
     Raises:
-        ValueError: It is no size.
+        ValueError: It is not a size.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and match[3].lower() == "ib" and not match[2]):
-        raise ValueError(f"{text!r} is no size: write it as 500MB, 10GB or 2GiB")
+        raise ValueError(f"{text!r} is not a size: write it as 500MB, 10GB or 2GiB")
     unit = match[2].upper()
     decimal = unit and match[3] and match[3].lower() == "b"
     return int(float(match[1]) * (_DECIMAL[unit] if decimal else _UNITS[unit]))
@@ -29,11 +29,11 @@ def parse_span(text: str) -> float:
     """Seconds: a number with ``s``, ``m`` (minutes), ``h``, ``d`` or ``w``.
 
     Raises:
-        ValueError: It is no span of time.
+        ValueError: It is not a span of time.
     """
     match = _SPAN.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no span of time: write it as 12h, 30d or 4w")
+        raise ValueError(f"{text!r} is not a span of time: write it as 12h, 30d or 4w")
     return float(match[1]) * _SECONDS[match[2].lower()]
 
 

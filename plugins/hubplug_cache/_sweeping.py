@@ -1,4 +1,4 @@
-"""What may be deleted in a cache directory, and how: nothing that anybody uses, and nothing outside of it."""
+"""What may be deleted in a cache directory, and how: nothing that is in use, and nothing outside of it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def sweep(root: Path, grace: float = GRACE_SECONDS) -> None:
 
 
 def set_aside(path: Path, in_use: bool) -> Path:
-    """Renames something in a cache directory so that nobody finds it any more; those who have it open keep it.
+    """Renames something in a cache directory so that no process finds it any more; those who have it open keep it.
 
     Args:
         path: What is to go.
-        in_use: Whether somebody may be reading it, so that ``sweep`` leaves it alone for the grace period.
+        in_use: Whether a process may be reading it, so that ``sweep`` leaves it alone for the grace period.
 
     Returns:
         Where it is now.

@@ -123,7 +123,7 @@ def _demand_index(archive: Path, file: BinaryIO) -> None:
 
 def _foreign(archive: Path) -> ArchiveError:
     return ArchiveError(
-        f"{archive} is no archive that `hubplug cache export` wrote",
+        f"{archive} is not an archive that `hubplug cache export` wrote",
         hint="the archive of one module needs no import: give its path where a handle is expected",
     )
 
@@ -132,7 +132,7 @@ def manifest_for_export(path: Path) -> Manifest:
     """The manifest of an entry; made anew for one that tensorflow_hub wrote.
 
     Raises:
-        CacheError: The entry is damaged, or nobody knows its handle.
+        CacheError: The entry is damaged, or its handle is not known.
     """
     entry = inspect(path)
     if entry.state != "hit":
@@ -144,7 +144,7 @@ def manifest_for_export(path: Path) -> Manifest:
     handle = described_handle(path)
     if handle is None or entry_name(handle) != path.name:
         raise CacheError(
-            f"{path} has no manifest, and the note beside it does not name its handle, so nobody could find it again",
+            f"{path} has no manifest, and the note beside it does not name its handle, so it could not be found again",
             hint="resolve its handle with hubplug",
         )
     files = tuple(

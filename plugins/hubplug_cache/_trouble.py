@@ -65,7 +65,7 @@ def ownership(path: Path) -> str:
 
 def who_asks() -> str:
     """Who this process is: ``you are bob (uid 1001)``."""
-    return f"you are {user_name(os.geteuid())}" if hasattr(os, "geteuid") else "you are somebody else"
+    return f"you are {user_name(os.geteuid())}" if hasattr(os, "geteuid") else "you are another user"
 
 
 def user_name(uid: int) -> str:

@@ -42,7 +42,7 @@ class Artifact:
     stamp: tuple[int, ...]
 
     def is_unchanged(self) -> bool:
-        """Whether nobody has written into the open file since it was hashed."""
+        """Whether nothing has been written into the open file since it was hashed."""
         return stamp_of(os.fstat(self.file.fileno())) == self.stamp
 
 
@@ -73,7 +73,7 @@ class Artifacts:
         """Opens the archive of a place, which is packed or hashed first where that has not been done.
 
         Raises:
-            HubplugError: The directory is no complete module, or holds what cannot be packed.
+            HubplugError: The directory is not a complete module, or holds what cannot be packed.
             OSError: It cannot be read.
         """
         with self._lock:

@@ -61,7 +61,7 @@ def serve(root: Path, host: str, port: int, gs_location: str | None) -> None:
 
 def _how_to_add(root: Path) -> tuple[str, ...]:
     return (
-        f"{root} holds no module yet, so there is nothing to ask for. Put one at PUBLISHER/MODEL/VERSION below it:",
+        f"{root} holds no module yet, so there is nothing to request. Put one at PUBLISHER/MODEL/VERSION below it:",
         f"  module.export({str(root / 'publisher/model/1')!r}, session)",
         f"  or: mkdir -p {root / 'publisher/model'} && hubplug pack DIRECTORY -o {root / 'publisher/model/1.tar.gz'}",
         "It is served without a restart.",

@@ -1,4 +1,4 @@
-"""One request: which URL, in which format, and the answer."""
+"""One request: which URL, in which format, and the response."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Settings:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD."""
+    """Responds to GET and HEAD."""
 
     protocol_version = "HTTP/1.1"
     server_version = "hubplug"
@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         self._settings.connections.set_busy(self.connection, True)
         self.connection.settimeout(self._settings.body_timeout)
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # a body that nobody reads would be taken for the next request
+            self.close_connection = True  # a body that is not read would be taken for the next request
         return True
 
     def do_GET(self) -> None:
@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         elif asked == ["uncompressed"]:
             self._send_location(place)
         else:
-            raise BadPath(f"{_FORMAT} is compressed or uncompressed")
+            raise BadPath(f"{_FORMAT} must be compressed or uncompressed")
 
     def _send_archive(self, place: Place) -> None:
         with self._settings.artifacts.opened(place) as artifact:
@@ -180,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
         if location is None:
             self._send_text(
                 HTTPStatus.NOT_ACCEPTABLE,
-                "This server has archives only: ask with tf-hub-format=compressed (TFHUB_MODEL_LOAD_FORMAT=COMPRESSED)",
+                "This server has archives only: request them with tf-hub-format=compressed (TFHUB_MODEL_LOAD_FORMAT=COMPRESSED)",
             )
         else:
             # The protocol wants the place in the body of a 303 without a Location.

@@ -1,6 +1,6 @@
 """What a module directory holds, found and read without following a link.
 
-Every step is relative to an open directory, so that nobody can swap a link in between looking and opening.
+Every step is relative to an open directory, so that no other process can swap a link in between looking and opening.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def open_regular(components: Sequence[str], dir_fd: int) -> int:
     """Opens a regular file below an open directory.
 
     Raises:
-        OSError: As ``os.open``; also when it is no regular file.
+        OSError: As ``os.open``; also when it is not a regular file.
     """
     with opened_directory(".", components[:-1], dir_fd=dir_fd) as parent:
         descriptor = os.open(components[-1], _FILE, dir_fd=parent)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(f"{'/'.join(components)} is no regular file")
+        raise OSError(f"{'/'.join(components)} is not a regular file")
     return descriptor
 
 
@@ -110,7 +110,7 @@ def read_member(directory: int, member: ListedMember, shown: str) -> Iterator[by
             yield piece
         if changed or stamp_of(os.fstat(descriptor)) != member.stamp:
             raise ExportError(
-                f"{shown}/{member.name} changed while it was read", hint="try again once nobody writes to it"
+                f"{shown}/{member.name} changed while it was read", hint="try again when no other program writes to it"
             )
 
 

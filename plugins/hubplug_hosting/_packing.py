@@ -53,11 +53,13 @@ def pack_module(
         compress: Whether to deflate. The archive gets smaller, and its bytes then depend on the zlib that made it.
 
     Raises:
-        FormatError: The directory is no complete module.
+        FormatError: The directory is not a complete module.
         ExportError: ``out`` exists, has the suffix of another format, or cannot be written; the module holds a link or another odd file, or changes.
     """
     if scheme_of(os.fspath(out)):
-        raise ExportError(f"{redact(os.fspath(out))} is no local path", hint="pack to a local file and copy it there")
+        raise ExportError(
+            f"{redact(os.fspath(out))} is not a local path", hint="pack to a local file and copy it there"
+        )
     source, target = Path(directory), Path(out)
     if target.suffix.lower() in _OTHER_FORMATS:
         raise ExportError(
@@ -84,7 +86,7 @@ def pack_module(
 
 
 def check_module(directory: Path) -> None:
-    """Says what a directory is when it is no complete module.
+    """Says what a directory is when it is not a complete module.
 
     Raises:
         FormatError: It is none.
@@ -95,13 +97,13 @@ def check_module(directory: Path) -> None:
     if not any(os.path.lexists(directory / name) for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE)):
         below = sorted(path.parent for path in directory.glob(f"*/{SAVED_MODEL_FILE}"))
         raise FormatError(
-            f"{directory} is no module: it has no {SAVED_MODEL_FILE} (it holds {names_in(directory)})",
+            f"{directory} is not a module: it has no {SAVED_MODEL_FILE} (it holds {names_in(directory)})",
             hint=f"did you mean {below[0]}?" if below else "export a module there first, with Module.export",
         )
     if problems := check_complete(directory):
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise FormatError(
-            f"{directory} is no complete module: {problems[0]}{more}", hint="export the module again, then pack it"
+            f"{directory} is not a complete module: {problems[0]}{more}", hint="export the module again, then pack it"
         )
 
 

@@ -15,7 +15,7 @@ from hubplug_hosting._catalogue import Place
 from hubplug_hosting._members import list_members, open_regular, opened_directory
 from hubplug_hosting._packing import kind_of
 
-# A page is no reason to read a definition of gigabytes.
+# Do not read a definition of gigabytes for a page.
 _LARGEST_DEFINITION = 256 << 20
 _MOST_VARIABLES = 200
 _STYLE = (

@@ -54,14 +54,14 @@ class ModuleServer:
             root: The directory that holds the modules.
             host: The address to listen on.
             port: 0 stands for any free one.
-            gs_location: ``gs://bucket/path`` that holds the same tree unpacked: answers ``tf-hub-format=uncompressed``.
+            gs_location: ``gs://bucket/path`` that holds the same tree unpacked: serves ``tf-hub-format=uncompressed``.
             header_timeout: Seconds for a request to arrive whole, and for an idle connection.
-            body_timeout: Seconds for each 256 KiB of an answer to be taken.
+            body_timeout: Seconds for each 256 KiB of a response to be taken.
             max_connections: More than that, and the one idle for longest is ended.
 
         Raises:
-            ConfigError: ``root`` is no directory, or a module itself; the address cannot be used; ``gs_location`` is
-                none.
+            ConfigError: ``root`` is not a directory, or a module itself; the address cannot be used; ``gs_location``
+                is not a gs:// location.
         """
         root = os.path.abspath(root)
         if gs_location is not None and not gs_location.startswith("gs://"):
@@ -102,7 +102,7 @@ class ModuleServer:
         return sum(1 for _ in all_places(self._root))
 
     def start(self) -> None:
-        """Begins to answer."""
+        """Begins to respond."""
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="hubplug-serve", daemon=True
         )
@@ -141,7 +141,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer's own looks the host's name up, which can take long and tells nobody anything.
+        # HTTPServer's own looks up the host's name, which can take long and is of no use here.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 

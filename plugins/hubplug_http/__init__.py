@@ -1,7 +1,7 @@
 """Brings modules from http and https servers, by the compressed and the uncompressed protocol of tfhub.dev.
 
 This package decides which URL is asked for a handle (rewrite rules, mirrors, the format query); the private modules decide
-how: sending, redirects, repetition, stalls, what is taken for an archive.
+how: sending, redirects, retries, stalls, what counts as an archive.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Http:
         "disable_cert_validation": "TFHUB_DISABLE_CERT_VALIDATION",
         "progress": "TFHUB_DOWNLOAD_PROGRESS",
     }
-    # Credentials, and what would let somebody on the way collect those of other plugins.
+    # Credentials, and whatever would let an attacker on the way collect those of other plugins.
     trusted_options: ClassVar[Sequence[str]] = (
         "headers",
         "servers",
@@ -103,26 +103,26 @@ class Http:
                 and ``mirrors``; without these, to those of the handles; never to others that they redirect to.
             proxy: URL of a proxy, ``none``; None: as the environment says.
             connect_timeout: Seconds.
-            read_timeout: Longest silence, and longest time for the headers of an answer, in seconds.
+            read_timeout: Longest silence, and longest time for the headers of a response, in seconds.
             min_rate: Bytes per second; a slower server is given up on.
             min_rate_window: Seconds over which ``min_rate`` is measured.
-            retries: How often a request is repeated after a failure that may pass.
+            retries: How often a request is retried after a transient error.
             max_retry_wait: The longest pause before that, in seconds.
             servers: URL prefix -> those of the options from ``format_query`` to ``max_retry_wait`` that differ there.
             headers: URL prefix -> headers to send there; they are not sent on after a redirect to another origin.
             allow_private: Whether a server may have an address that is not public.
             disable_cert_validation: True, or the text ``true`` of the environment: no certificate is verified.
-            progress: Whether to draw a bar although nobody watches; of the environment, any text.
+            progress: Whether to draw a bar although no one seems to be watching; any text, in the environment.
 
         Raises:
-            ConfigError: An option cannot be meant.
+            ConfigError: An option is not valid.
         """
         for prefix in prefixes:
             check_prefix(prefix, "prefixes")
         for mirror in mirrors:
             check_prefix(mirror, "mirrors")
         if mirrors and not prefixes:
-            raise ConfigError("mirrors: mirrors of what?", hint="say in prefixes which URLs they mirror")
+            raise ConfigError("mirrors: set without prefixes", hint="name in prefixes the URLs that they mirror")
         self._prefixes = tuple(prefixes)
         self._rules = [Rewrite.from_option(rule, f"rewrite[{index}]") for index, rule in enumerate(rewrite)]
         self._mirrors = tuple(mirrors)
@@ -214,7 +214,8 @@ class Http:
         if host not in self._warned:
             self._warned.add(host)
             _LOG.warning(
-                "The certificate of %s is not verified: anybody on the way can read and change what it sends", host
+                "The certificate of %s is not verified: anyone on the network path can read and change what it sends",
+                host,
             )
 
 

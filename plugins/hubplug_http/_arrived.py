@@ -15,11 +15,11 @@ PEEKED = 512
 
 @dataclass(frozen=True)
 class Arrival:
-    """What is known of an answer.
+    """What is known of a response.
 
     Attributes:
         asked: The handle, redacted.
-        final: Where the answer came from, after redirects; redacted.
+        final: Where the response came from, after redirects; redacted.
         host: Of ``final``.
         rule: What the request was signed with, or None.
         media_type: Its Content-Type, or None.
@@ -35,7 +35,7 @@ class Arrival:
 
 
 def find_body_error(start: bytes, arrival: Arrival) -> HubplugError | None:
-    """What is wrong with a successful answer, judged by its first bytes; None for what may be an archive."""
+    """What is wrong with a successful response, judged by its first bytes; None for what may be an archive."""
     if _is_archive(start):
         return None
     shown = excerpt(start, arrival.secrets)
@@ -50,12 +50,12 @@ def find_body_error(start: bytes, arrival: Arrival) -> HubplugError | None:
 
 
 def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float | None = None) -> HubplugError:
-    """The error for an answer that is no success.
+    """The error for a response that is not a success.
 
     Args:
         status: Of HTTP.
         start: The first bytes of the body.
-        arrival: What else is known of the answer.
+        arrival: What else is known of the response.
         wait: Seconds that the server asks to wait, or None.
     """
     shown = excerpt(start, arrival.secrets)
@@ -64,14 +64,14 @@ def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float |
     where = f"{arrival.asked}: {arrival.host}"
     if arrival.final.partition("?")[0] != arrival.asked.partition("?")[0]:
         where += f" (at {arrival.final})"
-    later = "later" if wait is None else f"in {wait:,.0f} s, as the server wishes"
+    later = "later" if wait is None else f"in {wait:,.0f} s, as the server asks"
     if status == 401:
         hint = (
             "check that the secret is right and not expired"
             if arrival.rule
             else "add a rule for this host to the plugin auth"
         )
-        return AccessError(f"{where} wants credentials (401). {signed}{body}", hint=hint)
+        return AccessError(f"{where} requires credentials (401). {signed}{body}", hint=hint)
     if status == 403:
         hint = (
             "ask the publisher to give these credentials access"
@@ -87,16 +87,18 @@ def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float |
             hint="check the spelling and the version; a rewrite rule or a mirror can point old handles to another store",
         )
     if status >= 500:
-        return FetchError(f"{where} is out of order ({status}){body}", hint=f"ask again {later}, or configure a mirror")
+        return FetchError(
+            f"{where} returned a server error ({status}){body}", hint=f"try again {later}, or configure a mirror"
+        )
     if status in (408, 429):
-        return FetchError(f"{where} is too busy ({status}){body}", hint=f"ask again {later}")
+        return FetchError(f"{where} is too busy ({status}){body}", hint=f"try again {later}")
     if status == 400:
         hint = "a signed URL does not bear the format query: set format_query: false for its prefix"
         return FetchError(f"{where} does not understand the request (400){body}", hint=hint)
     if status == 303 and start.startswith(b"gs://"):
         hint = "set TFHUB_MODEL_LOAD_FORMAT=UNCOMPRESSED: this server only says where a module is on Google storage"
         return FetchError(f"{where} has no archive (303)", hint=hint)
-    return FetchError(f"{where} answered with status {status}{body}", hint="ask whoever runs the server")
+    return FetchError(f"{where} responded with status {status}{body}", hint="ask whoever runs the server")
 
 
 def _is_archive(start: bytes) -> bool:

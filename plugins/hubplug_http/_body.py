@@ -29,7 +29,7 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 
 
 class Asker(Protocol):
-    """What asks for a body once more."""
+    """What requests a body again."""
 
     def request(self, url: str, extra: Mapping[str, str] = {}, /) -> Answer | Failure: ...
     def pause(self, failure: Failure, attempt: int, url: str, /) -> bool: ...
@@ -37,7 +37,7 @@ class Asker(Protocol):
 
 
 class Body:
-    """A ``hubplug.types.Readable`` over as many answers as it takes.
+    """A ``hubplug.types.Readable`` over as many responses as it takes.
 
     Attributes:
         size: The announced number of bytes, or None.
@@ -87,7 +87,7 @@ class Body:
             self._asker.close()
 
     def _read_answer(self, size: int) -> bytes | Failure:
-        """More of the current answer; none at its end; a failure where it breaks."""
+        """More of the current response; none at its end; a failure where it breaks."""
         failure = None
         try:
             data = self._answer.read(size)
@@ -102,7 +102,7 @@ class Body:
         return data
 
     def _go_on(self, why: Failure) -> None:
-        """Puts an answer in place that continues at the current position."""
+        """Puts a response in place that continues at the current position."""
         if self._position - self._broke_at >= _WORTH_GOING_ON:
             self._attempts = 0
         self._broke_at = self._position
@@ -134,7 +134,7 @@ class Body:
             answer.close()
             return self._continued()
         if answer.status != 200:
-            return Failure(FetchError(f"the server answered a repetition with status {answer.status}"))
+            return Failure(FetchError(f"the server responded to a retry with status {answer.status}"))
         if self._position == 0:
             self._etag, self.size = strong_etag(answer.header("ETag")), announced_size(answer)
             self._bar.expect(self.size)
@@ -142,7 +142,7 @@ class Body:
         return self._skip_what_is_known(answer)
 
     def _fits(self, answer: Answer) -> bool:
-        """Whether an answer 206 continues this body at the current position."""
+        """Whether a 206 response continues this body at the current position."""
         match = _CONTENT_RANGE.fullmatch(answer.header("Content-Range") or "")
         if match is None:
             return False
@@ -160,7 +160,7 @@ class Body:
         return True
 
     def _skip_what_is_known(self, answer: Answer) -> Failure | None:
-        """Reads what was handed on already once more, and compares it."""
+        """Reads again what was handed on already, and compares it."""
         etag, size = strong_etag(answer.header("ETag")), announced_size(answer)
         if (self._etag and etag and etag != self._etag) or (None not in (size, self.size) and size != self.size):
             raise self._changed()
@@ -183,7 +183,7 @@ class Body:
     def _changed(self) -> SourceChanged:
         return SourceChanged(
             f"{self._name} changed on its server while it was downloaded, after {self._position:,} bytes; nothing was kept",
-            hint="ask again",
+            hint="try again",
         )
 
     def _gives_up(self, why: Failure) -> HubplugError:
@@ -192,7 +192,7 @@ class Body:
         of = f"{self.size:,} bytes" if self.size is not None else "an unannounced number of bytes"
         return IncompleteDownload(
             f"{self._name}: download stopped at {self._position:,} of {of}: {why.error.message}",
-            hint=why.error.hint or "ask again; if it always stops, ask whoever runs the server or the proxy",
+            hint=why.error.hint or "try again; if it always stops, ask whoever runs the server or the proxy",
         )
 
     @property

@@ -33,7 +33,7 @@ def demand_usable(certificate: str | tuple[str, ...]) -> None:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
     if asked:
         raise ConfigError(
-            f"client_cert: the key in {files[-1]!r} is encrypted, and nobody is asked for its pass phrase",
+            f"client_cert: the key in {files[-1]!r} is encrypted, and hubplug does not ask for a pass phrase",
             hint="write it without one into a file that only you can read: openssl pkey -in KEY -out PLAIN; chmod 600 PLAIN",
         )
     if reason is not None:

@@ -47,7 +47,7 @@ class WatchedAdapter(HTTPAdapter):
 
 
 class _FinalResponse(http.client.HTTPResponse):
-    """The answer after the informational ones (RFC 9110, section 15.2); http.client passes over 100 only.
+    """The response after the informational ones (RFC 9110, section 15.2); http.client passes over 100 only.
 
     The watch ends a row of them that does not end.
     """

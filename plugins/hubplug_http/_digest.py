@@ -54,6 +54,6 @@ class CheckedStream(ArchiveStream):
             raise DigestMismatch(
                 f"{self.name}: the server announced the sha256 {self._announced}, what it sent has {self.sha256()}; "
                 "nothing was kept",
-                hint="ask again; if it stays so, a proxy changes what passes, or the server is out of order",
+                hint="try again; if it keeps happening, a proxy alters the download, or the server is faulty",
             )
         return data

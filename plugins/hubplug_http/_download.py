@@ -1,4 +1,4 @@
-"""One download: which URL answers, how often it is asked, and what its answer is taken for."""
+"""One download: which URL answers, how often it is asked, and what its response is taken as."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Download:
 
         Raises:
             FetchError: No URL could be had; AccessError, MissingError and IncompleteDownload say more.
-            ArchiveError: What was sent is no archive.
+            ArchiveError: What was sent is not an archive.
         """
         try:
             archive: ArchiveStream = self._first_answer(self._archive_at)
@@ -78,7 +78,7 @@ class Download:
             self._sender.close()
 
     def request(self, url: str, extra: Mapping[str, str] = {}) -> Answer | Failure:
-        """One way through all redirects; an answer that is no success and may pass is a Failure too."""
+        """One way through all redirects; an error response other than 416 is a Failure too."""
         answer = follow(
             url,
             sender=self._sender,
@@ -93,7 +93,7 @@ class Download:
         return answer.without(self._sender.credentials) if isinstance(answer, Failure) else answer
 
     def insist(self, url: str, extra: Mapping[str, str] = {}) -> Answer | Failure:
-        """``request``, repeated as often as the settings of the URL's server allow."""
+        """``request``, retried as often as the settings of the URL's server allow."""
         options = self._servers.at(url)
         attempt = 0
         while True:
@@ -105,17 +105,17 @@ class Download:
                 return answer
 
     def pause(self, failure: Failure, attempt: int, url: str) -> bool:
-        """Waits before a repetition; False when the server asks for too long a wait."""
+        """Waits before a retry; False when the server asks for too long a wait."""
         seconds = pause_before(attempt, failure.wait, longest=self._servers.at(url).max_retry_wait)
         if seconds is None:
             return False
-        _LOG.warning("%s; asking again in %.1f s (%d)", failure.error.message, seconds, attempt)
+        _LOG.warning("%s; retrying in %.1f s (%d)", failure.error.message, seconds, attempt)
         self._sender.renew()
         time.sleep(seconds)
         return True
 
     def arrival(self, answer: Answer) -> Arrival:
-        """What is known of an answer, as it may be shown."""
+        """What is known of a response, as it may be shown."""
         media_type = answer.header("Content-Type")
         return Arrival(
             asked=str(self._source.handle.original),
@@ -127,7 +127,7 @@ class Download:
         )
 
     def _first_answer(self, ask: Callable[[str], Any]) -> Any:
-        """What the first URL gives that can be reached; a refusal by one is not mended by another."""
+        """What the first URL gives that can be reached; another does not help against a refusal by one."""
         tried: list[str] = []
         for url in self._urls:
             got = ask(url)
@@ -179,11 +179,11 @@ class Download:
         host = host_of(answer.url)
         text = start.decode("utf-8", "replace")
         if answer.status != 303:
-            got = f"it answered with status {answer.status}"
+            got = f"it responded with status {answer.status}"
         elif len(start) > _MOST_LOCATION_BYTES:
-            got = f"it answered with a location of more than {_MOST_LOCATION_BYTES} bytes"
+            got = f"it responded with a location of more than {_MOST_LOCATION_BYTES} bytes"
         elif not text.startswith("gs://") or any(c < " " for c in text.rstrip("\r\n")):
-            got = "its answer does not begin with gs://"
+            got = "its response does not begin with gs://"
         else:
             return text.rstrip("\r\n")
         return Failure(
@@ -214,13 +214,13 @@ class Download:
 
 
 def _find_length_failure(answer: Answer) -> Failure | None:
-    """What is wrong with the announced length: where that is no number, nobody knows where the body ends (RFC 9112, section 6.3)."""
+    """What is wrong with the announced length: if that is not a number, it is not known where the body ends (RFC 9112, section 6.3)."""
     try:
         length_in(answer.header("Content-Length"))
     except ValueError:
         answer.close()
         failure = refused(
-            f"{host_of(answer.url)} sent a Content-Length that is no number of bytes",
+            f"{host_of(answer.url)} sent a Content-Length that is not a number of bytes",
             answer.url,
             "ask whoever runs the server",
         )

@@ -50,7 +50,7 @@ class PrivateAddress(OSError):
 
 
 def refused(message: str, url: str, hint: str | None = None) -> Failure:
-    """A failure that no repetition and no mirror can mend."""
+    """A failure that neither a retry nor a mirror can fix."""
     return Failure(FetchError(f"{message} (while fetching {redact(url)})", hint=hint))
 
 
@@ -136,7 +136,7 @@ def describe_exception(
         if isinstance(
             cause, (requests.exceptions.InvalidURL, urllib3.LocationParseError, requests.exceptions.InvalidSchema)
         ):
-            return Failure(HandleError(f"{shown} is no URL that can be asked for", hint="check its host and port"))
+            return Failure(HandleError(f"{shown} is not a URL that can be requested", hint="check its host and port"))
         if isinstance(cause, (urllib3.InvalidHeader, requests.exceptions.InvalidHeader, UnicodeEncodeError)):
             return refused(
                 f"{host} and this request do not agree: a header is malformed",
@@ -145,8 +145,8 @@ def describe_exception(
             )
     for cause in causes:
         if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException) and cause.strerror:
-            return _passing(f"The connection to {host}{via} failed: {cause.strerror} ({shown})", "ask again later")
-    return _passing(f"{host}{via} closed the connection too early ({shown})", "ask again later")
+            return _passing(f"The connection to {host}{via} failed: {cause.strerror} ({shown})", "try again later")
+    return _passing(f"{host}{via} closed the connection too early ({shown})", "try again later")
 
 
 def _passing(message: str, hint: str) -> Failure:
@@ -154,7 +154,7 @@ def _passing(message: str, hint: str) -> Failure:
 
 
 def _raise_hint(option: str) -> str:
-    return f"ask again later; if this server is always slow, change {option} of the plugin http"
+    return f"try again later; if this server is always slow, change {option} of the plugin http"
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, url: str, proxy: str | None, options: ServerOptions) -> Failure:
@@ -191,10 +191,10 @@ def _proxy_refusal(causes: list[BaseException], host: str, proxy: str | None, sh
 
 
 def proxy_wants_credentials(proxy: str | None, shown: str) -> Failure:
-    """407, whether to a request or to the wish for a tunnel."""
+    """407, whether to a request or to a CONNECT for a tunnel."""
     return Failure(
         AccessError(
-            f"The proxy {proxy or 'on the way'} wants credentials (407) for {shown}",
+            f"The proxy {proxy or 'on the way'} requires credentials (407) for {shown}",
             hint="put them into the proxy's URL (http://user:password@host:port) in https_proxy or the option proxy",
         )
     )
@@ -205,7 +205,7 @@ def _tls_reason(error: ssl.SSLError) -> str:
 
 
 def _safe_host(url: str) -> str:
-    if "://***@" in redact(url):  # it may be the first half of somebody's user name and password
+    if "://***@" in redact(url):  # it may be the first half of a user name and password
         return "the host"
     try:
         return host_of(url)

@@ -1,7 +1,7 @@
 """Where a redirect leads, and what may travel along.
 
 Every hop is a new request: the user's headers go along only while scheme, host and port stay what they were at the
-start, and who signs requests is asked again for each.
+start, and the plugins that sign requests are asked again for each.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def follow(
         headers: The plugin's own headers, which go everywhere.
 
     Returns:
-        The first answer that is no redirect, whatever its status; or why there is none.
+        The first response that is not a redirect, whatever its status; or why there is none.
     """
     if (problem := find_address_error(url)) is not None:  # it may come from another plugin
         return Failure(HandleError(problem, hint="check the host and the port"))
@@ -69,7 +69,7 @@ def follow(
                 return refused(
                     f"{host_of(came_from)} redirects from https to http ({redact(url)}), and credentials are in use",
                     trail[0],
-                    "ask for a handle that stays on https; over http anybody on the way could read and change it",
+                    "ask for a handle that stays on https; over http anyone on the network path could read and change it",
                 )
             _LOG.warning("%s: redirected from https to http: %s", trail[0], redact(url))
         prepared.headers.update(own_headers)

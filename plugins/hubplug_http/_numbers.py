@@ -18,12 +18,12 @@ def length_in(value: str | None) -> int | None:
     """The number in a Content-Length header, which may repeat it (RFC 9110, section 8.6); None where there is no header.
 
     Raises:
-        ValueError: It is no number, or different ones.
+        ValueError: It is not a number, or different ones.
     """
     if value is None:
         return None
     numbers = {whole_number(one.strip()) for one in value.split(",")}
     number = numbers.pop()
     if number is None or numbers:
-        raise ValueError("Content-Length is no number of bytes")
+        raise ValueError("Content-Length is not a number of bytes")
     return number

@@ -14,7 +14,7 @@ from hubplug_http._urls import find_address_error, is_http
 
 _POSITIVE = ("connect_timeout", "read_timeout", "min_rate_window")
 _NOT_NEGATIVE = ("min_rate", "retries", "max_retry_wait")
-# Three years, in seconds: no system waits for ever so long, and nobody means it.
+# Three years, in seconds: no system waits that long, and no user intends it.
 _MOST = 100_000_000
 
 
@@ -45,10 +45,10 @@ class ServerOptions:
         client_cert: PEM file with certificate and key, or the two files.
         proxy: URL of a proxy; ``none`` for no proxy; None: as the environment says.
         connect_timeout: Seconds.
-        read_timeout: Longest silence in seconds; also for the whole of an answer's headers.
+        read_timeout: Longest silence in seconds; also for all headers of a response.
         min_rate: Bytes per second; a slower server is given up on.
         min_rate_window: Seconds over which ``min_rate`` is measured.
-        retries: How often a request is repeated after a failure that may pass.
+        retries: How often a request is retried after a transient error.
         max_retry_wait: The longest pause in seconds; a server that asks for a longer one is given up on.
     """
 
@@ -132,7 +132,7 @@ def read_servers(
         check_elsewhere: Whether certificates of other servers are verified in any case.
 
     Raises:
-        ConfigError: A prefix is no http(s) URL, or a value cannot be meant.
+        ConfigError: A prefix is not an http(s) URL, or a value is not valid.
     """
     settings = server_options(ServerOptions(), default, "")
     for prefix in (*by_prefix, *headers):
@@ -198,4 +198,6 @@ def _find_value_error(name: str, value: Any) -> str | None:
 def _check_headers(values: Mapping[str, str], key_path: str) -> None:
     for name, value in values.items():
         if any(character in "\r\n\0" for character in name + value):
-            raise ConfigError(f"{key_path}.{name.split()[0] if name.split() else name!r}: a header has one line")
+            raise ConfigError(
+                f"{key_path}.{name.split()[0] if name.split() else name!r}: a header must be a single line"
+            )

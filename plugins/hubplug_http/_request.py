@@ -39,11 +39,11 @@ _LIBRARY_LOGS = [logging.getLogger(f"urllib3.{name}") for name in ("connection",
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The head of a server's answer; the body is still to be read.
+    """The head of a server's response; the body is still to be read.
 
     Attributes:
         url: What was asked for at the end of all redirects. It may hold a secret.
-        response: The answer; its body is read raw, as the archive's own compression is none of HTTP's business.
+        response: The response; its body is read raw, as the archive's own compression does not concern HTTP.
         watch: What watches the connection.
         rule: What the request was signed with, in words; None when unsigned.
         secrets: Texts that must not be shown although the server may repeat them.
@@ -121,7 +121,7 @@ class Sender:
         """Signs and sends a request.
 
         Returns:
-            The head of the answer, whatever its status; or why there is none.
+            The head of the response, whatever its status; or why there is none.
         """
         url = str(prepared.url)
         origin = self._origin(url, options)
@@ -132,7 +132,7 @@ class Sender:
             rule = str(getattr(auth, "hubplug_rule", type(auth).__name__))
             if origin_of(str(prepared.url)) != origin_of(url):
                 return refused(
-                    f"What signs requests to {host_of(url)} has turned this one to another host", url, f"mend {rule}"
+                    f"The signer of requests to {host_of(url)} changed this one to another host", url, f"fix {rule}"
                 )
         if not self._allow_private and _has_private_address(url):
             return describe_exception(PrivateAddress(), url, None)

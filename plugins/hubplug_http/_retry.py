@@ -1,4 +1,4 @@
-"""Whether to ask once more, and when. Pure functions, but for the sleeping."""
+"""Whether to retry, and when. Pure functions, except for the sleep."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PASSING_STATUSES = frozenset({408, 429, *range(500, 600)} - {501, 505})
 
 
 def pause_before(attempt: int, asked_for: float | None, *, longest: float, chance: float | None = None) -> float | None:
-    """Seconds to wait before a repetition; None when the server asks for more than ``longest``.
+    """Seconds to wait before a retry; None when the server asks for more than ``longest``.
 
     Doubles from half a second, with jitter: many clients that failed together should not return together.
 
     Args:
-        attempt: 1 for the first repetition.
+        attempt: 1 for the first retry.
         asked_for: Seconds of the server's Retry-After, or None.
         longest: No longer pause is made, in seconds.
         chance: From 0 to 1; None draws it.

@@ -1,7 +1,7 @@
 """When a server is given up on: it sends nothing, drips its headers, or stays below the least rate.
 
 A socket's own timeout ends with every byte that arrives, so a server that drips is never caught by it. A ``Watch`` counts
-what arrives while somebody waits for it, and shuts the connection down when that is too little. Time in which nobody
+what arrives while a caller waits for it, and shuts the connection down when that is too little. Time in which no caller
 waits (the archive is being unpacked) does not count.
 """
 
@@ -53,7 +53,7 @@ class Watch:
 
     @contextmanager
     def head(self) -> Iterator[None]:
-        """Around sending a request and receiving the headers of its answer."""
+        """Around sending a request and receiving the headers of its response."""
         with self._changed:
             self._head_since = time.monotonic()
         try:
@@ -64,7 +64,7 @@ class Watch:
 
     @contextmanager
     def body(self) -> Iterator[None]:
-        """Around one read of the answer's body."""
+        """Around one read of the response's body."""
         with self._changed:
             self._body_since = time.monotonic()
         try:
@@ -122,7 +122,7 @@ class Watch:
         if self._head_since is not None:
             due = self._head_since + options.read_timeout
             if now >= due:
-                return f"did not finish its answer's headers within {options.read_timeout:g} s", now
+                return f"did not finish the headers of its response within {options.read_timeout:g} s", now
             return None, due
         if self._body_since is None:
             return None, now + _LONGEST_NAP

@@ -49,7 +49,7 @@ class Rewrite:
         try:
             pattern = re.compile(rule["from"])
         except re.error as error:
-            raise ConfigError(f"{key_path}.from: {rule['from']!r} is no regular expression: {error}") from error
+            raise ConfigError(f"{key_path}.from: {rule['from']!r} is not a regular expression: {error}") from error
         try:
             pattern.sub(rule["to"], "")  # parses the template, whether or not anything matches
         except (re.error, IndexError) as error:
@@ -123,8 +123,8 @@ def find_address_error(url: str) -> str | None:
     """What is wrong with an http(s) URL, in words; None for a good one."""
     problem = find_url_error(url)
     if problem is None and " " in url.partition("?")[0]:
-        problem = "it has a blank"
-    return None if problem is None else f"{redact(url)!r} is no URL: {problem}"
+        problem = "it contains a space"
+    return None if problem is None else f"{redact(url)!r} is not a URL: {problem}"
 
 
 def host_of(url: str) -> str:

@@ -17,7 +17,7 @@ from hubplug.files.tree import Limits
 # Programs pad to a whole tape record: 10 KiB by default, at most this.
 _MOST_PADDING = 16 << 20
 _MOST_EXTENDED_HEADERS = 64
-# A header that says nothing, or a record that no one needs, takes time, and next to nothing of a compressed archive.
+# A header that says nothing, or a record that nothing needs, takes time, and next to nothing of a compressed archive.
 _HEADERS_FOR_A_MEMBER = 2
 _RECORDS_FOR_A_MEMBER = 16
 

@@ -133,7 +133,7 @@ def test_a_pinned_handle_needs_a_recorded_digest(entry: Path, cache: CacheDirect
 def test_a_read_only_cache_says_why_it_cannot_use_an_entry_for_a_pinned_handle(entry: Path, root: Path) -> None:
     answer = CacheDirectory(str(root), read_only=True).hubplug_cache(source_of(f"{HANDLE}#sha256={ARCHIVE_SHA256}"))
     assert isinstance(answer, Declined)
-    assert "nobody recorded the digest" in answer.reason
+    assert "the digest of its archive was not recorded" in answer.reason
     assert "secret" not in answer.reason
 
 

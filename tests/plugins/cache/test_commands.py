@@ -374,8 +374,8 @@ def test_what_an_export_holds_another_cache_can_use(run: Callable[..., Result], 
     with Hub({"chain": ["cache"], "plugins": {"cache": {"options": {"dir": str(away)}}}}).activate():
         first, second = run("import", tmp_path / "all.tar"), run("import", tmp_path / "all.tar")
     assert first.exit_code == second.exit_code == 0
-    assert "was there already" not in first.output
-    assert second.output.count("was there already") == 3
+    assert "was already there" not in first.output
+    assert second.output.count("was already there") == 3
     origin = Origin()
     for handle in (ONE, TWO, SHARED):
         module = origin.resolve(CacheDirectory(str(away)), handle)
@@ -440,7 +440,7 @@ def test_an_entry_of_tensorflow_hub_can_be_carried_as_well(
     write_module(entry_of(root, handle), builder)
     (root / f"{entry_of(root, handle).name}.descriptor.txt").write_text(f"Module: {handle}\nDownload Time: x")
     assert "adopted" in run("list").output
-    assert "nobody recorded digests" in run("verify").output
+    assert "no digests were recorded" in run("verify").output
     assert run("export", tmp_path / "old.tar", handle).exit_code == 0
     assert b"canary" not in (tmp_path / "old.tar").read_bytes()
     away = tmp_path / "away"
@@ -455,7 +455,7 @@ def test_an_entry_of_tensorflow_hub_can_be_carried_as_well(
 def test_an_export_without_the_name_of_its_archive_is_told_so(run: Callable[..., Result]) -> None:
     result = run("export", "https://user:canary@example.com/one/1")
     assert result.exit_code == 2
-    assert "https://example.com/one/1 is no local path: name the ARCHIVE to write" in result.output
+    assert "https://example.com/one/1 is not a local path: name the ARCHIVE to write" in result.output
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08" + bytes(2000), b"hubplug-cache.json\0", b"a text\n" * 200])
@@ -466,4 +466,4 @@ def test_what_no_export_wrote_is_named_when_it_is_imported(
     result = run("import", tmp_path / "other.tar")
     assert result.exit_code == 2
     if not content.startswith(b"hubplug"):
-        assert f"{tmp_path / 'other.tar'} is no archive that `hubplug cache export` wrote" in result.output
+        assert f"{tmp_path / 'other.tar'} is not an archive that `hubplug cache export` wrote" in result.output

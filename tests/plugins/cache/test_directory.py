@@ -212,7 +212,7 @@ def test_a_remote_directory_is_refused_at_once() -> None:
 
 def test_the_home_of_an_unknown_user_is_an_error() -> None:
     with pytest.raises(
-        CacheError, match="~nobody-of-this-name/modules cannot be found: nobody here has that home"
+        CacheError, match="~nobody-of-this-name/modules cannot be found: no user here has that home"
     ) as caught:
         CacheDirectory("~nobody-of-this-name/modules").hubplug_cache(source_of(HANDLE))
     assert "TFHUB_CACHE_DIR" in str(caught.value.hint)

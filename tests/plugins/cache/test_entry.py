@@ -38,7 +38,7 @@ def test_a_miss_is_filled_and_the_next_time_is_a_hit(cache: CacheDirectory, root
 def test_the_hook_itself_writes_nothing(cache: CacheDirectory, root: Path) -> None:
     plan = cache.hubplug_cache(source_of(HANDLE))
     assert isinstance(plan, Plan)
-    assert plan.what == f"fill {entry_of(root, HANDLE)}, where nothing is yet"
+    assert plan.what == f"fill {entry_of(root, HANDLE)}, which does not exist yet"
     assert not root.exists()
 
 
@@ -91,7 +91,7 @@ def test_a_rewritten_handle_is_filed_under_the_original_one(cache: CacheDirector
     rewritten = Handle.parse(HANDLE).instead("https://mirror.example.com/1")
     plan = cache.hubplug_cache(Source(rewritten, rewritten.text))
     assert isinstance(plan, Plan)
-    assert plan.what == f"fill {entry_of(root, HANDLE)}, where nothing is yet"
+    assert plan.what == f"fill {entry_of(root, HANDLE)}, which does not exist yet"
 
 
 def test_a_hit_opens_the_manifest_alone_and_writes_nothing(

@@ -196,7 +196,7 @@ def test_sizes_are_read(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "GB", "-1", "1 potato", "1e9", "iB", "5iB"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no size"):
+    with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)
 
 
@@ -209,7 +209,7 @@ def test_spans_are_read(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "30", "d", "-1d", "1 month"])
 def test_what_is_no_span_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no span"):
+    with pytest.raises(ValueError, match="is not a span"):
         parse_span(text)
 
 

@@ -170,7 +170,7 @@ def test_an_existing_archive_is_replaced_only_with_force(module, tmp_path):
 @pytest.mark.parametrize(
     ("out", "message", "hint"),
     [
-        ("gs://user:canary@bucket/m.tar.gz", "gs://bucket/m.tar.gz is no local path", "copy it there"),
+        ("gs://user:canary@bucket/m.tar.gz", "gs://bucket/m.tar.gz is not a local path", "copy it there"),
         ("nowhere/m.tar.gz", "There is no directory nowhere to write m.tar.gz into", "make it first"),
         ("m.zip", "m.zip would be a gzipped tar archive under the name of something else", "name it m.tar.gz"),
         ("m.tar.bz2", "m.tar.bz2 would be a gzipped tar archive", "name it m.tar.gz"),
@@ -240,7 +240,7 @@ def test_what_is_no_module_is_named(make, word, tmp_path):
 )
 def test_an_incomplete_module_is_refused(damage, module, tmp_path):
     damage(module)
-    with pytest.raises(FormatError, match="no complete module"):
+    with pytest.raises(FormatError, match="not a complete module"):
         pack_module(module, tmp_path / "m.tar.gz")
     assert not (tmp_path / "m.tar.gz").exists()
 

@@ -24,7 +24,7 @@ NUMBERS = ("connect_timeout", "read_timeout", "min_rate", "min_rate_window", "ma
     [
         ({"prefixes": ["hub.example.com"]}, "prefixes: 'hub.example.com' is not the beginning of an http"),
         ({"prefixes": ["gs://bucket/"]}, "prefixes: 'gs://bucket/'"),
-        ({"mirrors": ["https://b.example/"]}, "mirrors: mirrors of what"),
+        ({"mirrors": ["https://b.example/"]}, "mirrors: set without prefixes"),
         ({"retries": -1}, "retries: expected a number from 0"),
         ({"read_timeout": 0}, "read_timeout: expected a number above 0"),
         *(
@@ -38,7 +38,7 @@ NUMBERS = ("connect_timeout", "read_timeout", "min_rate", "min_rate_window", "ma
         ({"proxy": "proxy.example.com"}, "proxy: expected the URL of a proxy"),
         ({"servers": {"https://a.example/": {"retries": -1}}}, "servers\\['https://a.example/'\\].retries: expected a"),
         ({"servers": {"a.example": {}}}, "servers: 'a.example' is not"),
-        ({"headers": {"https://a.example/": {"X": "a\r\nY: b"}}}, "a header has one line"),
+        ({"headers": {"https://a.example/": {"X": "a\r\nY: b"}}}, "a header must be a single line"),
         ({"headers": {"a": {"X": "b"}}}, "headers: 'a' is not"),
     ],
 )

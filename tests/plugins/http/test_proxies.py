@@ -74,7 +74,7 @@ def test_a_proxy_that_wants_credentials(url: str, proxy: ScriptedServer, capfd: 
     proxy.always(Reply(407, headers={"Proxy-Authenticate": "Basic"}))
     with pytest.raises(AccessError) as caught:
         bring(url, proxy=proxy.url("", userinfo="me:canary"))
-    assert f"The proxy 127.0.0.2:{proxy.port} wants credentials (407)" in caught.value.message
+    assert f"The proxy 127.0.0.2:{proxy.port} requires credentials (407)" in caught.value.message
     assert "canary" not in str(caught.value) + "".join(capfd.readouterr())
     assert len(proxy.requests) == 1
 
@@ -99,7 +99,7 @@ def test_a_proxy_whose_name_is_unknown() -> None:
 
 def test_a_proxy_that_drips_its_answer_to_connect_is_given_up_on(proxy: ScriptedServer) -> None:
     proxy.always(Reply(200, drip_head=(1, 0.5)))
-    with pytest.raises(FetchError, match="did not finish its answer's headers"):
+    with pytest.raises(FetchError, match="did not finish the headers of its response"):
         bring("https://models.example.com/m", proxy=proxy.url(""), read_timeout=3, retries=0)
 
 

@@ -36,16 +36,16 @@ def refusal(url: str, kind: type[HubplugError], *arguments: Any, **options: Any)
     ("status", "kind", "words"),
     [
         (400, FetchError, "does not understand the request (400)"),
-        (401, AccessError, "wants credentials (401)"),
+        (401, AccessError, "requires credentials (401)"),
         (403, AccessError, "refused (403)"),
         (404, MissingError, "has nothing there (404)"),
         (410, MissingError, "has withdrawn it (410)"),
-        (418, FetchError, "answered with status 418"),
+        (418, FetchError, "responded with status 418"),
         (429, FetchError, "is too busy (429)"),
-        (500, FetchError, "is out of order (500)"),
-        (503, FetchError, "is out of order (503)"),
-        (206, FetchError, "answered with status 206"),
-        (304, FetchError, "answered with status 304"),
+        (500, FetchError, "returned a server error (500)"),
+        (503, FetchError, "returned a server error (503)"),
+        (206, FetchError, "responded with status 206"),
+        (304, FetchError, "responded with status 304"),
     ],
 )
 def test_each_status_has_its_sentence(

@@ -47,7 +47,7 @@ def test_a_server_that_asks_for_too_long_a_wait_is_given_up_on(server: ScriptedS
     began = time.monotonic()
     with pytest.raises(FetchError, match="503") as caught:
         bring(server.url("/m"), max_retry_wait=1200)
-    assert "ask again in 3,600 s" in str(caught.value.hint)
+    assert "try again in 3,600 s" in str(caught.value.hint)
     assert len(server.requests) == 1
     assert time.monotonic() - began < 200
 

@@ -72,5 +72,5 @@ def test_a_rewrite_rule_matches_a_handle_that_is_spelt_otherwise(server: Scripte
 )
 def test_a_redirect_to_what_has_no_normal_form_is_refused(target: str, server: ScriptedServer) -> None:
     server.on("/m", redirect(target))
-    with pytest.raises(FetchError, match="is no URL: its "):
+    with pytest.raises(FetchError, match="is not a URL: its "):
         bring(server.url("/m"), retries=0)

@@ -37,12 +37,14 @@ def only(limit: str) -> dict[str, Any]:
 
 def test_silence_before_the_answer(server: ScriptedServer) -> None:
     server.on("/m", Reply(body=ARCHIVE, silence=NEVER))
-    expect_to_give_up(server.url("/m"), "read_timeout", FetchError, r"(sent nothing|headers within)")
+    expect_to_give_up(server.url("/m"), "read_timeout", FetchError, r"(sent nothing|headers of its response within)")
 
 
 def test_dripping_headers(server: ScriptedServer) -> None:
     server.on("/m", Reply(body=ARCHIVE, drip_head=(1, 0.5)))
-    expect_to_give_up(server.url("/m"), "read_timeout", FetchError, "did not finish its answer's headers within 3 s")
+    expect_to_give_up(
+        server.url("/m"), "read_timeout", FetchError, "did not finish the headers of its response within 3 s"
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_a_body_that_begins_to_drip(framing: Any, server: ScriptedServer) -> Non
 def test_a_listener_that_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/m"
-        expect_to_give_up(url, "read_timeout", FetchError, "sent nothing|headers within")
+        expect_to_give_up(url, "read_timeout", FetchError, "sent nothing|headers of its response within")
 
 
 def test_a_listener_whose_queue_is_full_is_given_up_on_after_the_connect_timeout() -> None:

@@ -302,7 +302,7 @@ def test_an_encrypted_client_key_is_an_error_and_no_question(
     cert.write_text(text[text.index("-----BEGIN CERTIFICATE") :])
     (tmp_path / "both.pem").write_text(cert.read_text() + locked.read_text())
     files = str(tmp_path / "both.pem") if together else [str(cert), str(locked)]
-    with pytest.raises(ConfigError, match="is encrypted, and nobody is asked for its pass phrase") as caught:
+    with pytest.raises(ConfigError, match="is encrypted, and hubplug does not ask for a pass phrase") as caught:
         bring(secure.url("/m"), ca_bundle=bundle, client_cert=files)
     assert "openssl pkey" in str(caught.value.hint)
     assert secure.connections == 0

@@ -89,5 +89,5 @@ def socks_proxy() -> Iterator[str]:
 def test_a_server_that_drips_behind_a_socks_proxy_is_given_up_on(server: ScriptedServer, socks_proxy: str) -> None:
     pytest.importorskip("socks")
     server.on("/m", Reply(body=ARCHIVE, drip_head=(1, 0.5)))
-    with pytest.raises(FetchError, match="did not finish its answer's headers"):
+    with pytest.raises(FetchError, match="did not finish the headers of its response"):
         bring(server.url("/m"), proxy=socks_proxy, read_timeout=3, retries=0)

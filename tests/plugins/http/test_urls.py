@@ -120,7 +120,7 @@ def test_a_rule_may_lead_to_another_scheme() -> None:
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ({"from": "(", "to": "x"}, "rewrite\\[0\\].from: .* is no regular expression"),
+        ({"from": "(", "to": "x"}, "rewrite\\[0\\].from: .* is not a regular expression"),
         ({"from": "a", "to": "\\1"}, "rewrite\\[0\\].to: .* does not fit"),
         ({"from": "(?P<a>a)", "to": "\\g<b>"}, "rewrite\\[0\\].to: .* does not fit"),
     ],
