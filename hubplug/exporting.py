@@ -79,7 +79,7 @@ def find_place(chain: Chain, path: str) -> tuple[str, Sequence[Answer]]:
     Raises:
         NobodyAnswered: No plugin publishes there.
         ExportError: The URL has a fragment.
-        HandleError: It can be not a URL.
+        HandleError: It cannot be a URL.
     """
     answers: list[Answer] = []
     if not scheme_of(path):
