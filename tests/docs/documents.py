@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from hubplug_format import ModuleBuilder, Type, write_module
+from tools.documentation import expand
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -51,14 +52,19 @@ class Block:
     line: int
 
 
+def text_of(page: Path) -> str:
+    """A page with what is generated in it."""
+    return expand(page.read_text(encoding="utf-8"))
+
+
 def blocks(page: Path) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
+    text = text_of(page)
     return [Block(found[1], found[2], text.count("\n", 0, found.start()) + 2) for found in _FENCED.finditer(text)]
 
 
 def prose(page: Path) -> str:
     """A page without its fenced blocks, line by line where it was."""
-    text = page.read_text(encoding="utf-8")
+    text = text_of(page)
     return _FENCED.sub(lambda found: "\n" * found[0].count("\n"), text)
 
 

@@ -22,7 +22,9 @@ from tests.docs.documents import (
     needs_tensorflow,
     prose,
     run,
+    text_of,
 )
+from tools.documentation.hooks import SECTIONS, arguments_of, parts
 
 needs_installation = pytest.mark.skipif("http" not in installed_plugins(), reason="hubplug is not installed here")
 
@@ -59,18 +61,9 @@ def test_the_tests_in_the_examples_pass_too(tmp_path: Path) -> None:
     assert re.search(r"^9 passed", done.stdout, flags=re.MULTILINE), done.stdout
 
 
-@pytest.mark.parametrize("tool", ["write_hook_docs.py", "write_option_docs.py"])
-def test_a_generated_page_is_what_the_code_says(tool: str, tmp_path: Path) -> None:
-    if tool == "write_option_docs.py" and "http" not in installed_plugins():
-        pytest.skip("hubplug is not installed here")
-    command = [sys.executable, str(ROOT / "tools" / tool), "--check"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+    text = text_of(page)
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (page.parent / target).exists(), target
 
@@ -85,11 +78,6 @@ def test_the_pages_for_authors_have_examples() -> None:
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_documented_and_tested(hook: str) -> None:
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        from write_hook_docs import SECTIONS, arguments_of, parts
-    finally:
-        sys.path.remove(str(ROOT / "tools"))
     import hubplug.hookspecs
 
     found = parts(hook)

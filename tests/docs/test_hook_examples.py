@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,16 +17,11 @@ from hubplug.spec import ExportRequest
 from hubplug.testing import archive_of
 from hubplug.types import ArchiveStream, Handle, LocalModule, Plan, Source
 from tests.core.small_plugins import TextSpec, toy_plugins
-from tests.docs.documents import ROOT
+from tools.documentation.hooks import parts
 
 
 def example(hook: str) -> dict[str, Any]:
     """The names that the example of a hook defines."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        from write_hook_docs import parts
-    finally:
-        sys.path.remove(str(ROOT / "tools"))
     scope: dict[str, Any] = {"__name__": "example"}
     exec(compile(parts(hook)["example"], hook, "exec"), scope)
     return scope

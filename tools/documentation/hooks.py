@@ -1,41 +1,22 @@
-"""Writes docs/hooks.md from the docstrings of hubplug.hookspecs; with ``--check`` it only says whether they agree."""
+"""The page about hooks, from the docstrings of hubplug.hookspecs."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import sys
 import textwrap
-from pathlib import Path
 
 from hubplug import hookspecs
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "hooks.md"
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("hubplug_"))
 SECTIONS = ("Args", "Returns", "Order", "Guarantees")
 _TITLES = {"Args": "Arguments", "Returns": "Answer", "Order": "When it is asked", "Guarantees": "Guarantees"}
 
 
-def main(arguments: list[str]) -> int:
-    """Writes or checks the page; the exit status."""
-    text = page()
-    if "--check" not in arguments:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write(f"{PAGE} is not what the hook specifications say: run python tools/write_hook_docs.py\n")
-    return 1
-
-
-def page() -> str:
-    """The whole page."""
+def all_hooks() -> str:
+    """Summary, rules, a table, and a section for each hook."""
     summary, _, rules = (inspect.getdoc(hookspecs) or "").partition("\n\n")
     lines = [
-        "# Hooks",
-        "",
-        "<!-- Written by tools/write_hook_docs.py from hubplug/hookspecs.py: change the docstrings there. -->",
-        "",
         summary,
         "",
         markup(rules),
@@ -100,7 +81,3 @@ def arguments_of(body: str) -> list[tuple[str, str]]:
 def markup(text: str) -> str:
     """Docstring markup as Markdown."""
     return text.replace("``", "`")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,13 +1,11 @@
-"""Writes the tables of options in docs/configuration.md from the constructors of the built-in plugins."""
+"""The tables of options, from the constructors of the built-in plugins."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import re
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hubplug.settings.config import DEFAULT
@@ -15,30 +13,11 @@ from hubplug.settings.options import option_parameters
 from hubplug.settings.plugins import installed_plugins, load_entry_point
 from hubplug.settings.shapes import Shape
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
-BEGIN = "<!-- Written by tools/write_option_docs.py from the plugins' constructors. -->\n"
-END = "<!-- /options -->\n"
 
-
-def main(arguments: list[str]) -> int:
-    """Writes or, with ``--check``, only compares; the exit status."""
-    old = PAGE.read_text(encoding="utf-8")
-    new = page(old)
-    if "--check" not in arguments:
-        PAGE.write_text(new, encoding="utf-8")
-    elif old != new:
-        sys.stderr.write(f"{PAGE} is not what the constructors say: run python tools/write_option_docs.py\n")
-        return 1
-    return 0
-
-
-def page(old: str) -> str:
-    """The page with its tables as they have to be."""
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def all_options() -> str:
+    """A table for each plugin of the default chain."""
     installed = installed_plugins()
-    tables = [table(name, load_entry_point(installed[name][0])) for name in DEFAULT["chain"]]
-    return before + begin + "\n" + "\n".join(tables) + "\n" + end + after
+    return "\n".join(table(name, load_entry_point(installed[name][0])) for name in DEFAULT["chain"])
 
 
 def table(name: str, kind: type[Any]) -> str:
@@ -78,7 +57,3 @@ def _default(value: Any) -> str:
     if value is None:
         return "none"
     return f"`{json.dumps(list(value) if isinstance(value, (tuple, set, frozenset)) else value)}`"
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
