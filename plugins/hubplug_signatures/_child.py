@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hubplug.processes.limits import limit
 from hubplug.types import Finding
-from hubplug_signatures._limits import answer, limit
+from hubplug_signatures._answers import answer
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding
-from hubplug_signatures._children import run_child
+from hubplug_signatures._answers import ask_child
 from hubplug_signatures._running_ops import find_running_ops
 
 _PROGRAM = "from hubplug_signatures._child import main; main()"
@@ -45,7 +45,7 @@ def check_files(
     }
     if profile == "complete" and (running := find_running_ops()) is not None:
         job["running_ops"] = {"release": running.release, "names": sorted(running.names)}
-    problem, findings = run_child(_PROGRAM, json.dumps(job).encode(), timeout)
+    problem, findings = ask_child(_PROGRAM, json.dumps(job).encode(), timeout)
     if problem:
         findings = [Finding(f"{profile}/not-checked", "error", f"{directory} could not be checked: {problem}")]
     return findings

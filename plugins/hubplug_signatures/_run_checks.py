@@ -6,26 +6,12 @@ import os
 import pickle
 from collections.abc import Sequence
 
+from hubplug.processes.children import NUMERIC_SETTINGS
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding
-from hubplug_signatures._children import run_child
+from hubplug_signatures._answers import ask_child
 
 _PROGRAM = "from hubplug_signatures._running_child import main; main()"
-# Beginnings of names of variables: settings of TensorFlow, of what it is built on, and of accelerators.
-_SETTINGS = (
-    "HOME",
-    "TMPDIR",
-    "TEMP",
-    "TF_",
-    "XLA_",
-    "CUDA_",
-    "NVIDIA_",
-    "OMP_",
-    "KMP_",
-    "MKL_",
-    "LC_",
-    "HUBPLUG_IMPORT",
-)
 
 
 def run_profiles(spec: ModuleSpec, profiles: Sequence[str], *, timeout: float, memory_mib: int) -> list[Finding]:
@@ -44,7 +30,7 @@ def run_profiles(spec: ModuleSpec, profiles: Sequence[str], *, timeout: float, m
         problem: str | None = f"the spec cannot be sent to another process: {type(error).__name__}: {error}"
         findings: list[Finding] = []
     else:
-        problem, findings = run_child(_PROGRAM, data, timeout, _SETTINGS)
+        problem, findings = ask_child(_PROGRAM, data, timeout, NUMERIC_SETTINGS)
     if problem:
         said = f"the signatures could not be applied: {problem}"
         findings = [Finding(f"{name}/not-checked", "error", said) for name in profiles]

@@ -7,8 +7,9 @@ import pickle
 import signal
 import sys
 
+from hubplug.processes.limits import limit
 from hubplug.types import Finding
-from hubplug_signatures._limits import answer, limit
+from hubplug_signatures._answers import answer
 
 # Beyond what the parent waits, for a parent that has ended without killing it.
 _GRACE = 10

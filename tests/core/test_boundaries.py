@@ -124,7 +124,7 @@ def test_no_module_reads_the_environment_but_the_configuration() -> None:
                 readers.add(f"{package}/{path.relative_to(folder).as_posix()}")
     # Credentials are read from the variable that a rule names, and `hubplug run` sets variables for the old program.
     # A child process gets the variables that it needs to start, and no other.
-    allowed = {"hubplug/settings/config.py", "hubplug/testing/_fixtures.py", "hubplug_signatures/_children.py"}
+    allowed = {"hubplug/settings/config.py", "hubplug/testing/_fixtures.py", "hubplug/processes/children.py"}
     assert readers - allowed <= {name for name in readers if name.startswith(("hubplug_auth/", "hubplug_compat/"))}
 
 
@@ -152,7 +152,7 @@ def code_lines(path: Path) -> int:
 LAYERS = (
     ("hubplug.errors", "hubplug.urls"),
     ("hubplug.types",),
-    ("hubplug.files", "hubplug.shown"),
+    ("hubplug.files", "hubplug.shown", "hubplug.processes"),
     ("hubplug.spec", "hubplug.hookspecs"),
     ("hubplug.settings",),
     ("hubplug.chain", "hubplug.trail", "hubplug.pins", "hubplug.retrieval", "hubplug.exporting", "hubplug.hub",

@@ -18,7 +18,7 @@ from hubplug.errors import ConfigError
 from hubplug.spec import ModuleSpec
 from hubplug_format import ModuleBuilder, message_class, write_module
 from hubplug_signatures import CommonSignatures
-from hubplug_signatures._children import run_child
+from hubplug_signatures._answers import ask_child
 from tests.plugins.signatures.conftest import spec_of, text_builder
 
 
@@ -156,7 +156,7 @@ def test_a_child_gets_no_secrets_of_its_parents_environment(monkeypatch: pytest.
     monkeypatch.setenv("SOME_TOKEN", "secret")
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")
     program = "import json, os; print(json.dumps([{'rule': 'r', 'level': 'note', 'message': ' '.join(os.environ)}]))"
-    problem, (finding,) = run_child(program, b"", 60, ("TF_",))
+    problem, (finding,) = ask_child(program, b"", 60, ("TF_",))
     assert problem is None
     assert "TF_NUM_INTEROP_THREADS" in finding.message
     assert "SOME_TOKEN" not in finding.message
@@ -173,7 +173,7 @@ def test_a_child_gets_no_secrets_of_its_parents_environment(monkeypatch: pytest.
     ],
 )
 def test_whatever_happens_to_a_child_is_said(program: str, said: str) -> None:
-    problem, findings = run_child(program, b"x" * 1_000_000, 60)
+    problem, findings = ask_child(program, b"x" * 1_000_000, 60)
     assert findings == []
     assert said in (problem or "")
 
@@ -193,7 +193,7 @@ def test_ctrl_c_ends_the_child_and_what_it_started_at_once(tmp_path: Path) -> No
         "time.sleep(600)"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", f"from hubplug_signatures._children import run_child; run_child({program!r}, b'', 600)"],
+        [sys.executable, "-c", f"from hubplug.processes.children import run_child; run_child({program!r}, b'', 600)"],
         stderr=subprocess.PIPE,
     )
     wait_for(ready.exists)

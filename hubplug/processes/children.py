@@ -1,38 +1,48 @@
-"""Child processes with limits: a job goes in, findings come out, and whatever happens to the child, the caller goes on."""
+"""A job goes into a child process, and an answer comes out; or a problem in words, whatever happened to the child."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import IO, Any
-
-from hubplug.types import Finding
+from typing import IO
 
 # What a process needs to run Python at all; a child gets nothing else of its parent's environment, and no secrets.
 _NAMES = ("PATH", "LANG", "SYSTEMROOT", "LD_LIBRARY_PATH")
+# Beginnings of names of variables: settings of numeric libraries, of what they are built on, and of accelerators.
+NUMERIC_SETTINGS = (
+    "HOME",
+    "TMPDIR",
+    "TEMP",
+    "TF_",
+    "XLA_",
+    "CUDA_",
+    "NVIDIA_",
+    "OMP_",
+    "KMP_",
+    "MKL_",
+    "LC_",
+    "HUBPLUG_IMPORT",
+)
 _SHOWN = 300
 _KEPT = 64 << 10
 _PATIENCE = 5
 
 
-def run_child(
-    program: str, job: bytes, timeout: float, environment: tuple[str, ...] = ()
-) -> tuple[str | None, list[Finding]]:
+def run_child(program: str, job: bytes, timeout: float, environment: tuple[str, ...] = ()) -> tuple[str | None, bytes]:
     """Runs a Python program in a process group of its own, and ends all of that group when it is over.
 
     Args:
-        program: Reads the job from standard input, and writes findings to standard output.
+        program: Reads the job from standard input, and writes its answer to standard output.
         job: Its input.
         timeout: Seconds after which it is killed.
         environment: Beginnings of the names of further variables that it gets.
 
     Returns:
-        A problem in words, or None; and the findings.
+        A problem in words, or None; and the answer.
 
     Raises:
         KeyboardInterrupt: The user does not want to wait; the child has been killed.
@@ -48,7 +58,7 @@ def run_child(
             start_new_session=True,
         )
     except OSError as error:
-        return f"no process could be started: {error.strerror or error}", []
+        return f"no process could be started: {error.strerror or error}", b""
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
@@ -59,17 +69,14 @@ def run_child(
         # Nothing is waited for but the process, so that Ctrl-C ends it at once.
         process.wait(timeout)
     except subprocess.TimeoutExpired:
-        return f"it took more than {timeout:g} s", []
+        return f"it took more than {timeout:g} s", b""
     finally:
         _kill(process)
     said = answer.text()
     if process.returncode:
         last = (complaints.text().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        return f"the process {_end_in_words(process.returncode)} ({last[:_SHOWN]})", []
-    try:
-        return None, [_finding(row) for row in json.loads(said)]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return "the process gave no result", []
+        return f"the process {_end_in_words(process.returncode)} ({last[:_SHOWN]})", b""
+    return None, said
 
 
 class _Kept:
@@ -126,8 +133,3 @@ def _end_in_words(status: int) -> str:
         return f"was ended by {signal.Signals(-status).name}"
     except ValueError:
         return f"was ended by signal {-status}"
-
-
-def _finding(row: dict[str, Any]) -> Finding:
-    tags = row.pop("tags", None)
-    return Finding(**row, tags=None if tags is None else frozenset(tags))
