@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hubplug import errors as errors
     from hubplug import types as types
     from hubplug.api import explain as explain
+    from hubplug.api import load as load
     from hubplug.api import load_module_spec as load_module_spec
     from hubplug.api import resolve as resolve
     from hubplug.api import validate as validate
@@ -35,6 +36,7 @@ _HOMES = {
     "current_hub": "hubplug.hub",
     "hookimpl": "hubplug.hookspecs",
     "hub_in_effect": "hubplug.hub",
+    "load": "hubplug.api",
     "load_module_spec": "hubplug.api",
     "redact": "hubplug.urls",
     "resolve": "hubplug.api",
@@ -79,7 +81,6 @@ _HOMES = {
         "hubplug_tf1",
     ),
     "install_as_tensorflow_hub": "hubplug_compat",
-    "load": "hubplug_savedmodel",
 }
 
 # `except hubplug.errors.MissingError` works without an import of its own.

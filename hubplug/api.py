@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from hubplug.chain import Answer
 from hubplug.hub import current_hub
@@ -40,6 +41,29 @@ def load_module_spec(path: str) -> ModuleSpec:
     spec = current_hub().load_spec(path)
     spec.check_instantiable()
     return spec
+
+
+def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) -> Any:
+    """Loads a module as a TensorFlow 2 object: a TF2 SavedModel, a TF1 SavedModel, or one in TF1 Hub format.
+
+    Args:
+        handle: A URL, a path, or a name that a plugin understands.
+        tags: The graph variant; None stands for the only one there is, and in TF1 Hub format for the one without tags.
+        options: A ``tf.saved_model.LoadOptions``, or None.
+
+    Returns:
+        The object; its attribute ``_is_hub_module_v1`` says whether it is in TF1 Hub format. See docs/keras.md.
+
+    Raises:
+        ValueError: ``handle`` is not a string; no plugin knows the format (FormatError); or no graph variant has the tags
+            (UnknownTagsError).
+        ValidationError: The module does not keep a profile that the configuration demands of it.
+        HubplugError: The handle could not be resolved.
+    """
+    if not isinstance(handle, str):
+        raise ValueError(f"Expected a string, got {handle!r}, which is of type {type(handle).__name__}")
+    chosen = [tags] if isinstance(tags, str) else tags if tags is None else sorted(tags)
+    return current_hub().use_spec(handle, lambda spec: spec.load_object(chosen, options))
 
 
 def validate(spec: ModuleSpec | str, profiles: Iterable[str]) -> list[Finding]:

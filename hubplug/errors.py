@@ -12,8 +12,8 @@
     │   ├── IncompleteDownload                fewer bytes than announced
     │   │   └── SourceChanged                 not what it was when the transfer began; once more may succeed
     │   └── OfflineError                      the network would be needed and is switched off
-    ├── ArchiveError (OSError)                the archive is damaged or is not an archive at all
-    │   └── UnsafeArchiveError (ValueError)   the archive asks for what no module needs
+    ├── ArchiveError (OSError, ValueError)    the archive is damaged or is not an archive at all
+    │   └── UnsafeArchiveError                the archive asks for what no module needs
     ├── DigestMismatch (OSError)              what arrived is not what was pinned
     ├── CacheError (OSError)                  the cache directory cannot be used
     ├── FormatError (ValueError)              the files are not a module hubplug can read
@@ -119,11 +119,11 @@ class OfflineError(FetchError):
     """The network would be needed, and it is switched off."""
 
 
-class ArchiveError(HubplugError, OSError):
+class ArchiveError(HubplugError, OSError, ValueError):
     """The archive is damaged, truncated, or no archive at all."""
 
 
-class UnsafeArchiveError(ArchiveError, ValueError):
+class UnsafeArchiveError(ArchiveError):
     """The archive asks for what no module needs: a link, a name outside the module, more than the caps."""
 
 

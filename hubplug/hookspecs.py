@@ -335,7 +335,7 @@ def hubplug_load_format(module: LocalModule) -> ModuleSpec | Declined | None:
         module: The directory; probe it for a marker file.
 
     Returns:
-        A ModuleSpec.
+        A ModuleSpec. ``hubplug.load`` asks its method ``load_object``, which refuses unless the format has one.
 
     Order:
         Before a graph is touched: for what was just brought, before it is published, and for what is loaded.

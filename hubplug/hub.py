@@ -146,28 +146,6 @@ class Hub:
 
         return self._using(handle, read)
 
-    def resolve_to_load(self, handle: str | Handle, load: Callable[[LocalModule], T]) -> T:
-        """Brings a module here for a program that loads it by other means than its ModuleSpec.
-
-        Args:
-            handle: As for ``resolve``.
-            load: Loads it; called again where someone removes the module from its cache meanwhile.
-
-        Returns:
-            What ``load`` returns.
-
-        Raises:
-            ValidationError: It lies under a prefix whose profiles it does not keep.
-            HubplugError: As ``resolve``; under such a prefix as ``load_spec``; and what ``load`` raises.
-        """
-
-        def read(module: LocalModule, source: Source) -> T:
-            if demanded := self._demanded_profiles(module, source):
-                self._demand_profiles(source, self._retrieval.read_format(module), demanded)
-            return load(module)
-
-        return self._using(handle, read)
-
     def validate(self, spec: ModuleSpec | str, profiles: Iterable[str]) -> list[Finding]:
         """Checks a module against profiles.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import hubplug
-from hubplug.errors import PluginError, UnknownSignatureError
+from hubplug.errors import FormatError, PluginError, UnknownSignatureError
 from hubplug.types import SignatureInfo
 from hubplug.urls import redact
 
@@ -158,6 +158,22 @@ class ModuleSpec:
         message = message_type()
         message.ParseFromString(data)
         return message
+
+    def load_object(self, tags: Collection[str] | None = None, options: Any = None) -> Any:
+        """As a TensorFlow 2 object, with its values; what ``hubplug.load`` returns.
+
+        Args:
+            tags: The graph variant; None stands for the one that there is, or the usual one of the format.
+            options: A ``tf.saved_model.LoadOptions``, or None.
+
+        Returns:
+            A trackable object with an attribute ``_is_hub_module_v1``, whether it is in TF1 Hub format.
+
+        Raises:
+            UnknownTagsError: There is no such graph variant.
+            FormatError: No object can be made of it.
+        """
+        raise FormatError(f"{self!r} cannot be loaded as an object", hint="apply it with hubplug.Module")
 
     def check_instantiable(self) -> None:
         """Says what else it is, when it can be shown and validated, but not be made a Module.

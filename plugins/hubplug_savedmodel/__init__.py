@@ -1,4 +1,4 @@
-"""The plugin ``savedmodel``: plain SavedModels, of TF1 and TF2, and the function ``load``.
+"""The plugin ``savedmodel``: plain SavedModels, of TF1 and TF2.
 
 A plain SavedModel is not a module in TF1 Hub format: its signatures can be shown, and it can be loaded; to be made a Module it
 needs ``create_module_spec_from_saved_model``. The plugin also says what a directory holds that is neither.
@@ -7,15 +7,10 @@ needs ``create_module_spec_from_saved_model``. The plugin also says what a direc
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from hubplug.hookspecs import hookimpl
 from hubplug.spec import ModuleSpec
 from hubplug.types import Declined, LocalModule
-
-if TYPE_CHECKING:
-    from hubplug_savedmodel._loading import load as load
 
 _MARKER = "tfhub_module.pb"
 _FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
@@ -40,13 +35,3 @@ class SavedModel:
         from hubplug_savedmodel._probing import what_is_there
 
         return Declined(what_is_there(module.path))
-
-
-def __getattr__(name: str) -> Any:
-    if name != "load":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module("hubplug_savedmodel._loading").load
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), "load"})

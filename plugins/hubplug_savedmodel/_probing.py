@@ -19,7 +19,8 @@ _ENTRIES = 1000
 
 def what_is_there(directory: Path) -> str:
     """Says that there is no SavedModel, what there is instead, and which directory may have been meant."""
-    said = f"no SavedModel in {directory}; it contains {names_in(directory)}"
+    wanted = f"neither {SAVED_MODEL_FILE} nor {SAVED_MODEL_TEXT_FILE}"
+    said = f"no SavedModel in {directory}: it contains {wanted}, but {names_in(directory)}"
     if inner := _find_inner(directory):
         return f"{said}; did you mean {inner}?"
     if kind := _find_kind(directory):

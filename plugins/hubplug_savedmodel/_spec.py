@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hubplug.errors import FormatError
+from hubplug.errors import FormatError, needs
 from hubplug.spec import ModuleImpl, ModuleSpec
 from hubplug.types import SignatureInfo
 from hubplug_format import SavedModelFile, describe_directory
@@ -66,6 +66,12 @@ class SavedModelSpec(ModuleSpec):
 
     def instantiate(self, name: str, trainable: bool, tags: frozenset[str]) -> ModuleImpl:
         self._refuse()
+
+    def load_object(self, tags: Collection[str] | None = None, options: Any = None) -> Any:
+        with needs("tensorflow", "tensorflow"):
+            from hubplug_savedmodel._loading import load
+
+        return load(self.directory, self.get_tags(), tags, options)
 
     def check_instantiable(self) -> NoReturn:
         self._refuse()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from hubplug.errors import ExportError, FormatError, HubplugError, InputError, OccupiedError
+from hubplug.errors import ExportError, FormatError, HubplugError, InputError, OccupiedError, UnknownTagsError
 
 
 class GraphError(HubplugError, RuntimeError):
@@ -68,10 +68,14 @@ class MissingCheckpointError(_NotFound):
     """The module has no checkpoint where its variables should be."""
 
 
-class DamagedCheckpointError(_OpError, FormatError, tf.errors.OpError):
+class DamagedCheckpointError(_OpError, FormatError, tf.errors.DataLossError):
     """The checkpoint of the module cannot be read."""
 
-    _code = tf.errors.UNKNOWN
+    _code = tf.errors.DATA_LOSS
+
+
+class LoadTagsError(UnknownTagsError, RuntimeError):
+    """No graph variant has the tags that ``load`` was given; also a RuntimeError, which TensorFlow raises."""
 
 
 class AuthoringError(HubplugError, ValueError):

@@ -73,9 +73,6 @@ USES: dict[str, Callable[[Hub, str], object]] = {
     "load_spec": lambda hub, handle: hub.load_spec(handle).get_tags(),
     "validate": lambda hub, handle: hub.validate(handle, ["complete"]),
     "use_spec": lambda hub, handle: hub.use_spec(handle, lambda spec: spec.describe()),
-    "resolve_to_load": lambda hub, handle: hub.resolve_to_load(
-        handle, lambda module: (module.path / "saved_model.pb").open("rb").close()
-    ),
 }
 
 

@@ -166,6 +166,12 @@ class GraphSpec(ModuleSpec):
             import_whole_graph=self._import_whole_graph or environment_switch("HUBPLUG_IMPORT_WHOLE_GRAPH"),
         )
 
+    def load_object(self, tags: Collection[str] | None = None, options: Any = None) -> Any:
+        with needs("tensorflow", "tensorflow"):
+            from hubplug_tf1._reading import loading as _loading
+
+        return _loading.load(self, tags, options)
+
     def _prepare(self, tags: Collection[str] | None) -> Variant:
         """The graph variant as the graph side uses it, parsed once."""
         found = self.variant(tags)

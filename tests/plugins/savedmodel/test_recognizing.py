@@ -13,6 +13,8 @@ from hubplug.types import Declined, Handle, LocalModule
 from hubplug_format import ModuleBuilder, write_module
 from hubplug_savedmodel import SavedModel
 
+NEITHER = "neither saved_model.pb nor saved_model.pbtxt"
+
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
@@ -70,7 +72,9 @@ def test_a_damaged_one_is_an_error(plain: Path) -> None:
 def test_an_outer_directory_asks_whether_the_inner_one_was_meant(plain: Path) -> None:
     declined = answer(plain.parent)
     assert isinstance(declined, Declined)
-    assert declined.reason == f"no SavedModel in {plain.parent}; it contains plain/; did you mean {plain}?"
+    assert (
+        declined.reason == f"no SavedModel in {plain.parent}: it contains {NEITHER}, but plain/; did you mean {plain}?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,8 +89,11 @@ def test_an_outer_directory_asks_whether_the_inner_one_was_meant(plain: Path) ->
 )
 def test_other_models_are_called_what_they_are(tmp_path: Path, name: str, kind: str) -> None:
     (tmp_path / name).write_bytes(b"")
-    assert answer(tmp_path).reason == f"no SavedModel in {tmp_path}; it contains {name}, which looks like {kind}"
+    assert (
+        answer(tmp_path).reason
+        == f"no SavedModel in {tmp_path}: it contains {NEITHER}, but {name}, which looks like {kind}"
+    )
 
 
 def test_an_empty_directory_is_called_so(tmp_path: Path) -> None:
-    assert answer(tmp_path).reason == f"no SavedModel in {tmp_path}; it contains nothing"
+    assert answer(tmp_path).reason == f"no SavedModel in {tmp_path}: it contains {NEITHER}, but nothing"

@@ -98,9 +98,7 @@ def test_a_tf2_saved_model_can_be_called(tf: Any, tf2_model: Path) -> None:
 
 
 def test_unknown_tags_list_the_graph_variants(module: Path, tf2_model: Path) -> None:
-    with pytest.raises(
-        UnknownTagsError, match=r"graph variants here: \[\] \(inference\), \['train'\]; you asked for \['x'\]"
-    ):
+    with pytest.raises(UnknownTagsError, match=r"tags=\['x'\]. Graph variants here: \[\] \(inference\), \['train'\]"):
         hubplug.load(str(module), tags=["x"])
     with pytest.raises(ValueError, match=r"graph variants here: \['serve'\]; you asked for \[\]"):
         hubplug.load(str(tf2_model), tags=[])
@@ -113,13 +111,13 @@ def test_several_graph_variants_of_a_plain_saved_model_need_tags(module: Path) -
 
 
 def test_a_directory_without_saved_model_says_what_it_holds(module: Path) -> None:
-    with pytest.raises(FormatError, match=r"no SavedModel in .*; it contains module/; did you mean .*/module\?"):
+    with pytest.raises(FormatError, match=r"it contains neither .*, but module/; did you mean .*/module\?"):
         hubplug.load(str(module.parent))
 
 
 @pytest.mark.parametrize("handle", [b"/x", Path("/x"), None])
 def test_only_strings_are_handles(handle: Any) -> None:
-    with pytest.raises(ValueError, match="Expected a string as handle"):
+    with pytest.raises(ValueError, match="Expected a string, got"):
         hubplug.load(handle)
 
 
