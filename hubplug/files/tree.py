@@ -290,7 +290,7 @@ class TreeWriter:
 
     def _count_bytes(self, file: TreeFile, count: int) -> None:
         if file.size is not None and file.written + count > file.size:
-            raise ArchiveError(f"{file.name!r} goes on after the {file.size:,} bytes that were announced for it")
+            raise ArchiveError(f"{file.name!r} continues after the {file.size:,} bytes that were announced for it")
         with self._lock:
             if file.written + count > self.limits.max_file_bytes:
                 raise self._too_much("max_file_bytes", f"{file.name!r} goes on")

@@ -73,7 +73,7 @@ def decompress(chunks: Iterable[bytes], compression: Compression, name: str, lim
                 if len(waiting) < _MAGIC_LENGTH:
                     break
                 if streams and given == given_before:
-                    raise ArchiveError(f"{name} goes on after an empty {compression} stream")
+                    raise ArchiveError(f"{name} continues after an empty {compression} stream")
                 if streams > _FREE_STREAMS + given // _LEAST_PER_STREAM:
                     raise UnsafeArchiveError(f"{name} is split into {streams:,} {compression} streams")
                 stream, given_before = (
@@ -120,7 +120,7 @@ def _begin(compression: Compression, head: bytes, name: str, *, first: bool) -> 
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
     if first:
         raise ArchiveError(f"{name} is damaged: its {compression} header is wrong")
-    raise ArchiveError(f"{name} goes on after its {compression} stream with something else: {head[:8].hex(' ')}")
+    raise ArchiveError(f"{name} continues after its {compression} stream with something else: {head[:8].hex(' ')}")
 
 
 def _inflate(stream: _Decompressor, data: memoryview, compression: Compression, name: str) -> bytes:

@@ -92,7 +92,7 @@ def find_entry(path: Path, source: Source, trusted_owners: frozenset[int] | None
             hint=f"find out who put it there; `hubplug cache remove {path.name}` makes room",
         )
     if not entry.manifest.intact:
-        return Entry(path, "damaged", f"{MANIFEST_NAME} does not have the checksum that it names", entry.manifest)
+        return Entry(path, "damaged", f"{MANIFEST_NAME} does not match the checksum that it contains", entry.manifest)
     if source.handle.sha256 not in (None, recorded.archive_sha256):
         got = recorded.archive_sha256 or "not recorded"
         fault = f"the digest of its archive is {got}, and the pinned one is {source.handle.sha256}"

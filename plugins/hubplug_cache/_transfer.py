@@ -180,7 +180,7 @@ def _read_manifest(archive: Path, member: Member) -> Manifest:
     except ManifestError as error:
         raise ArchiveError(f"{archive}: {member.name} is damaged: {error}") from error
     if not manifest.intact:
-        raise ArchiveError(f"{archive}: {member.name} does not have the checksum that it names")
+        raise ArchiveError(f"{archive}: {member.name} does not match the checksum that it contains")
     recorded = manifest.provenance
     is_whole_key = _key_sha256(recorded.handle) == recorded.handle_sha256
     if is_whole_key and member.name != f"{entry_name(recorded.handle)}/{MANIFEST_NAME}":

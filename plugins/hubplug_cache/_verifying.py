@@ -22,7 +22,7 @@ def find_faults(path: Path) -> list[str]:
         return []
     if entry.manifest is None:
         return [entry.fault or "it is damaged"]
-    faults = [] if entry.manifest.intact else [f"{MANIFEST_NAME} does not have the checksum that it names"]
+    faults = [] if entry.manifest.intact else [f"{MANIFEST_NAME} does not match the checksum that it contains"]
     tree = list_tree(path)
     for record in entry.manifest.provenance.files:
         if tree.files.get(record.path) == record.size:

@@ -79,9 +79,9 @@ def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float |
             else "add a rule for this host to the plugin auth; a signed URL may have expired, or may not bear the format "
             "query (format_query: false)"
         )
-        return AccessError(f"{where} refused (403). {signed}{body}", hint=hint)
+        return AccessError(f"{where} refused access (403). {signed}{body}", hint=hint)
     if status in (404, 410):
-        gone = "has nothing there (404)" if status == 404 else "had it, and has withdrawn it (410)"
+        gone = "has nothing at this URL (404)" if status == 404 else "no longer has it (410)"
         return MissingError(
             f"{where} {gone}. {signed}{body}",
             hint="check the spelling and the version; a rewrite rule or a mirror can point old handles to another store",

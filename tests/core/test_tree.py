@@ -212,7 +212,7 @@ def test_fewer_bytes_than_announced_are_an_error_and_leave_no_file(root):
 
 
 def test_more_bytes_than_announced_are_an_error_before_they_are_written(root):
-    with pytest.raises(ArchiveError, match="goes on after the 2 bytes"):
+    with pytest.raises(ArchiveError, match="continues after the 2 bytes"):
         put(TreeWriter(root), "f", b"abc", 2)
     assert list(root.iterdir()) == []
 

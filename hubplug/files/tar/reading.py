@@ -190,7 +190,7 @@ class TarReader:
         padding = 0
         while True:
             if self._piece.tobytes().strip(b"\0"):
-                raise ArchiveError(f"{self._name} goes on after its end marker at byte {self._position:,}")
+                raise ArchiveError(f"{self._name} continues after its end marker at byte {self._position:,}")
             padding += len(self._piece)
             if padding > _MOST_PADDING:
                 raise UnsafeArchiveError(f"{self._name} has more than {_MOST_PADDING:,} bytes of padding at its end")

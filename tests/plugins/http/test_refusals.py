@@ -37,9 +37,9 @@ def refusal(url: str, kind: type[HubplugError], *arguments: Any, **options: Any)
     [
         (400, FetchError, "does not understand the request (400)"),
         (401, AccessError, "requires credentials (401)"),
-        (403, AccessError, "refused (403)"),
-        (404, MissingError, "has nothing there (404)"),
-        (410, MissingError, "has withdrawn it (410)"),
+        (403, AccessError, "refused access (403)"),
+        (404, MissingError, "has nothing at this URL (404)"),
+        (410, MissingError, "no longer has it (410)"),
         (418, FetchError, "responded with status 418"),
         (429, FetchError, "is too busy (429)"),
         (500, FetchError, "returned a server error (500)"),
@@ -75,7 +75,9 @@ def test_a_refusal_after_a_redirect_names_the_last_host(server: ScriptedServer, 
     server.on("/m", redirect(other.url("/x")))
     other.on("/x", Reply(403))
     error = refusal(server.url("/m"), AccessError)
-    assert error.message.startswith(f"{server.url('/m')}: 127.0.0.2:{other.port} (at {other.url('/x')}) refused (403)")
+    assert error.message.startswith(
+        f"{server.url('/m')}: 127.0.0.2:{other.port} (at {other.url('/x')}) refused access (403)"
+    )
 
 
 @pytest.mark.parametrize(
