@@ -64,9 +64,8 @@ def list_(name: str | None, form: str) -> None:
     if form == "json":
         _print_json([entry.as_json(cache_name) for cache_name, entry in rows])
         return
-    if not rows:  # on standard error, so that a program which counts lines finds none
-        places = ", ".join(f"{cache_name} ({plugin.root().path})" for cache_name, plugin in caches)
-        say(f"no module is cached: {places}", err=True)
+    if not rows:
+        _say_nothing_is_there(caches)
     for cache_name, entry in rows:
         fetched = entry.manifest.time[:10] if entry.manifest else "-"
         say(
@@ -89,7 +88,10 @@ def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form:
     from hubplug_cache._verifying import find_faults, mark
 
     rows: list[dict[str, Any]] = []
-    for cache_name, plugin, entry in _selected(handles, name):
+    selected = _selected(handles, name)
+    if not selected and form == "text":
+        _say_nothing_is_there(_caches(name))
+    for cache_name, plugin, entry in selected:
         try:
             faults = find_faults(entry.path)
         except OSError as error:
@@ -187,8 +189,17 @@ def import_(archive: Path, name: str | None) -> None:
     from hubplug_cache._transfer import import_entries
 
     plugin = _writable(name)[0][1]
+    unproven = 0
     for imported in import_entries(plugin.root(), archive, plugin.lock_timeout):
         say(f"{imported.path}  {imported.handle}{'' if imported.added else '  (was already there)'}")
+        if not imported.derived:
+            unproven += 1
+    if unproven:
+        say(
+            f"warning: {'1 entry is' if unproven == 1 else f'{unproven} entries are'} kept under the hash of a handle that is not "
+            "shown in full: which one, only the archive says. Import archives from people you trust",
+            err=True,
+        )
 
 
 def _caches(name: str | None) -> list[tuple[str, CacheDirectory]]:
@@ -201,6 +212,12 @@ def _caches(name: str | None) -> list[tuple[str, CacheDirectory]]:
             hint="`hubplug config show` prints the chain",
         )
     return chosen
+
+
+def _say_nothing_is_there(caches: list[tuple[str, CacheDirectory]]) -> None:
+    # On standard error, so that a program which counts lines finds none.
+    places = ", ".join(f"{cache_name} ({plugin.root().path})" for cache_name, plugin in caches)
+    say(f"no module is cached: {places}", err=True)
 
 
 def _writable(name: str | None) -> list[tuple[str, CacheDirectory]]:

@@ -40,11 +40,20 @@ _LIMITS = Limits(max_members=sys.maxsize)
 
 @dataclass(frozen=True)
 class Imported:
-    """An entry of an archive that was read: ``added`` is False where the cache had it already."""
+    """An entry of an archive that was read.
+
+    Attributes:
+        path: Where it is.
+        handle: The one that its manifest shows.
+        added: False where the cache had it already.
+        derived: Whether its place follows from that handle. Where it does not, since secrets were taken out of the handle or its
+            plugin keeps modules by another key, only the archive says which handle it is for.
+    """
 
     path: Path
     handle: str
     added: bool
+    derived: bool
 
 
 def export_entries(entries: Sequence[Path], archive: Path, *, all_of_them: bool = False) -> list[Path]:
@@ -182,10 +191,13 @@ def _read_manifest(archive: Path, member: Member) -> Manifest:
     if not manifest.intact:
         raise ArchiveError(f"{archive}: {member.name} does not match the checksum that it contains")
     recorded = manifest.provenance
-    is_whole_key = _key_sha256(recorded.handle) == recorded.handle_sha256
-    if is_whole_key and member.name != f"{entry_name(recorded.handle)}/{MANIFEST_NAME}":
+    if _is_derived(recorded) and member.name != f"{entry_name(recorded.handle)}/{MANIFEST_NAME}":
         raise ArchiveError(f"{archive}: {member.name} is not where {recorded.handle} belongs")
     return manifest
+
+
+def _is_derived(recorded: Provenance) -> bool:
+    return _key_sha256(recorded.handle) == recorded.handle_sha256
 
 
 def _key_sha256(key: str) -> str:
@@ -215,7 +227,7 @@ def _import_entry(
         else:
             for member, record in _paired(name, recorded, members):
                 _read(member, record, lambda data: None)
-    return Imported(path, recorded.handle, added=found is None)
+    return Imported(path, recorded.handle, added=found is None, derived=_is_derived(recorded))
 
 
 def _reader(name: str, recorded: Provenance, members: Iterator[Member]) -> Callable[[Path], Provenance]:

@@ -47,8 +47,11 @@ def cache_error(doing: str, path: Path, error: OSError, *, hint: str | None = No
     elif error.errno == errno.ENOTDIR:
         nearest = nearest_existing(path)
         made = CacheError(f"Cannot {doing} {path}: {nearest} is not a directory", hint=_ELSEWHERE)
+    elif error.errno == errno.ENOENT and not os.path.lexists(path):  # of /proc, /sys and the like, which takes nothing
+        nearest = nearest_existing(path)
+        made = CacheError(f"Cannot {doing} {path}: {reason}; {nearest} takes no new directory", hint=_ELSEWHERE)
     else:
-        made = CacheError(f"Cannot {doing} {path}: {reason}")
+        made = CacheError(f"Cannot {doing} {path}: {reason}", hint=_ELSEWHERE)
     made.errno = error.errno
     made.hint = hint or made.hint
     return made

@@ -3,7 +3,7 @@
 A library for plugins: ``tfhub_module.pb`` (``read_module_def``), ``saved_model.pb`` (``SavedModelFile``), checkpoints
 (``CheckpointIndex``), whether all of them are there (``check_complete``), which op types exist (``OpRegistry``), and a
 writer for small modules (``ModuleBuilder``, ``write_module``) and for checkpoints of any size (``CheckpointWriter``). Damaged files raise ``hubplug.errors.FormatError`` and
-nothing else.
+nothing else. ``OpError`` is the base of errors of plugins that are TensorFlow's as well.
 
 The names here are the API; the rooms behind it are ``protos``, ``checkpoint`` above it, and ``module`` above both.
 """
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hubplug_format.module.module_def import read_module_def as read_module_def
     from hubplug_format.module.object_variables import ObjectVariable as ObjectVariable
     from hubplug_format.module.object_variables import read_object_variables as read_object_variables
+    from hubplug_format.module.op_error import OpError as OpError
     from hubplug_format.module.op_registry import OpClass as OpClass
     from hubplug_format.module.op_registry import OpRegistry as OpRegistry
     from hubplug_format.module.saved_model import SAVED_MODEL_CHUNKED_FILE as SAVED_MODEL_CHUNKED_FILE
@@ -74,6 +75,7 @@ _HOMES = {
         "checkpoint.index": "CheckpointIndex",
         "checkpoint.slices": "find_slices_error",
         "checkpoint.writer": "CheckpointWriter Part write_checkpoint",
+        "module.op_error": "OpError",
         "module.assets": "ASSETS_COLLECTION AssetInfo find_asset_name_error",
         "module.builder": "ModuleBuilder Tensor",
         "module.completeness": "VARIABLES_PREFIX check_complete find_asset_file_error",

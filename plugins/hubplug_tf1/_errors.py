@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, ClassVar
-
 import tensorflow as tf
 
 from hubplug.errors import ExportError, FormatError, HubplugError, InputError, OccupiedError, UnknownTagsError
+from hubplug_format import OpError
 
 
 class GraphError(HubplugError, RuntimeError):
@@ -38,25 +36,7 @@ class CheckpointMismatch(FormatError):
     """The module's checkpoint lacks a variable of its graph, or has it in another shape or dtype."""
 
 
-class _OpError(HubplugError):
-    """Base of those that are a ``tf.errors.OpError``; derived classes name both, and the code."""
-
-    # OpError makes it a property that cannot be set.
-    message: str = ""
-    _code: ClassVar[int] = tf.errors.UNKNOWN
-
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        tf.errors.OpError.__init__(self, None, None, message, self._code)
-        self.message = message
-        self.hint = hint
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), hint=self.hint), (self.message,)
-
-    __str__ = HubplugError.__str__
-
-
-class _NotFound(_OpError, tf.errors.NotFoundError):
+class _NotFound(OpError, tf.errors.NotFoundError):
     _code = tf.errors.NOT_FOUND
 
 
@@ -68,7 +48,7 @@ class MissingCheckpointError(_NotFound):
     """The module has no checkpoint where its variables should be."""
 
 
-class DamagedCheckpointError(_OpError, FormatError, tf.errors.DataLossError):
+class DamagedCheckpointError(OpError, FormatError, tf.errors.DataLossError):
     """The checkpoint of the module cannot be read."""
 
     _code = tf.errors.DATA_LOSS
@@ -94,31 +74,31 @@ class MissingAssetError(_NotFound):
     """An asset file of the module does not exist where its graph says."""
 
 
-class MissingSavedModelError(_OpError, FormatError, tf.errors.NotFoundError):
+class MissingSavedModelError(OpError, FormatError, tf.errors.NotFoundError):
     """There is no SavedModel where a module is to be made from one."""
 
     _code = tf.errors.NOT_FOUND
 
 
-class MissingFileError(_OpError, FormatError, tf.errors.NotFoundError):
+class MissingFileError(OpError, FormatError, tf.errors.NotFoundError):
     """The directory has not the files of a module in TF1 Hub format."""
 
     _code = tf.errors.NOT_FOUND
 
 
-class NotAFileError(_OpError, FormatError, tf.errors.FailedPreconditionError):
+class NotAFileError(OpError, FormatError, tf.errors.FailedPreconditionError):
     """Something else is where a file of the module should be."""
 
     _code = tf.errors.FAILED_PRECONDITION
 
 
-class UnreadableFileError(_OpError, FormatError, tf.errors.PermissionDeniedError):
+class UnreadableFileError(OpError, FormatError, tf.errors.PermissionDeniedError):
     """A file of the module may not be read."""
 
     _code = tf.errors.PERMISSION_DENIED
 
 
-class ExportExistsError(_OpError, OccupiedError, tf.errors.AlreadyExistsError):
+class ExportExistsError(OpError, OccupiedError, tf.errors.AlreadyExistsError):
     """The place that is to hold the module holds something already."""
 
     _code = tf.errors.ALREADY_EXISTS

@@ -129,6 +129,13 @@ def test_verify_finds_nothing_in_good_entries(run: Callable[..., Result]) -> Non
     assert result.output.count(": good\n") == 3
 
 
+def test_verify_says_where_nothing_is(run: Callable[..., Result], root: Path) -> None:
+    assert run("remove", ONE, TWO).exit_code == 0
+    result = run("verify", "--cache", "cache")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"no module is cached: cache ({root})\n")
+    assert json.loads(run("verify", "--cache", "cache", "--format", "json").stdout) == []
+
+
 @pytest.mark.parametrize("name", ["saved_model.pb", "assets/vocab.txt", "variables/variables.data-00000-of-00001"])
 @pytest.mark.parametrize("offset", [0, 500, 999])
 def test_verify_finds_a_flipped_bit_and_the_next_resolve_mends_it(
@@ -205,7 +212,7 @@ def test_verify_names_every_kind_of_damage(run: Callable[..., Result], root: Pat
     output = run("verify", TWO).output
     assert "saved_model.pb is a device, pipe or socket" in output
     assert "assets/vocab.txt has sha256" in output
-    assert ".hubplug.json does not have the checksum" in output
+    assert ".hubplug.json does not match the checksum" in output
 
 
 def test_remove_takes_an_entry_and_its_note(run: Callable[..., Result], root: Path) -> None:
@@ -384,6 +391,16 @@ def test_what_an_export_holds_another_cache_can_use(run: Callable[..., Result], 
         assert module.provenance.archive_sha256 == "a" * 64
     assert origin.calls == 0
     assert leftovers(away) == []
+
+
+def test_an_import_says_that_only_the_archive_names_the_handle_of_an_entry(
+    run: Callable[..., Result], root: Path, tmp_path: Path
+) -> None:
+    run("export", tmp_path / "secret.tar", ONE)
+    run("export", tmp_path / "plain.tar", TWO)
+    said = "warning: 1 entry is kept under the hash of a handle that is not shown in full"
+    assert said in run("import", tmp_path / "secret.tar").stderr
+    assert run("import", tmp_path / "plain.tar").stderr == ""
 
 
 def test_an_export_of_chosen_handles_holds_those_alone_and_is_reproducible(

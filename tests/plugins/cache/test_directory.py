@@ -256,3 +256,12 @@ def test_an_unreadable_manifest_names_owner_and_reader(commons: Path) -> None:
     assert "you are uid 12345" in message
     cache.read_only = True
     assert as_user(OTHER, lambda: cache.hubplug_cache(source_of(HANDLE))).startswith("Declined(")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_place_that_takes_no_directory_is_named_with_a_way_out() -> None:
+    with pytest.raises(
+        CacheError, match=r"Cannot make the cache directory /proc/nope: .*; /proc takes no new"
+    ) as caught:
+        Origin().resolve(CacheDirectory("/proc/nope"), HANDLE)
+    assert "set TFHUB_CACHE_DIR" in str(caught.value.hint)
