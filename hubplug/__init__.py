@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from hubplug.api import validate as validate
     from hubplug.hookspecs import hookimpl as hookimpl
     from hubplug.hub import Hub as Hub
-    from hubplug.hub import current_hub as current_hub
-    from hubplug.hub import hub_in_effect as hub_in_effect
+    from hubplug.in_effect import current_hub as current_hub
+    from hubplug.in_effect import hub_in_effect as hub_in_effect
     from hubplug.module import Module as Module
     from hubplug.spec import ModuleSpec as ModuleSpec
     from hubplug.urls import redact as redact
@@ -33,9 +33,9 @@ _HOMES = {
     "OldResolver": "hubplug_compat._old_resolver",
     "ExportRequest": "hubplug.spec",
     "explain": "hubplug.api",
-    "current_hub": "hubplug.hub",
+    "current_hub": "hubplug.in_effect",
     "hookimpl": "hubplug.hookspecs",
-    "hub_in_effect": "hubplug.hub",
+    "hub_in_effect": "hubplug.in_effect",
     "load": "hubplug.api",
     "load_module_spec": "hubplug.api",
     "redact": "hubplug.urls",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hubplug.chain import Answer
-from hubplug.hub import current_hub
+from hubplug.in_effect import current_hub
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding
 

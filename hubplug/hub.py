@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,27 +13,17 @@ from urllib.parse import quote
 
 from hubplug.chain import Answer, Chain, build_chain
 from hubplug.errors import ConfigError, OccupiedError, ValidationError
-from hubplug.files.locks import ForkLock
 from hubplug.pins import Pins
 from hubplug.retrieval import Retrieval
-from hubplug.settings.config import Config, environment_fingerprint, load_config
+from hubplug.settings.config import Config, load_config
 from hubplug.settings.options import find_option_error
 from hubplug.settings.trust import refuse_grants
 from hubplug.shown.logs import logger
 from hubplug.spec import ExportRequest, ModuleSpec
-from hubplug.types import (
-    AuthRequest,
-    Finding,
-    Handle,
-    LocalModule,
-    Plan,
-    Source,
-)
+from hubplug.types import AuthRequest, Finding, Handle, LocalModule, Plan, Source
 from hubplug.urls import redact, scheme_of, under_prefix
 
 T = TypeVar("T")
-_SECONDS_TO_BUILD = 10.0
-
 _LOG = logger("hubplug")
 _MOST_REMOVALS = 8
 
@@ -97,11 +86,11 @@ class Hub:
     @contextmanager
     def activate(self) -> Iterator[Hub]:
         """Makes this the Hub that module-level functions use, in this thread or task."""
-        token = _active.set(self)
+        token = ACTIVE.set(self)
         try:
             yield self
         finally:
-            _active.reset(token)
+            ACTIVE.reset(token)
 
     def resolve(self, handle: str | Handle) -> LocalModule:
         """Brings a module here.
@@ -308,93 +297,6 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
-def current_hub() -> Hub:
-    """The Hub in effect: the one activated here, else the default one.
-
-    The default Hub is built at first use, and again when a ``TFHUB_*`` or ``HUBPLUG_*`` variable has changed, because old
-    programs set them after the import.
-    """
-    active = _active.get()
-    return _default.get() if active is None else active
-
-
-class _HubInEffect:
-    """Stands for the Hub that is in effect when it is asked: of specs that a program made without loading them."""
-
-    def export(self, request: ExportRequest) -> None:
-        current_hub().export(request)
-
-    def __reduce__(self) -> str:
-        return "hub_in_effect"
-
-
-hub_in_effect = _HubInEffect()
-
-
-@contextmanager
-def default_hub_anew() -> Iterator[None]:
-    """Makes the default Hub the one in effect, in this thread or task, and has it built from what is configured now."""
-    token = _active.set(None)
-    _default.forget()
-    try:
-        yield
-    finally:
-        _active.reset(token)
-
-
-def put_first_in_default_hub(plugin: object) -> None:
-    """Puts a plugin object before all others of the default Hub, for the rest of the process.
-
-    For programs that registered resolvers with tensorflow_hub; others make a Hub of their own.
-    """
-    _default.put_first(plugin)
-
-
-class _DefaultHub:
-    """The default Hub of the process and the environment that it was built from."""
-
-    def __init__(self) -> None:
-        # Reentrant: a plugin that asks for the Hub that it is to be a part of is an error, and not a hang.
-        self._lock = ForkLock()
-        self._forking = threading.local()
-        self._built: tuple[tuple[tuple[str, str], ...], Hub] | None = None
-        self._first: tuple[object, ...] = ()
-
-    def put_first(self, plugin: object) -> None:
-        with self._lock:
-            self._first = (plugin, *self._first)
-            self._built = None
-
-    def forget(self) -> None:
-        with self._lock:
-            self._built = None
-
-    def wait_to_fork(self) -> None:
-        """Waits for another thread to build the Hub: it may hold locks of Python's imports, which a child would wait for."""
-        self._forking.waits = self._lock.acquire(timeout=_SECONDS_TO_BUILD)
-
-    def has_forked(self) -> None:
-        if self._forking.waits:
-            self._lock.release()
-
-    def get(self) -> Hub:
-        fingerprint = environment_fingerprint()
-        built = self._built
-        if built is None or built[0] != fingerprint:
-            with self._lock:
-                built = self._built
-                if built is None or built[0] != fingerprint:
-                    built = self._built = (fingerprint, Hub(plugins=self._first))
-        return built[1]
-
-
-_active: ContextVar[Hub | None] = ContextVar("hubplug_active_hub", default=None)
-_default = _DefaultHub()
-os.register_at_fork(
-    before=_default.wait_to_fork, after_in_parent=_default.has_forked, after_in_child=_default.has_forked
-)
-
-
 def _check_limits(config: Config) -> None:
     if not config.limits:
         return
@@ -409,3 +311,7 @@ def _check_limits(config: Config) -> None:
 
 def _rebuild(config: Config, plugins: Sequence[object]) -> Hub:
     return Hub(config, plugins=plugins)
+
+
+# The Hub that the code running now has activated; ``hubplug.in_effect`` decides for all others.
+ACTIVE: ContextVar[Hub | None] = ContextVar("hubplug_active_hub", default=None)

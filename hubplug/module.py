@@ -7,7 +7,7 @@ from typing import Any
 
 from hubplug.api import load_module_spec
 from hubplug.errors import PluginError
-from hubplug.hub import hub_in_effect
+from hubplug.in_effect import hub_in_effect
 from hubplug.spec import ModuleSpec
 
 

@@ -16,7 +16,7 @@ import click
 
 from hubplug.chain import build_chain
 from hubplug.errors import ConfigError, HubplugError, PluginError
-from hubplug.hub import current_hub, default_hub_anew
+from hubplug.in_effect import current_hub, default_hub_anew
 from hubplug.settings.config import environment_with, load_config
 from hubplug.settings.plugins import installed_commands, load_entry_point, origin_of_plugin
 from hubplug.shown.terminal import say

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from hubplug.errors import CacheError, HubplugError
-from hubplug.hub import current_hub
+from hubplug.in_effect import current_hub
 from hubplug.shown.terminal import say
 from hubplug.types import Handle
 from hubplug.urls import redact, scheme_of

@@ -45,7 +45,7 @@ class Resolvers:
 
     def add_implementation(self, implementation: Any) -> None:
         """Puts a resolver before all others: the last added is asked first."""
-        from hubplug.hub import put_first_in_default_hub
+        from hubplug.in_effect import put_first_in_default_hub
 
         put_first_in_default_hub(hubplug.OldResolver(implementation))
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import click
 
 from hubplug.errors import ConfigError, ValidationError, needs
-from hubplug.hub import Hub, current_hub
+from hubplug.hub import Hub
+from hubplug.in_effect import current_hub
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding, Handle
 from hubplug_signatures import CommonSignatures

@@ -155,7 +155,7 @@ LAYERS = (
     ("hubplug.files", "hubplug.shown", "hubplug.processes"),
     ("hubplug.spec", "hubplug.hookspecs"),
     ("hubplug.settings",),
-    ("hubplug.chain", "hubplug.trail", "hubplug.pins", "hubplug.retrieval", "hubplug.exporting", "hubplug.hub",
+    ("hubplug.chain", "hubplug.trail", "hubplug.pins", "hubplug.retrieval", "hubplug.exporting", "hubplug.hub", "hubplug.in_effect",
      "hubplug.api", "hubplug.module"),
     ("hubplug.cli", "hubplug.testing", "hubplug.__main__"),
 )  # fmt: skip

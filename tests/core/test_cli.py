@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 
 import hubplug
 from hubplug.cli.main import hubplug as command
-from hubplug.hub import current_hub
+from hubplug.in_effect import current_hub
 from hubplug.settings.inventory import config_schema, inventory
 from hubplug.settings.plugins import installed_plugins
 from tests.core.small_plugins import toy_plugins
@@ -636,7 +636,7 @@ ASKING = """
     from concurrent.futures import ThreadPoolExecutor
     from multiprocessing import get_context
     import hubplug
-    from hubplug.hub import current_hub
+    from hubplug.in_effect import current_hub
 
     def ask():
         config = current_hub().config

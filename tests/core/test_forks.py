@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.files.locks import ForkLock
-from hubplug.hub import current_hub
+from hubplug.in_effect import current_hub
 from hubplug.shown.progress import Progress
 from hubplug_cache import CacheDirectory
 

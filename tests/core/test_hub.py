@@ -26,7 +26,7 @@ from hubplug.errors import (
     ValidationError,
 )
 from hubplug.hookspecs import RunCache, RunExport, RunFetch
-from hubplug.hub import current_hub
+from hubplug.in_effect import current_hub
 from hubplug.types import ArchiveStream, Handle, Plan, Source
 from tests.core.small_plugins import TextFormat, TextSpec, toy_plugins
 

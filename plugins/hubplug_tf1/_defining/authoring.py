@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.compat.v1 import MetaGraphDef
 
-from hubplug.hub import hub_in_effect
+from hubplug.in_effect import hub_in_effect
 from hubplug.shown.logs import logger
 from hubplug_format import ATTACHMENTS_COLLECTION, message_class
 from hubplug_tf1._defining.checks import (

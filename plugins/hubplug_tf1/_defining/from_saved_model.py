@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from hubplug.errors import FormatError
-from hubplug.hub import hub_in_effect
+from hubplug.in_effect import hub_in_effect
 from hubplug.urls import scheme_of
 from hubplug_format import GraphVariant, SavedModelFile
 from hubplug_tf1._errors import MissingSavedModelError

@@ -9,7 +9,7 @@ import pytest
 
 import hubplug
 from hubplug.errors import FormatError, UnknownTagsError, ValidationError
-from hubplug.hub import current_hub
+from hubplug.in_effect import current_hub
 from hubplug_format import ModuleBuilder, Type, write_module
 
 pytestmark = pytest.mark.tensorflow
