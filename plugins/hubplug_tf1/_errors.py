@@ -32,6 +32,10 @@ class ColocationError(HubplugError, ValueError):
     """A colocation constraint of the module has no single meaning once its inputs are fed."""
 
 
+class RaisingError(GraphError, NotImplementedError):
+    """Something in the module's graph has no equal in functions of TensorFlow 2, or does not add up."""
+
+
 class CheckpointMismatch(FormatError):
     """The module's checkpoint lacks a variable of its graph, or has it in another shape or dtype."""
 
