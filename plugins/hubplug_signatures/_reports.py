@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from hubplug.shown.words import printable
 from hubplug.types import Finding
+from hubplug_signatures._rules import all_rules
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 # What a reference to a URI may hold as it is.
@@ -72,7 +73,7 @@ def _as_sarif(findings: Sequence[Finding], uri: str) -> dict[str, Any]:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "hubplug", "rules": [{"id": rule} for rule in rules]}},
+                "tool": {"driver": {"name": "hubplug", "rules": [_described(rule) for rule in rules]}},
                 "results": [
                     {
                         "ruleId": finding.rule,
@@ -91,6 +92,11 @@ def _as_sarif(findings: Sequence[Finding], uri: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _described(rule: str) -> dict[str, Any]:
+    meaning = all_rules().get(rule)  # a third party's plugin has rules of its own
+    return {"id": rule, **({"shortDescription": {"text": meaning.replace("`", "")}} if meaning else {})}
 
 
 def _place(finding: Finding) -> str:

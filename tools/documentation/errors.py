@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 
 from hubplug import errors
@@ -14,7 +15,7 @@ def all_errors() -> str:
     lines = ["```text", inspect.cleandoc(tree), "```", ""]
     for kind in error_classes():
         bases = ", ".join(f"`{base.__name__}`" for base in kind.__bases__ if base is not errors.HubplugError)
-        lines += [f"## {kind.__name__}", "", (inspect.getdoc(kind) or "").replace("``", "`"), ""]
+        lines += [f"## {kind.__name__}", "", _markup(inspect.getdoc(kind) or ""), ""]
         if bases and kind is not errors.HubplugError:
             lines += [f"Also caught as: {bases}.", ""]
     return "\n".join(lines)
@@ -25,3 +26,10 @@ def error_classes() -> Iterator[type[Exception]]:
     for value in vars(errors).values():
         if isinstance(value, type) and issubclass(value, errors.HubplugError):
             yield value
+
+
+def _markup(text: str) -> str:
+    """A docstring as Markdown."""
+    text, _, attributes = text.replace("``", "`").partition("\n\nAttributes:\n")
+    listed = re.sub(r"^    (\w+): ", r"- `\1`: ", attributes, flags=re.MULTILINE)
+    return f"{text}\n\n{listed}".strip()

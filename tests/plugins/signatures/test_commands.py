@@ -93,7 +93,8 @@ def test_json_says_all_there_is(unsafe: Path) -> None:
 
 def test_sarif_has_the_parts_that_the_standard_demands(unsafe: Path) -> None:
     (log,) = json.loads(run(validate, unsafe, "--format", "sarif").output)["runs"]
-    assert log["tool"]["driver"] == {"name": "hubplug", "rules": [{"id": "safe/reads-files"}]}
+    meaning = {"shortDescription": {"text": "An op can read files."}}
+    assert log["tool"]["driver"] == {"name": "hubplug", "rules": [{"id": "safe/reads-files", **meaning}]}
     (result,) = log["results"]
     assert (result["ruleId"], result["ruleIndex"], result["level"]) == ("safe/reads-files", 0, "error")
     assert result["message"]["text"].startswith("op ReadFile")
