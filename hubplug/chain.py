@@ -24,8 +24,9 @@ from hubplug.urls import redact_all
 
 # None: any callable will do, since the core does not know requests.auth.AuthBase.
 _ANSWERS: Mapping[str, tuple[type, ...] | None] = {
-    "hubplug_resolve": (Source, Handle),
+    "hubplug_resolve": (Source, Handle, Plan),
     "hubplug_auth": None,
+    "hubplug_send": (Plan,),
     "hubplug_cache": (Plan,),
     "hubplug_fetch": (Plan,),
     "hubplug_unpack": (Plan,),

@@ -32,11 +32,24 @@ if TYPE_CHECKING:
         Provenance,
         Source,
     )
+    from hubplug.web import Network, WebAnswer, WebRequest
 
 PROJECT_NAME = "hubplug"
 
 hookspec = pluggy.HookspecMarker(PROJECT_NAME)
 hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
+
+
+class RunResolve(Protocol):
+    """What a plan of ``hubplug_resolve`` does: asks, and gives the handle that is meant at this moment."""
+
+    def __call__(self, auth_for: Network, /) -> Handle: ...
+
+
+class RunSend(Protocol):
+    """What a plan of ``hubplug_send`` does: sends the request, and reads the answer."""
+
+    def __call__(self, auth_for: Network, /) -> WebAnswer: ...
 
 
 class RunCache(Protocol):
@@ -48,7 +61,7 @@ class RunCache(Protocol):
 class RunFetch(Protocol):
     """What a plan of ``hubplug_fetch`` does: gives an archive or another handle, or writes all files through ``tree``."""
 
-    def __call__(self, tree: TreeWriter, auth_for: Callable[..., Any], /) -> ArchiveStream | Handle | None: ...
+    def __call__(self, tree: TreeWriter, auth_for: Network, /) -> ArchiveStream | Handle | None: ...
 
 
 class RunUnpack(Protocol):
@@ -70,24 +83,37 @@ class RunPublish(Protocol):
 
 
 @hookspec(firstresult=True)
-def hubplug_resolve(handle: Handle) -> Source | Handle | Declined | None:
+def hubplug_resolve(handle: Handle) -> Source | Handle | Plan[RunResolve] | Declined | None:
     """Says where a handle lives, or which handle to ask for instead.
 
-    A company's scheme needs nothing more than this::
+    A company's scheme needs nothing more than this. The Plan is for handles that mean the latest of something: a server
+    has to be asked::
 
         import hubplug
 
         class TeamModels:
             @hubplug.hookimpl
             def hubplug_resolve(self, handle):
-                if handle.scheme == "corp":
-                    return handle.instead("https://models.corp.example/" + handle.text.removeprefix("corp://"))
+                if handle.scheme != "corp":
+                    return None
+                module, _, version = handle.text.removeprefix("corp://").rpartition("/")
+                if version != "latest":
+                    return handle.instead(f"https://models.corp.example/{module}/{version}")
+
+                def run(auth_for):
+                    answer = auth_for.send(f"https://models.corp.example/{module}/versions")
+                    if answer.error is not None:
+                        raise answer.error
+                    return handle.instead(f"corp://{module}/{int(answer.json()['newest'])}")
+
+                return hubplug.Plan(f"ask models.corp.example for the newest version of {module}", run, network=True)
 
     Args:
         handle: What was asked for. ``handle.text`` may hold a secret; ``str(handle)`` does not.
 
     Returns:
-        A Source; or another Handle, made with ``handle.instead(...)``.
+        A Source; or another Handle, made with ``handle.instead(...)``; or a Plan whose ``run(auth_for)`` gives one that will always
+        mean the same. ``auth_for.send(url)`` asks a server (see ``hubplug_send``).
 
     Order:
         The first hook of every way, asked again for each handle that is named instead: ten times at most, and no loop.
@@ -95,7 +121,8 @@ def hubplug_resolve(handle: Handle) -> Source | Handle | Declined | None:
     Guarantees:
         A pin (``#sha256=``) and the original handle stay with whatever is answered. A handle that a server named has
         ``named_by_server`` set, and its scheme is on an allow-list. A Source with ``in_place`` is neither cached nor
-        fetched.
+        fetched. What a plan named is kept with the time, is what caches file the module under, and is written to hubplug.lock: a
+        locked handle is not asked about again, but by ``hubplug lock``. Offline, what was named last is used, with a warning.
     """
 
 
@@ -128,6 +155,46 @@ def hubplug_auth(request: AuthRequest) -> Callable[[Any], Any] | Declined | None
     Guarantees:
         What is answered signs this one request. It is not kept for a redirect's target, so a credential never follows a
         redirect to another host.
+    """
+
+
+@hookspec(firstresult=True)
+def hubplug_send(request: WebRequest) -> Plan[RunSend] | Declined | None:
+    """Sends a small request to a server for the plan of another plugin, and reads the whole answer.
+
+    The built-in plugin ``http`` does, with the timeouts, proxies, certificates and retries that it is configured with. Another
+    one may take what only it can reach, or what it has been told already::
+
+        import hubplug
+        from hubplug.web import WebAnswer
+
+        class Recorded:
+            def __init__(self, answers):
+                self.answers = answers
+
+            @hubplug.hookimpl
+            def hubplug_send(self, request):
+                if request.url not in self.answers:
+                    return hubplug.Declined("nothing is recorded of it")
+
+                def run(auth_for):
+                    return WebAnswer(request.url, 200, body=self.answers[request.url])
+
+                return hubplug.Plan(f"repeat what {hubplug.redact(request.url)} answered", run)
+
+    Args:
+        request: The URL, the handle, whether redirects are followed, and how long the answer may be.
+
+    Returns:
+        A plan whose ``run(auth_for)`` returns a WebAnswer: a success, or a refusal (401, 403, 404, ...), whose ``error`` says so in
+        general terms. A server that cannot be reached, is broken, or sends too much is an error. Sockets: ``network=True``.
+
+    Order:
+        While a plan of ``hubplug_resolve`` or ``hubplug_fetch`` runs, for each ``auth_for.send(url)``.
+
+    Guarantees:
+        ``auth_for(url, redirected_from=None)`` asks ``hubplug_auth``, as for a fetch. Offline, a plan with ``network=True`` is not
+        run. What follows the address in a handle goes to no other server because of a hubplug.yaml that was merely found.
     """
 
 
@@ -218,7 +285,8 @@ def hubplug_fetch(source: Source) -> Plan[RunFetch] | Declined | None:
     Returns:
         A plan whose ``run(tree, auth_for)`` returns an ArchiveStream that the core unpacks and closes; or None after it
         has written the whole module through ``tree`` (a TreeWriter); or another Handle, which goes through the chain
-        again but not the cache. ``auth_for(url, redirected_from=None)`` asks ``hubplug_auth``. Sockets: ``network=True``.
+        again but not the cache; ``lasting=True`` says that it stays right. ``auth_for(url, redirected_from=None)`` asks
+        ``hubplug_auth``, ``auth_for.send(url)`` asks a server (see ``hubplug_send``). Sockets: ``network=True``.
 
     Order:
         While the plan of ``hubplug_cache`` runs, inside of ``produce``.

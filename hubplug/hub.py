@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from hubplug.chain import Answer, Chain, build_chain
 from hubplug.errors import ConfigError, OccupiedError, ValidationError
+from hubplug.files.places import identity_of
 from hubplug.pins import Pins
 from hubplug.retrieval import Retrieval
 from hubplug.settings.config import Config, load_config
-from hubplug.settings.options import find_option_error
+from hubplug.settings.limits import check_limits
 from hubplug.settings.trust import refuse_grants
 from hubplug.shown.logs import logger
 from hubplug.spec import ExportRequest, ModuleSpec
@@ -63,7 +63,7 @@ class Hub:
             self.config = load_config(config, chain=chain, offline=offline)
         self._first = tuple(plugins)
         self._chain = build_chain(self.config, self._first)
-        _check_limits(self.config)
+        check_limits(self.config)
         refuse_grants(self.config)
         self._retrieval = Retrieval(self._chain, self.config)
         self._pins = Pins.read(self.config)
@@ -200,16 +200,15 @@ class Hub:
     def explain(self, handle: str) -> list[Answer]:
         """The way of a handle through the chain: who would do what, who declined and why. Nothing is fetched or written.
 
-        It ends where the module is: with a directory that is used in place, with a cache that has it, or with the fetch
+        It ends where a server would have to be asked what the handle means; or where the module is: with a directory that is used in place, with a cache that has it, or with the fetch
         and its authentication: who answers ``hubplug_auth`` about each URL that the plan asks about, or the ``credentials`` of a
         plan that does not ask.
 
         Raises:
             HubplugError: The handle cannot be resolved.
         """
-        answers: list[Answer] = []
-        source = self._retrieval.source(self._pins.apply(Handle.parse(handle)), answers)
-        if source.in_place:
+        answers, source = self._retrieval.way(self._pins.apply(Handle.parse(handle)), self._pins)
+        if source is None or source.in_place:
             return answers
         if source.cacheable:
             answers.append(self._chain.ask("hubplug_cache", source))
@@ -237,7 +236,7 @@ class Hub:
 
     def _bring(self, handle: str | Handle, pins: Pins) -> tuple[LocalModule, Source]:
         parsed = pins.apply(handle if isinstance(handle, Handle) else Handle.parse(handle))
-        source = self._retrieval.source(parsed)
+        source = self._retrieval.source(parsed, pins)
         module = self._retrieval.module(source, pins)
         pins.demand(source.handle, module)
         return module, source
@@ -246,24 +245,20 @@ class Hub:
         """Brings a module, and lets its files be read; all of it again where they were removed meanwhile."""
         for _ in range(_MOST_REMOVALS):
             module, source = self._bring(handle, self._pins)
-            before = _identity(module.path)
+            before = identity_of(module.path)
             try:
                 used = use(module, source)
             except Exception:
-                if source.in_place or (before and _identity(module.path) == before):
+                if source.in_place or (before and identity_of(module.path) == before):
                     raise
             else:
-                if source.in_place or (before and _identity(module.path) == before):
+                if source.in_place or (before and identity_of(module.path) == before):
                     return used
             _LOG.info("%s was removed while it was read; resolving it again", module.path)
         return use(*self._bring(handle, self._pins))
 
     def _demanded_profiles(self, module: LocalModule, source: Source) -> list[str]:
-        seen = [source.location]
-        handle: Handle | None = source.handle
-        while handle is not None:
-            seen.append(handle.text)
-            handle = handle.asked_before
+        seen = [source.location, *(handle.text for handle in source.handle.trail)]
         if module.provenance is not None:
             seen.append(module.provenance.location)
         if not scheme_of(source.location):  # file:///srv/ covers what lies there, however its path is written
@@ -286,27 +281,6 @@ class Hub:
                 findings=findings,
                 hint="tell the publisher, or take the prefix out of the section validate",
             )
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Tells apart what lay at one place at different times; None where there is nothing."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_ctime_ns
-
-
-def _check_limits(config: Config) -> None:
-    if not config.limits:
-        return
-    from hubplug.files.tree import Limits
-
-    if error := find_option_error(Limits, config.limits):
-        raise ConfigError(f"{config.where}: limits.{error.path}: {error.problem}", hint=error.hint)
-    for option, value in config.limits.items():
-        if value <= 0:
-            raise ConfigError(f"{config.where}: limits.{option}: expected a number above 0, got {value}")
 
 
 def _rebuild(config: Config, plugins: Sequence[object]) -> Hub:

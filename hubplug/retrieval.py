@@ -6,21 +6,23 @@ what is not a module) is decided here, whatever a plugin answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hubplug.asking import Asker, keep, known_answer, refuse_network
 from hubplug.chain import Answer, Chain, blamed, member_of, mistake_of
-from hubplug.errors import ArchiveError, FormatError, HubplugError, OfflineError, PluginError, SourceChanged
+from hubplug.errors import ArchiveError, FormatError, HubplugError, PluginError, SourceChanged
+from hubplug.files.places import empty
 from hubplug.pins import Pins
 from hubplug.settings.config import Config
 from hubplug.settings.trust import refuse_leak
 from hubplug.shown.logs import logger
 from hubplug.spec import ModuleSpec
 from hubplug.trail import on_the_trail, refuse_loop
-from hubplug.types import ArchiveStream, AuthRequest, Handle, LocalModule, Provenance, Source
+from hubplug.types import ArchiveStream, Handle, LocalModule, Plan, Provenance, Source
 from hubplug.urls import redact
 
 if TYPE_CHECKING:
@@ -36,24 +38,53 @@ class Retrieval:
     def __init__(self, chain: Chain, config: Config) -> None:
         self._chain = chain
         self._config = config
-        self._offline = config.offline
         self._limits = config.limits
         self._server_schemes = config.server_schemes
 
-    def source(self, handle: Handle, answers: list[Answer] | None = None) -> Source:
-        """Asks ``hubplug_resolve`` until a plugin names a source."""
+    def source(self, handle: Handle, pins: Pins) -> Source:
+        """Asks ``hubplug_resolve`` until a plugin names a source; plans are run."""
+        source = self.way(handle, pins, run=True)[1]
+        assert source is not None
+        return source
+
+    def way(self, handle: Handle, pins: Pins, *, run: bool = False) -> tuple[list[Answer], Source | None]:
+        """Who answers ``hubplug_resolve`` for a handle, and for those named instead; the source, unless a plan would have to be run."""
+        answers: list[Answer] = []
         trail = [handle.text]
         while True:
             answer = self._chain.ask_or_raise("hubplug_resolve", f"the handle {str(handle)!r}", handle)
-            if answers is not None:
-                answers.append(answer)
-            if isinstance(answer.value, Source):
-                source = answer.value
-                refuse_leak(handle.text, source.location, self._config)
-                return replace(source, handle=on_the_trail(source.handle, handle))
-            refuse_leak(handle.text, answer.value.text, self._config)
-            handle = on_the_trail(answer.value, handle)
+            answers.append(answer)
+            named = answer.value
+            if isinstance(named, Source):
+                refuse_leak(handle.text, named.location, self._config)
+                return answers, replace(named, handle=on_the_trail(named.handle, handle))
+            if isinstance(named, Plan):
+                answers[-1], named = self._named_by_plan(answer, handle, pins, run)
+                if named is None:
+                    return answers, None
+            refuse_leak(handle.text, named.text, self._config)
+            answered = isinstance(answer.value, Plan)
+            handle = replace(on_the_trail(named, handle), answered=answered)
             refuse_loop(trail, handle.text)
+
+    def _named_by_plan(self, answer: Answer, handle: Handle, pins: Pins, run: bool) -> tuple[Answer, Handle | None]:
+        """What a handle means at this moment: as it is locked; offline, as it was said last; else as its plugin is told."""
+        plan, pin = answer.value, pins.of(handle)
+        known = None if pins.anew else known_answer(answer, handle, self._config)
+        if pin is not None and pin.answer:
+            text, why = pin.answer, f"locked in {pins.path}"
+        elif known is not None and (not run or (plan.network and self._config.offline)):
+            text, why = known.text, f"as of {known.day}"
+            if run:
+                _LOG.warning("%s: hubplug is offline, so this is what it meant last, %s: %s", handle, why, redact(text))
+        elif run:
+            refuse_network(answer, handle, self._config)
+            named: Handle = answer.run(Asker(self._chain, self._config, handle, handle.text), expect=(Handle,))
+            keep(answer, handle, named, self._config)
+            return answer, named
+        else:
+            return answer, None
+        return replace(answer, value=replace(plan, what=f"{plan.what} ({why}: {redact(text)})")), handle.instead(text)
 
     def module(self, source: Source, pins: Pins) -> LocalModule:
         """The directory that holds a source: its own, a cache's, or one that lives as long as the process."""
@@ -64,7 +95,7 @@ class Retrieval:
         answer = self._chain.ask("hubplug_cache", source)
         if answer.member is None:
             return self._bring_for_this_process(source, pins, answer.declined)
-        self._refuse_network(answer, source)
+        refuse_network(answer, source.handle, self._config)
         looked = [*answer.declined, (answer.member.name, f"would {answer.value.what}")]
 
         def produce(dest: Path) -> Provenance:
@@ -99,7 +130,7 @@ class Retrieval:
                 return self._produce_once(source, dest, pins, looked)
             except SourceChanged as error:
                 _LOG.warning("%s: %s; fetching it from the start", source.handle.original, error.message)
-                _empty(dest)
+                empty(dest)
         return self._produce_once(source, dest, pins, looked)
 
     def _produce_once(self, source: Source, dest: Path, pins: Pins, looked: Sequence[tuple[str, str]]) -> Provenance:
@@ -108,7 +139,7 @@ class Retrieval:
 
         tree = TreeWriter(dest, Limits(**self._limits))
         archive_sha256 = etag = None
-        arrived = self._fetch(source, tree, looked)
+        arrived = self._fetch(source, tree, pins, looked)
         if isinstance(arrived, ArchiveStream):
             with arrived:
                 self._unpack(arrived, tree)
@@ -116,20 +147,27 @@ class Retrieval:
         else:
             location = arrived
         files = tree.finish()
-        provenance = Provenance(str(source.handle.original), source.key_sha256, location, archive_sha256, etag, files)
+        provenance = Provenance(str(source.named), source.key_sha256, location, archive_sha256, etag, files)
         arrived_module = LocalModule(dest, source.handle, provenance)
         pins.demand(source.handle, arrived_module)
         self._demand_module(arrived_module, location)
         _LOG.info("%s: brought from %s", source.handle.original, location)
         return provenance
 
-    def _fetch(self, source: Source, tree: TreeWriter, looked: Sequence[tuple[str, str]]) -> ArchiveStream | str:
+    def _fetch(
+        self, source: Source, tree: TreeWriter, pins: Pins, looked: Sequence[tuple[str, str]]
+    ) -> ArchiveStream | str:
         """An archive to be unpacked, or the location from which a whole tree was written."""
         trail = [source.location]
         while True:
             answer = self._chain.ask_or_raise("hubplug_fetch", f"{source} for fetching", source)
-            self._refuse_network(answer, source, looked)
-            got = answer.run(tree, self._auth_for(source), expect=(ArchiveStream, Handle, type(None)))
+            known = known_answer(answer, source.handle, self._config) if answer.value.lasting else None
+            if known is not None:
+                got: ArchiveStream | Handle | None = source.handle.instead(known.text)
+            else:
+                refuse_network(answer, source.handle, self._config, looked)
+                asker = Asker(self._chain, self._config, source.handle, source.location)
+                got = answer.run(tree, asker, expect=(ArchiveStream, Handle, type(None)))
             if got is None:
                 _refuse_empty(tree, answer, "fetched nothing, and gave neither an archive nor another handle")
                 return redact(source.location)
@@ -138,7 +176,9 @@ class Retrieval:
             if isinstance(got, ArchiveStream):
                 got.blame = partial(blamed, member=member_of(answer), doing=f"stream of {got.name}")
                 return got
-            source = self._source_named_by_fetch(on_the_trail(got, source.handle))
+            if answer.value.lasting and known is None:
+                keep(answer, source.handle, got, self._config)
+            source = self._source_named_by_fetch(on_the_trail(got, source.handle), pins)
             refuse_loop(trail, source.location)
 
     def _unpack(self, archive: ArchiveStream, tree: TreeWriter) -> None:
@@ -167,7 +207,7 @@ class Retrieval:
                 hint=f"the root of an archive is the root of the module{f'; {answer.hint}' if answer.hint else ''}",
             )
 
-    def _source_named_by_fetch(self, handle: Handle) -> Source:
+    def _source_named_by_fetch(self, handle: Handle, pins: Pins) -> Source:
         if handle.named_by_server and handle.scheme.lower() not in self._server_schemes:
             allowed = " or ".join(f"{scheme}://" for scheme in self._server_schemes)
             raise HubplugError(
@@ -175,19 +215,10 @@ class Retrieval:
                 + (f"only name {allowed}" if allowed else "name no other place"),
                 hint="ask for that location yourself if you trust it; server_schemes in hubplug.yaml allows others",
             )
-        source = self.source(handle)
+        source = self.source(handle, pins)
         if source.in_place:
             raise PluginError(f"The fetch of {handle.original} leads to the local directory {source}")
         return source
-
-    def _auth_for(self, source: Source) -> Callable[..., Any]:
-        def auth_for(url: str, redirected_from: str | None = None) -> Any:
-            if redirected_from is None:  # a mirror; where else to ask, the server itself may say
-                refuse_leak(source.location, url, self._config)
-            answer = self._chain.ask("hubplug_auth", AuthRequest(url, source.handle, redirected_from))
-            return None if answer.member is None else _Signer(answer)
-
-        return auth_for
 
     def _bring_for_this_process(
         self, source: Source, pins: Pins, declined: Sequence[tuple[str, str]] = ()
@@ -205,35 +236,6 @@ class Retrieval:
             shutil.rmtree(dest, ignore_errors=True)
             raise
 
-    def _refuse_network(self, answer: Answer, source: Source, looked: Sequence[tuple[str, str]] = ()) -> None:
-        if not (answer.value.network and self._offline):
-            return
-        where = "".join(f"; {name}: {reason}" for name, reason in (*looked, *answer.declined))
-        raise OfflineError(
-            f"{source.handle.original} is not here, and hubplug is offline: it would have to {answer.value.what}{where}",
-            hint=f"where there is a network: hubplug resolve '{source.handle.original}', then hubplug cache export",
-        )
-
-
-class _Signer:
-    """What a plugin signs a request with; what it returns is checked, and its errors are its own."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    def __call__(self, request: Any) -> Any:
-        member = member_of(self._answer)
-        try:
-            signed = self._answer.value(request)
-        except Exception as error:
-            raise blamed(error, member, "signing a request") from error
-        if not isinstance(signed, type(request)):
-            raise mistake_of(
-                member,
-                f"has a signer that returned {type(signed).__name__}, expected the {type(request).__name__} it was given",
-            )
-        return signed
-
 
 def _refuse_empty(tree: TreeWriter, answer: Answer, what: str) -> None:
     if tree.is_empty:
@@ -243,13 +245,3 @@ def _refuse_empty(tree: TreeWriter, answer: Answer, what: str) -> None:
 def _as_arrived(message: str, staging: Path) -> str:
     """A message about what was just brought, which does not stay where it is now."""
     return message.replace(f"{staging}/", "").replace(str(staging), "what arrived")
-
-
-def _empty(directory: Path) -> None:
-    import shutil
-
-    for entry in directory.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()

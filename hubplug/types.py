@@ -29,12 +29,14 @@ class Handle:
         sha256: Digest that the archive must have (64 hexadecimal digits), or None.
         asked_before: The handle for which a plugin or a server answered "ask for this one instead", or None.
         named_by_server: Whether a server, not the user or a plugin, chose this text.
+        answered: Whether a plan of ``hubplug_resolve`` named this text for a handle that means the latest of something.
     """
 
     text: str
     sha256: str | None = None
     asked_before: Handle | None = None
     named_by_server: bool = False
+    answered: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Handle:
@@ -79,7 +81,12 @@ class Handle:
     @property
     def original(self) -> Handle:
         """The handle that the user typed: the first of the trail."""
-        return self if self.asked_before is None else self.asked_before.original
+        return self.trail[-1]
+
+    @property
+    def trail(self) -> tuple[Handle, ...]:
+        """This handle, the one for which it was named instead, and so on, back to the original one."""
+        return (self,) if self.asked_before is None else (self, *self.asked_before.trail)
 
     def instead(self, text: str, *, named_by_server: bool = False) -> Handle:
         """The handle to ask for instead of this one; it remembers where it came from, and a pin of this one stays."""
@@ -101,7 +108,8 @@ class Source:
         handle: The handle that was resolved.
         location: A local directory, or what a fetch plugin understands: the URL or path of an archive or tree.
         in_place: Whether ``location`` is a local directory to be used as it is, neither cached nor fetched.
-        cache_key: What the cache files the module under; None stands for the text of the original handle.
+        cache_key: What the cache files the module under; None stands for the text of the original handle or, where that means
+            the latest of something, of the handle that was named for it.
         cacheable: Whether a cache may keep it.
     """
 
@@ -117,7 +125,12 @@ class Source:
     @property
     def key(self) -> str:
         """The cache key in effect. It may hold a secret."""
-        return self.handle.original.text if self.cache_key is None else self.cache_key
+        return self.named.text if self.cache_key is None else self.cache_key
+
+    @property
+    def named(self) -> Handle:
+        """The handle that always means this module: the original one, or what was last named for a handle that does not."""
+        return next((handle for handle in self.handle.trail if handle.answered), self.handle.original)
 
     @property
     def key_sha256(self) -> str:
@@ -165,6 +178,7 @@ class Plan(Generic[R_co]):
             and does not ask ``hubplug_auth``; None: it asks, or needs none.
         asks_about: Of ``hubplug_fetch``: the URLs about which ``run`` asks ``hubplug_auth``, mirrors too; they may hold
             secrets. None: the source's location, if that is an http(s) URL.
+        lasting: Of ``hubplug_fetch``: whether the handle that ``run`` names stays right for ever; it is kept, and not asked for again.
         names: Of ``hubplug_export``: the names of the files and directories that ``run`` makes. A directory that has none
             of them may have others; None: it must be empty.
     """
@@ -174,11 +188,12 @@ class Plan(Generic[R_co]):
     network: bool = False
     hit: bool = False
     credentials: str | None = None
+    lasting: bool = False
     names: Collection[str] | None = None
     asks_about: Sequence[str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _demand(self, what=str, network=bool, hit=bool, credentials=_OPTIONAL_TEXT)
+        _demand(self, what=str, network=bool, hit=bool, credentials=_OPTIONAL_TEXT, lasting=bool)
         if not callable(self.run):
             raise TypeError(f"Plan.run is {type(self.run).__name__}, expected a function")
 
@@ -294,7 +309,7 @@ class Provenance:
     """Where the files of a local copy came from; this is what a cache records in its manifest.
 
     Attributes:
-        handle: The original handle, redacted.
+        handle: The original handle, or what was named for one that means the latest of something; redacted.
         handle_sha256: Digest of the cache key's whole text: tells two handles apart without storing either.
         location: Where the bytes came from, after rewriting and redirects; redacted.
         archive_sha256: Digest of the archive; None for a tree that came as single files.

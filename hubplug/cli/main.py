@@ -20,7 +20,7 @@ from hubplug.in_effect import current_hub, default_hub_anew
 from hubplug.settings.config import environment_with, load_config
 from hubplug.settings.plugins import installed_commands, load_entry_point, origin_of_plugin
 from hubplug.shown.terminal import say
-from hubplug.types import Handle
+from hubplug.types import Handle, Plan
 
 FORMAT = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for machines."
@@ -338,6 +338,8 @@ def _in_words(hook: str, value: Any) -> str:
         return "unsigned requests" if hook == "hubplug_auth" else "no plugin answers"
     if isinstance(value, Handle):
         return f"{'export to' if hook == 'hubplug_publish' else 'ask for'} {value} instead"
+    if hook == "hubplug_resolve" and isinstance(value, Plan):
+        return f"would {value.what}"
     if hook == "hubplug_resolve":
         return f"it is used in place: {value}" if value.in_place else f"it lives at {value}"
     if hook == "hubplug_cache":

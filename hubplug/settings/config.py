@@ -127,6 +127,14 @@ class Config:
         return (self.path.parent if self.path else Path()) / "hubplug.lock"
 
     @property
+    def answers_path(self) -> Path:
+        """Where it is kept what handles meant last: ``HUBPLUG_ANSWERS``, or a directory of the user's own."""
+        import platformdirs
+
+        named = environment_value("HUBPLUG_ANSWERS")
+        return Path(named) if named else Path(platformdirs.user_cache_dir("hubplug", appauthor=False)) / "answers"
+
+    @property
     def names_lock(self) -> bool:
         """Whether someone said where the pins are."""
         return environment_value("HUBPLUG_LOCK") is not None

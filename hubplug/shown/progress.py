@@ -120,6 +120,13 @@ class Progress:
         _LOG.info("%s: %s%s bytes %s, %s bytes/s", self.name, f"{self._done:,}", known, when, f"{rate:,.0f}")
 
 
+class Silent(Progress):
+    """What is too small to be shown."""
+
+    def advance(self, size: int) -> None:
+        pass
+
+
 def progress(name: str, total: int | None = None, *, force: bool = False) -> Progress:
     """Shows a transfer::
 

@@ -31,6 +31,7 @@ from hubplug.testing._modules import archive_of, write_tiny_module
 from hubplug.testing._processes import run_without
 from hubplug.testing._publish import PublishContract
 from hubplug.testing._resolve import ResolveContract
+from hubplug.testing._send import SendContract
 from hubplug.testing._server import Reply, Request, ScriptedServer, redirect
 from hubplug.testing._unpack import UnpackContract
 from hubplug.testing._watching import Deed, watching
@@ -47,6 +48,7 @@ __all__ = [
     "Request",
     "ResolveContract",
     "ScriptedServer",
+    "SendContract",
     "UnpackContract",
     "ValidateContract",
     "archive_of",

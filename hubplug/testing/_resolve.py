@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from hubplug.errors import HubplugError
+from hubplug.asking import Asker
+from hubplug.errors import HubplugError, MissingError
+from hubplug.hub import Hub
 from hubplug.testing._contract import CANARY, PluginContract, assert_quiet, missing
-from hubplug.types import Handle, Source
+from hubplug.testing._watching import watching
+from hubplug.types import Handle, Plan, Source
 
 _DIGEST = "0123456789abcdef" * 4
 
 
 class ResolveContract(PluginContract):
-    """Says where handles live. Define the fixtures ``plugin`` and ``handles``."""
+    """Says where handles live. Define the fixtures ``plugin`` and ``handles``.
+
+    For handles that mean the latest of something, which are answered with a Plan, define ``latest_handles`` too.
+    """
 
     hook = "hubplug_resolve"
 
@@ -28,6 +34,22 @@ class ResolveContract(PluginContract):
     def foreign_handles(self) -> Sequence[str]:
         """Handles that are not the plugin's."""
         return ["unheard-of://place/m/1"]
+
+    @pytest.fixture
+    def latest_handles(self) -> Sequence[str]:
+        """Handles that mean the latest of something, about which the plugin has to ask a server that is there."""
+        return []
+
+    @pytest.fixture
+    def unreachable_plugin(self) -> object:
+        """The plugin with a server that is gone, for example at the fixture ``closed_port``; demanded with ``latest_handles``."""
+        return missing("unreachable_plugin")
+
+    @pytest.fixture
+    def asker(self, plugin: object, make_hub: Callable[..., Hub]) -> Callable[[Handle], Asker]:
+        """Makes what plans get as ``auth_for``: who sends is the plugin itself, or the built-in ``http``, which tries once."""
+        hub = make_hub(plugin, plugins={"http": {"options": {"retries": 0}}})
+        return lambda handle: Asker(hub.chain, hub.config, handle, handle.text)
 
     def test_it_answers_for_its_handles(self, plugin: object, handles: Sequence[str]) -> None:
         for text in handles:
@@ -66,3 +88,52 @@ class ResolveContract(PluginContract):
                 assert_quiet(error)
             else:
                 assert_quiet(answer, answer.value, *answer.declined)
+
+    def test_what_is_latest_is_asked_by_a_plan_that_says_so(
+        self, plugin: object, latest_handles: Sequence[str], asker: Callable[[Handle], Asker]
+    ) -> None:
+        for text in latest_handles:
+            handle = Handle.parse(text)
+            plan = self.value(plugin, handle)
+            assert isinstance(plan, Plan), "answer with a Plan: deciding asks no server"
+            with watching() as deeds:
+                plan.run(asker(handle))
+            if any(deed.kind == "network" for deed in deeds):
+                assert plan.network, "set network=True in the Plan: when offline it has to be refused"
+
+    def test_what_is_latest_is_named_by_a_handle_that_always_means_it(
+        self, plugin: object, latest_handles: Sequence[str], asker: Callable[[Handle], Asker]
+    ) -> None:
+        for text in latest_handles:
+            asked = Handle(Handle.parse(text).text, _DIGEST, asked_before=Handle.parse("first://m"))
+            first, second = (self.value(plugin, asked).run(asker(asked)) for _ in range(2))
+            assert isinstance(first, Handle)
+            assert first == second
+            assert first.text != asked.text
+            assert (first.original.text, first.sha256) == ("first://m", _DIGEST), (
+                "make the other handle with handle.instead(...)"
+            )
+            again = self.ask(plugin, first).value
+            assert not isinstance(again, Plan), "what the plan names must not mean the latest of something again"
+
+    def test_a_server_that_is_gone_is_an_error_of_one_line_and_says_nothing_of_what_is_there(
+        self, latest_handles: Sequence[str], asker: Callable[[Handle], Asker], request: pytest.FixtureRequest
+    ) -> None:
+        for text in latest_handles:
+            handle = Handle.parse(text)
+            gone = request.getfixturevalue("unreachable_plugin")
+            with pytest.raises(HubplugError) as raised:
+                self.value(gone, handle).run(asker(handle))
+            assert not isinstance(raised.value, MissingError), "a server that is gone does not say what it has"
+            assert raised.value.message
+            assert "\n" not in raised.value.message
+
+    def test_a_plan_shows_no_secret(self, plugin: object, latest_handles: Sequence[str]) -> None:
+        for text in latest_handles:
+            separator = "&" if "?" in text else "?"
+            try:
+                answer = self.ask(plugin, Handle(f"{Handle.parse(text).text}{separator}token={CANARY}"))
+            except HubplugError as error:
+                assert_quiet(error)
+            else:
+                assert_quiet(answer, getattr(answer.value, "what", ""), *answer.declined)

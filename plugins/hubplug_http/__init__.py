@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hubplug.errors import ConfigError, HandleError
-from hubplug.hookspecs import RunFetch, hookimpl
+from hubplug.hookspecs import RunFetch, RunSend, hookimpl
 from hubplug.shown.logs import logger
 from hubplug.shown.words import scheme_meant
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import covering, redact
+from hubplug.web import Network, WebAnswer, WebRequest
 from hubplug_http._options import ServerSettings, check_prefix, read_servers
 from hubplug_http._urls import (
     Rewrite,
@@ -28,6 +29,9 @@ from hubplug_http._urls import (
     rule_behind,
     with_format,
 )
+
+if TYPE_CHECKING:
+    from hubplug_http._request import Sender
 
 _LOG = logger("hubplug")
 
@@ -177,14 +181,13 @@ class Http:
 
         def run(tree: object, auth_for: Callable[..., Any]) -> ArchiveStream | Handle:
             from hubplug_http._download import Download
-            from hubplug_http._request import Sender
 
             download = Download(
                 source,
                 urls,
                 servers=self._servers,
                 auth_for=auth_for,
-                sender=Sender(allow_private=self._allow_private, warn_unverified=self._warn_unverified),
+                sender=self._sender(),
                 next_when_missing=self._next_when_missing,
                 agent=_agent(),
                 force_progress=self._force_progress,
@@ -194,6 +197,37 @@ class Http:
         where = ", else ".join(redact(one) for one in urls)
         what = f"ask {where} where it is on Google storage" if uncompressed else f"download {where} as an archive"
         return Plan(what, run, network=True, asks_about=urls)
+
+    @hookimpl
+    def hubplug_send(self, request: WebRequest) -> Plan[RunSend] | Declined | None:
+        if not is_http(request.url):
+            return None
+        if find_address_error(request.url) is None and (declined := self._elsewhere(request.url)) is not None:
+            return declined
+
+        def run(auth_for: Network) -> WebAnswer:
+            from hubplug_http._download import Download
+            from hubplug_http._question import ask
+
+            download = Download(
+                Source(request.handle, request.url),
+                [request.url],
+                servers=self._servers,
+                auth_for=auth_for,
+                sender=self._sender(),
+                next_when_missing=False,
+                agent=_agent(),
+                accept="application/json, */*",
+                follows=request.follow,
+            )
+            return ask(request, download)
+
+        return Plan(f"ask {redact(request.url)}", run, network=True)
+
+    def _sender(self) -> Sender:
+        from hubplug_http._request import Sender
+
+        return Sender(allow_private=self._allow_private, warn_unverified=self._warn_unverified)
 
     def _elsewhere(self, url: str) -> Declined | None:
         if not self._prefixes or covering(url, self._prefixes) is not None:

@@ -16,7 +16,7 @@ from hubplug.urls import redact
 from hubplug_http._arrived import PEEKED, Arrival, find_body_error, find_status_error
 from hubplug_http._body import Body
 from hubplug_http._digest import CheckedStream, announced_sha256
-from hubplug_http._failures import Failure, proxy_wants_credentials, refused
+from hubplug_http._failures import Failure, Said, proxy_wants_credentials, refused
 from hubplug_http._follow import follow
 from hubplug_http._numbers import length_in
 from hubplug_http._options import Servers
@@ -25,7 +25,7 @@ from hubplug_http._retry import PASSING_STATUSES, pause_before, retry_after
 from hubplug_http._urls import host_of
 
 _LOG = logger("hubplug")
-_MOST_LOCATION_BYTES = 4096
+_MOST_LOCATION_BYTES = _MOST_ERROR_BYTES = 4096
 
 
 class Download:
@@ -41,7 +41,9 @@ class Download:
         sender: Sender,
         next_when_missing: bool,
         agent: str,
-        force_progress: bool,
+        force_progress: bool = False,
+        accept: str = "*/*",
+        follows: bool = True,
     ) -> None:
         self._source = source
         self._urls = urls
@@ -49,8 +51,9 @@ class Download:
         self._auth_for = auth_for
         self._sender = sender
         self._next_when_missing = next_when_missing
-        self._headers = {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        self._headers = {"User-Agent": agent, "Accept": accept, "Accept-Encoding": "identity"}
         self._force_progress = force_progress
+        self._follows = follows
 
     def archive(self) -> ArchiveStream:
         """The compressed protocol: any 2xx whose body is an archive.
@@ -85,6 +88,7 @@ class Download:
             servers=self._servers,
             auth_for=self._auth_for,
             headers={**self._headers, **extra},
+            follows=self._follows,
         )
         if isinstance(answer, Answer) and answer.status >= 400 and answer.status != 416:
             answer = self._status_failure(answer)
@@ -195,7 +199,7 @@ class Download:
         )
 
     def _status_failure(self, answer: Answer) -> Failure:
-        start = answer.beginning()
+        start = answer.beginning(_MOST_ERROR_BYTES)
         answer.close()
         arrival = self.arrival(answer)
         if answer.status == 407:
@@ -207,6 +211,7 @@ class Download:
             failover=answer.status >= 500,
             wait=wait,
             missing=answer.status in (404, 410),
+            said=Said(answer.url, answer.status, answer.headers, start),
         )
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import requests
@@ -20,6 +21,23 @@ from hubplug_http._options import ServerOptions
 from hubplug_http._urls import host_of
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Said:
+    """A response that refuses.
+
+    Attributes:
+        url: Where it came from.
+        status: Of HTTP.
+        headers: By their names in lower case.
+        start: The first bytes of its body.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    start: bytes
+
+
 @dataclass(frozen=True, eq=False)
 class Failure:
     """What to raise when nothing else can be tried.
@@ -30,6 +48,7 @@ class Failure:
         failover: Whether a mirror may be asked: the server cannot be reached or is broken, or has nothing there.
         wait: Seconds that the server asks to wait, or None.
         missing: Whether the server says that nothing is there.
+        said: The response that says so, where there is one.
     """
 
     error: HubplugError
@@ -37,6 +56,7 @@ class Failure:
     failover: bool = False
     wait: float | None = None
     missing: bool = False
+    said: Said | None = None
 
     def without(self, secrets: frozenset[str]) -> Failure:
         """The same, showing none of these secrets: a server may have repeated one in what the error quotes."""

@@ -31,6 +31,7 @@ def follow(
     servers: Servers,
     auth_for: Callable[..., Any],
     headers: Mapping[str, str],
+    follows: bool = True,
 ) -> Answer | Failure:
     """Asks for a URL and follows redirects.
 
@@ -40,6 +41,7 @@ def follow(
         servers: The settings.
         auth_for: ``auth_for(url, redirected_from)``: what signs a request, or None.
         headers: The plugin's own headers, which go everywhere.
+        follows: Whether redirects are followed at all.
 
     Returns:
         The first response that is not a redirect, whatever its status; or why there is none.
@@ -77,7 +79,7 @@ def follow(
         if isinstance(answer, Failure):
             return answer
         location = answer.header("Location")
-        if answer.status not in _REDIRECTS or not location:
+        if answer.status not in _REDIRECTS or not location or not follows:
             return answer
         answer.close()
         target = redirect_target(url, location)

@@ -65,6 +65,11 @@ class Answer:
         value: str | None = self.response.headers.get(name)
         return value
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """All headers, by their names in lower case."""
+        return {name.lower(): value for name, value in self.response.headers.items()}
+
     def read(self, size: int) -> bytes:
         """What has arrived, at most ``size`` bytes; none only at the end.
 

@@ -22,6 +22,7 @@ from hubplug.testing import (
     Reply,
     ResolveContract,
     ScriptedServer,
+    SendContract,
     UnpackContract,
     ValidateContract,
     archive_of,
@@ -101,6 +102,12 @@ class TestHttpFetches(FetchContract):
     @pytest.fixture
     def unreachable_source(self, closed_port: int) -> Source:
         return source(f"http://127.0.0.1:{closed_port}/m/1")
+
+
+class TestHttpSends(SendContract):
+    @pytest.fixture
+    def plugin(self) -> Http:
+        return Http(retries=0)
 
 
 class TestFsspecResolves(ResolveContract):

@@ -152,10 +152,10 @@ def code_lines(path: Path) -> int:
 LAYERS = (
     ("hubplug.errors", "hubplug.urls"),
     ("hubplug.types",),
-    ("hubplug.files", "hubplug.shown", "hubplug.processes"),
+    ("hubplug.files", "hubplug.shown", "hubplug.processes", "hubplug.web"),
     ("hubplug.spec", "hubplug.hookspecs"),
     ("hubplug.settings",),
-    ("hubplug.chain", "hubplug.trail", "hubplug.pins", "hubplug.retrieval", "hubplug.exporting", "hubplug.hub", "hubplug.in_effect",
+    ("hubplug.chain", "hubplug.trail", "hubplug.pins", "hubplug.asking", "hubplug.retrieval", "hubplug.exporting", "hubplug.hub", "hubplug.in_effect",
      "hubplug.api", "hubplug.module"),
     ("hubplug.cli", "hubplug.testing", "hubplug.__main__"),
 )  # fmt: skip

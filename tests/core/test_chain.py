@@ -161,8 +161,8 @@ def test_a_plan_that_raises_is_named_with_hook_and_error(make_hub: MakeHub) -> N
 @pytest.mark.parametrize(
     ("hook", "value", "expected"),
     [
-        ("hubplug_resolve", "toy://b", "str, expected Source or Handle, Declined or None"),
-        ("hubplug_resolve", False, "bool, expected Source or Handle, Declined or None"),
+        ("hubplug_resolve", "toy://b", "str, expected Source or Handle or Plan, Declined or None"),
+        ("hubplug_resolve", False, "bool, expected Source or Handle or Plan, Declined or None"),
         ("hubplug_cache", [], "list, expected Plan, Declined or None"),
         ("hubplug_fetch", b"", "bytes, expected Plan, Declined or None"),
         ("hubplug_unpack", True, "bool, expected Plan, Declined or None"),
@@ -550,6 +550,7 @@ def test_every_hook_has_one_answer_type_and_a_place_in_the_chain() -> None:
     assert HOOKS == (
         "hubplug_resolve",
         "hubplug_auth",
+        "hubplug_send",
         "hubplug_cache",
         "hubplug_fetch",
         "hubplug_unpack",

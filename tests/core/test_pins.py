@@ -13,7 +13,7 @@ import pytest
 
 import hubplug
 from hubplug.errors import ConfigError, DigestMismatch
-from hubplug.pins import tree_digest
+from hubplug.files.lock_file import tree_digest
 from hubplug.types import FileRecord, Handle, Source
 from tests.core.small_plugins import toy_plugins
 

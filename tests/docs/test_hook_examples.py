@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import hubplug
+from hubplug.asking import Asker
 from hubplug.errors import ArchiveError, UnknownTagsError, UnsafeArchiveError
 from hubplug.hookspecs import RunFetch
 from hubplug.spec import ExportRequest
@@ -41,6 +42,18 @@ def test_resolve() -> None:
     answer = hub.chain.ask("hubplug_resolve", Handle.parse("corp://team/model/3"))
     assert answer.value.text == "https://models.corp.example/team/model/3"
     assert hub.chain.ask("hubplug_resolve", Handle.parse("https://h/m")).member is None
+
+
+def test_resolve_what_is_latest_and_send() -> None:
+    said = {"https://models.corp.example/team/model/versions": b'{"newest": 7}'}
+    hub = hub_of(example("hubplug_resolve")["TeamModels"](), example("hubplug_send")["Recorded"](said))
+    asked = Handle.parse("corp://team/model/latest")
+    plan = hub.chain.ask("hubplug_resolve", asked).value
+    asker = Asker(hub.chain, hub.config, asked, asked.text)
+    assert plan.run(asker).text == "corp://team/model/7"
+    assert "newest version of team/model" in hub.explain("corp://team/model/latest")[0].value.what
+    with pytest.raises(hubplug.errors.NobodyAnswered, match="nothing is recorded of it"):
+        asker.send("https://models.corp.example/other/versions")
 
 
 def test_auth() -> None:
