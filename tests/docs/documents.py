@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from hubplug_format import ModuleBuilder, Type, write_module
 from tools.documentation import expand
@@ -26,7 +27,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 RUN = ("python", "console", "yaml", "toml")
 # Output, trees and signatures; and what is for programs that are not here.
-NOT_RUN = ("text", "nginx", "r")
+NOT_RUN = ("text", "dockerfile", "nginx", "r")
 # They change the installation, or run all tests; both would ask the network.
 _COMMANDS_NOT_RUN = ("pip install ", "tox run")
 # Where an environment shares its packages with another one, the script on PATH may be the wrong one's.
@@ -92,6 +93,12 @@ def run(page: Path, folder: Path) -> None:
     write_module(folder / "exported_module", _text_module())
     (folder / "program.py").write_text("import tensorflow_hub as hub\nassert hub.Module\n")
     (folder / "examples").symlink_to(ROOT / "examples")
+    (folder / "certificates").mkdir()
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "certificates" / "corp-root.pem"))
+    authority.issue_cert("me.example").private_key_and_cert_chain_pem.write_to_path(
+        str(folder / "certificates" / "me.pem")
+    )
     done = subprocess.run(
         [sys.executable, "-c", f"from tests.docs.documents import play; play({str(page)!r})"],
         cwd=folder,
