@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import tensorflow as tf
 
+from hubplug_tf1._errors import RaisingError
 from hubplug_tf1._graph.colocation import ATTRIBUTE
-from hubplug_tf1._graph.subgraph import op_name
+from hubplug_tf1._graph.subgraph import needed_nodes, op_name
+from hubplug_tf1._raising.conditions import Scope, scopes_of
+from hubplug_tf1._raising.emission import Raiser, Region, Values
+from hubplug_tf1._raising.frames import find_loops, read_ops
+from hubplug_tf1._raising.lists import use_lists
+from hubplug_tf1._raising.loops import make_loop
 
 _RAISED = frozenset({"Enter", "Exit", "Merge", "Switch", "NextIteration", "LoopCond", "TensorArrayV3"})
+_REFUSED = frozenset(
+    {
+        "StackV2",
+        "StackPushV2",
+        "StackPopV2",
+        "TensorArrayGradV3",
+        "TensorArrayGradWithShape",
+        "TensorArrayV2",
+        "TensorArray",
+    }
+)
+_HINT = "use the module in a graph of TensorFlow 1"
 
 
 def import_raised(
@@ -38,7 +57,54 @@ def import_raised(
     graph = tf.compat.v1.get_default_graph()
     prepared = _without_replaced_controls(graph_def, input_map)
     tensors = {key: _within(graph, value) for key, value in input_map.items()}
+    if hasattr(graph, "capture") and any(node.op in _RAISED for node in prepared.node):
+        return _raise(prepared, tensors, return_elements, name)
     return _import(prepared, tensors, return_elements, name)
+
+
+def _raise(graph_def: Any, tensors: Mapping[str, Any], return_elements: Sequence[str], name: str) -> list[Any]:
+    nodes = {node.name: node for node in graph_def.node}
+    wanted = [each for each in return_elements if each not in tensors]
+    for each in wanted:
+        if op_name(each) not in nodes:
+            raise ValueError(f"{each!r} is not in the graph")
+    needed = needed_nodes(nodes, wanted, cut_tensors=tensors.keys())
+    del graph_def.node[:]
+    graph_def.node.extend(node for each, node in nodes.items() if each in needed)
+    use_lists(graph_def)
+    ops = read_ops(graph_def.node, tensors.keys())
+    refused = next((op for op in ops.values() if op.type in _REFUSED), None)
+    if refused:
+        raise RaisingError(
+            f"Op {refused.name!r} ({refused.type}) is of a gradient or array of TensorFlow 1 and has no equal in functions "
+            "of TensorFlow 2",
+            hint="use the module in a graph of TensorFlow 1",
+        )
+    loops, loop_of = find_loops(ops)
+    scopes = scopes_of(ops, loops, loop_of)
+    targets = [each for each in wanted if ":" not in each]
+    values = Values(None)
+    for key, value in tensors.items():
+        op, _, index = key.partition(":")
+        values.tensors[op, int(index)] = value
+    root = scopes[None]
+    raiser = Raiser(graph_def, tensors, scopes, targets, make_loop)
+    with tf.name_scope(name) if name else nullcontext():
+        region = Region(raiser, root, list(root.items.values()), frozenset(), values)
+        region.make()
+        return [tensors[each] if each in tensors else _result(each, region, root) for each in return_elements]
+
+
+def _result(element: str, region: Region, root: Scope) -> Any:
+    name, _, index = element.partition(":")
+    item = root.items.get(root.producers.get(name, ""))
+    if item is None:
+        raise RaisingError(f"{element!r} is in a loop and cannot be asked for by itself", hint=_HINT)
+    if not index:
+        return region.op(name)
+    if root.context_of((name, int(index))) != ():
+        raise RaisingError(f"Tensor {element!r} is there under a condition only", hint=_HINT)
+    return region.tensor((name, int(index)), name)
 
 
 def _import(graph_def: Any, tensors: Mapping[str, Any], return_elements: Sequence[str], name: str) -> list[Any]:
