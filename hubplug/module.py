@@ -45,6 +45,7 @@ class Module:
         """
         self._spec = _as_spec(spec)
         self._tags = frozenset(tags or ())
+        self.__class__ = self._spec.module_class(type(self))
         self._impl = self._spec.instantiate(name, bool(trainable), self._tags)
         for needed in ("apply", "variable_map", "request_export"):
             if not hasattr(self._impl, needed):
@@ -100,13 +101,13 @@ class Module:
             found.extend(variable if isinstance(variable, list) else [variable])
         return found
 
-    def export(self, path: str, session: Any) -> None:
+    def export(self, path: str, session: Any = None) -> None:
         """Writes the module with the values that ``session`` holds.
 
         Args:
             path: The directory, or a URL that a plugin publishes to. Where a directory has other files, those stay; where
                 it has any of the names of a module's own, nothing is written.
-            session: A ``tf.compat.v1.Session`` over the graph of this module.
+            session: A ``tf.compat.v1.Session`` over the graph of this module; nothing where its state is eager.
 
         Raises:
             OccupiedError: Something is there already; with TensorFlow's formats a ``tf.errors.AlreadyExistsError`` too.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import hubplug
 from hubplug.errors import FormatError, PluginError, UnknownSignatureError
 from hubplug.types import SignatureInfo
 from hubplug.urls import redact
+
+T = TypeVar("T")
 
 
 class ModuleImpl(Protocol):
@@ -181,6 +183,10 @@ class ModuleSpec:
         Raises:
             FormatError: No Module can be made of it.
         """
+
+    def module_class(self, kind: type[T]) -> type[T]:
+        """The class of a Module of this spec that is being made: ``kind``, or a subclass that can more."""
+        return kind
 
     def instantiate(self, name: str, trainable: bool, tags: frozenset[str]) -> ModuleImpl:
         """Adds the module's state to the current graph under an unused variable scope made from ``name``.

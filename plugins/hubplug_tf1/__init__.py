@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         get_expected_image_size,
         get_num_image_channels,
     )
+    from hubplug_tf1._eager.loaded import load_object  # noqa: F401
     from hubplug_tf1._errors import ExportExistsError  # noqa: F401
     from hubplug_tf1._estimator.exporter import LatestModuleExporter, register_module_for_export  # noqa: F401
 
@@ -51,6 +52,7 @@ _HOMES = {
     "get_expected_image_size": "_defining.image_info",
     "get_num_image_channels": "_defining.image_info",
     "image_embedding_column": "_columns.feature_columns",
+    "load_object": "_eager.loaded",
     "register_module_for_export": "_estimator.exporter",
     "sparse_text_embedding_column": "_columns.feature_columns",
     "text_embedding_column": "_columns.feature_columns",

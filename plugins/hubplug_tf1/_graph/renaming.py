@@ -6,7 +6,7 @@ keeps the name that it has outside.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hubplug_tf1._graph.subgraph import inner_context, op_name
@@ -57,3 +57,39 @@ def rename_context(context: Any, prefix: str, imported: Collection[str], renamed
         values.external_values[renamed(outside)] = renamed(inside)
     for nested in context.nested_contexts:
         rename_context(inner_context(nested), prefix, imported, renamed)
+
+
+def rename_functions(graph_def: Any, suffix: str) -> None:
+    """Appends a suffix to the names of all functions of a GraphDef, in place.
+
+    Under eager execution the functions of a process are told apart by name alone, and one that is freed takes those of its
+    name with it.
+    """
+    names = {function.signature.name: function.signature.name + suffix for function in graph_def.library.function}
+    if not names:
+        return
+    _rename_calls(graph_def.node, names)
+    for function in graph_def.library.function:
+        function.signature.name = names[function.signature.name]
+        _rename_calls(function.node_def, names)
+        for value in function.attr.values():
+            # Alternative implementations of one function name each other in string attributes.
+            if value.s and (text := value.s.decode("utf-8", "replace")) in names:
+                value.s = names[text].encode()
+    for gradient in graph_def.library.gradient:
+        gradient.function_name = names.get(gradient.function_name, gradient.function_name)
+        gradient.gradient_func = names.get(gradient.gradient_func, gradient.gradient_func)
+
+
+def _rename_calls(nodes: Iterable[Any], names: Mapping[str, str]) -> None:
+    for node in nodes:
+        node.op = names.get(node.op, node.op)
+        _rename_in(node.attr, names)
+
+
+def _rename_in(attributes: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    for value in attributes.values():
+        kind = value.WhichOneof("value")
+        for function in [value.func] if kind == "func" else value.list.func if kind == "list" else ():
+            function.name = names.get(function.name, function.name)
+            _rename_in(function.attr, names)

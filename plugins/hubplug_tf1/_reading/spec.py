@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hubplug.errors import FormatError, UnknownTagsError, needs
 from hubplug.files.locks import ForkLock
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _LOG = logger(__name__)
 _TRAIN = frozenset({"train"})
 _TRAINABLE_VARIABLES = "trainable_variables"
+
+T = TypeVar("T")
 
 
 class GraphSpec(ModuleSpec):
@@ -132,10 +135,10 @@ class GraphSpec(ModuleSpec):
         return self.variant(tags).signatures
 
     def get_input_info_dict(self, signature: str | None = None, tags: Collection[str] | None = None) -> dict[str, Any]:
-        return dict(self._prepare(tags).signature("default" if signature is None else signature).inputs)
+        return dict(self.prepare(tags).signature("default" if signature is None else signature).inputs)
 
     def get_output_info_dict(self, signature: str | None = None, tags: Collection[str] | None = None) -> dict[str, Any]:
-        return dict(self._prepare(tags).signature("default" if signature is None else signature).outputs)
+        return dict(self.prepare(tags).signature("default" if signature is None else signature).outputs)
 
     def attached_bytes(self, key: str, tags: Collection[str] | None = None) -> bytes | None:
         return self.variant(tags).attachments.get(key)
@@ -147,8 +150,10 @@ class GraphSpec(ModuleSpec):
     def instantiate(self, name: str, trainable: bool, tags: frozenset[str]) -> ModuleImpl:
         with needs("tensorflow", "tensorflow"):
             from hubplug_tf1._application import instance as _instance
+            from hubplug_tf1._eager import instance as _eager
+            from hubplug_tf1._surroundings.eager import has_eager_state
 
-        variant = self._prepare(tags)
+        variant = self.prepare(tags)
         if trainable and not tags and _TRAIN in self._variants:
             _LOG.warning(
                 "This module has a graph variant for training, and the one for inference is being made trainable: "
@@ -156,15 +161,21 @@ class GraphSpec(ModuleSpec):
             )
         if trainable and not self.variant(tags).collection(_TRAINABLE_VARIABLES):
             _LOG.warning("trainable=True, and the graph variant %s has no trainable variables", sorted(tags))
-        return _instance.instantiate(
-            self,
-            variant,
-            name=name,
-            trainable=trainable,
-            tags=tags,
-            checkpoint=self.checkpoint,
-            import_whole_graph=self._import_whole_graph or environment_switch("HUBPLUG_IMPORT_WHOLE_GRAPH"),
+        instantiate: Any = _eager.instantiate
+        if not has_eager_state():
+            whole = self._import_whole_graph or environment_switch("HUBPLUG_IMPORT_WHOLE_GRAPH")
+            instantiate = partial(_instance.instantiate, import_whole_graph=whole)
+        made: ModuleImpl = instantiate(
+            self, variant, name=name, trainable=trainable, tags=tags, checkpoint=self.checkpoint
         )
+        return made
+
+    def module_class(self, kind: type[T]) -> type[T]:
+        with needs("tensorflow", "tensorflow"):
+            from hubplug_tf1._eager.module import eager_class
+            from hubplug_tf1._surroundings.eager import has_eager_state
+
+        return eager_class(kind) if has_eager_state() else kind
 
     def load_object(self, tags: Collection[str] | None = None, options: Any = None) -> Any:
         with needs("tensorflow", "tensorflow"):
@@ -172,7 +183,7 @@ class GraphSpec(ModuleSpec):
 
         return _loading.load(self, tags, options)
 
-    def _prepare(self, tags: Collection[str] | None) -> Variant:
+    def prepare(self, tags: Collection[str] | None) -> Variant:
         """The graph variant as the graph side uses it, parsed once."""
         found = self.variant(tags)
         with self._lock:

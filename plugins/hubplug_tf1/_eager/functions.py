@@ -1,0 +1,185 @@
+"""The concrete functions of a graph variant over its state: one per signature, made when it is first called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from threading import RLock
+from typing import Any
+
+import tensorflow as tf
+
+from hubplug_tf1._application.apply_graph import ApplyTemplate, apply_template
+from hubplug_tf1._application import feeding
+from hubplug_tf1._eager.importing import import_nodes, keep_nodes
+from hubplug_tf1._eager.resources import provided
+from hubplug_tf1._eager.state import State
+from hubplug_tf1._errors import InputError
+from hubplug_tf1._graph.subgraph import needed_nodes, op_name, reachable_functions, tensor_name
+from hubplug_tf1._graph.variant import DEFAULT_SIGNATURE, Signature, Variant
+from hubplug_tf1._private_tensorflow.functions import call_flat, take_by_name
+from hubplug_tf1._surroundings.collector import collector_paused
+
+_LOSSES = tf.compat.v1.GraphKeys.REGULARIZATION_LOSSES
+
+
+class Functions:
+    """The functions of one graph variant over one state.
+
+    Safe to share between threads.
+    """
+
+    def __init__(self, variant: Variant, state: State) -> None:
+        self._variant = variant
+        self._state = state
+        self._made: dict[tuple[Any, ...], Any] = {}
+        self._lock = RLock()
+
+    def apply(self, inputs: Any, signature: str | None, as_dict: bool | None, updates: bool) -> Any:
+        """Applies a signature; see ``hubplug.Module.__call__``.
+
+        Args:
+            inputs: What is fed.
+            signature: Its name.
+            as_dict: Whether to return all outputs.
+            updates: Whether to run the update ops as well.
+        """
+        asked = self._variant.signature(signature or DEFAULT_SIGNATURE)
+        fed = feeding.tensors_to_feed(asked.name, asked.inputs, inputs)
+        if not as_dict and (error := feeding.find_default_output_error(asked.name, asked.outputs)):
+            raise InputError(error, hint="pass as_dict=True")
+        tensors = call_flat(self._function(asked, updates), [fed[name] for name in input_tensors(asked)])
+        outputs = feeding.outputs_from(asked.outputs, dict(zip(_wanted(asked), tensors, strict=True)))
+        return outputs if as_dict else outputs[feeding.OUTPUT]
+
+    @property
+    def signature_names(self) -> list[str]:
+        return self._variant.signature_names
+
+    def signature(self, name: str) -> Any:
+        """A signature as a concrete function like those of ``tf.saved_model.load``: tensors by name in, a dict out."""
+        asked = self._variant.signature(name)
+        return self._remembered(("by name", name, _replica()), lambda: self._trace_by_name(asked))
+
+    def losses(self) -> list[Any]:
+        """The values of the regularization losses now."""
+        names = self._variant.elements(_LOSSES)
+        return list(self._remembered(("losses",), lambda: self._trace_losses(names))()) if names else []
+
+    def loss_functions(self) -> list[Any]:
+        """For each of the regularization losses a ``tf.function`` that computes it."""
+        return [
+            tf.function(partial(self._loss, position), input_signature=[], autograph=False)
+            for position in range(len(self._variant.elements(_LOSSES)))
+        ]
+
+    def _loss(self, position: int) -> Any:
+        return self.losses()[position]
+
+    def _function(self, signature: Signature, updates: bool) -> Any:
+        replica = _replica()
+        key = ("signature", signature.name, updates, replica)
+        return self._remembered(key, lambda: self._trace(signature, updates, replica))
+
+    def _remembered(self, key: tuple[Any, ...], make: Any) -> Any:
+        found = self._made.get(key)
+        if found is None:
+            with self._lock:
+                found = self._made.get(key)
+                if found is None:
+                    # Not what is traced around, nor its devices and control dependencies.
+                    with tf.init_scope(), tf.device(None), collector_paused():
+                        found = self._made[key] = make()
+        return found
+
+    def _template(self, signature: Signature, updates: bool) -> ApplyTemplate:
+        return apply_template(self._variant, signature, updates=updates, whole=False)
+
+    def _trace(self, signature: Signature, updates: bool, replica: int) -> Any:
+        template = self._template(signature, updates)
+        names = input_tensors(signature)
+
+        def body(*arguments: Any) -> list[Any]:
+            fed = dict(zip(names, arguments, strict=True))
+            return self._import(template.graph_def, fed, template.wanted, template.updates, replica)
+
+        return tf.function(body, input_signature=_specs(signature), autograph=False).get_concrete_function()
+
+    def _trace_by_name(self, signature: Signature) -> Any:
+        apply = self._function(signature, False)
+
+        def body(*arguments: Any) -> dict[str, Any]:
+            tensors = dict(zip(_wanted(signature), apply(*arguments), strict=True))
+            return feeding.outputs_from(signature.outputs, tensors)
+
+        names = argument_names(signature)
+        return take_by_name(
+            tf.function(body, input_signature=_specs(signature, names), autograph=False).get_concrete_function(), names
+        )
+
+    def _trace_losses(self, names: Sequence[str]) -> Any:
+        nodes = self._variant.nodes
+        needed = needed_nodes(nodes, names, cut_ops=self._variant.state_ops)
+        kept = [node for name, node in nodes.items() if name in needed]
+        graph_def = tf.compat.v1.GraphDef(versions=self._variant.meta_graph.graph_def.versions, node=kept)
+        self._variant.copy_library(
+            graph_def, reachable_functions(self._variant.functions, kept, self._variant.function_gradients)
+        )
+        replica = _replica()
+        body = lambda: self._import(graph_def, {}, names, (), replica)  # noqa: E731
+        return tf.function(body, input_signature=[], autograph=False).get_concrete_function()
+
+    def _import(
+        self, graph_def: Any, fed: Mapping[str, Any], wanted: Sequence[str], updates: Sequence[str], replica: int
+    ) -> list[Any]:
+        """Makes nodes in the current function; returns the wanted tensors."""
+
+        def provide(name: str) -> Any:
+            return fed[name] if name in fed else self._state.tensor(name, replica)
+
+        given = {name: tensor for name in map(tensor_name, wanted) if (tensor := provide(name)) is not None}
+        asked = [name for name in map(tensor_name, wanted) if name not in given]
+        kept = keep_nodes(graph_def, {node.name for node in graph_def.node} - set(self._state.asset_ops))
+        run = [op_name(element) for element in updates]
+        made = import_nodes(kept, provided(kept, provide), [*asked, *run])
+        found = dict(zip(asked, made, strict=False))
+        with tf.control_dependencies(made[len(asked) :]):
+            return [tf.identity(given[name] if name in given else found[name]) for name in map(tensor_name, wanted)]
+
+
+def input_tensors(signature: Signature) -> list[str]:
+    """The tensors of the module that the inputs of a signature are fed for, in the order of their keys."""
+    return [tensor_name(name) for key in sorted(signature.inputs) for name in signature.inputs[key].tensor_names]
+
+
+def argument_names(signature: Signature) -> list[str]:
+    """What ``tf.saved_model.load`` calls the tensors of the inputs of a signature."""
+    names: list[str] = []
+    for key in sorted(signature.inputs):
+        info = signature.inputs[key]
+        if info.is_sparse:
+            names.extend(f"{key}_{part}" for part in ("indices", "values", "dense_shape"))
+        elif info.is_composite:
+            names.extend(f"{key}_component_{position}" for position in range(len(info.tensor_names)))
+        else:
+            names.append(key)
+    return names
+
+
+def _specs(signature: Signature, names: Sequence[str] | None = None) -> list[tf.TensorSpec]:
+    infos = [signature.inputs[key] for key in sorted(signature.inputs)]
+    specs = [spec for info in infos for spec in tf.nest.flatten(info.type_spec, expand_composites=True)]
+    called = names or [f"input_{position}" for position in range(len(specs))]
+    return [tf.TensorSpec(spec.shape, spec.dtype, name) for spec, name in zip(specs, called, strict=True)]
+
+
+def _wanted(signature: Signature) -> list[str]:
+    return [tensor_name(name) for info in signature.outputs.values() for name in info.tensor_names]
+
+
+def _replica() -> int:
+    """Which replica of a ``tf.distribute.Strategy`` this is; 0 outside of any."""
+    if not tf.distribute.has_strategy():
+        return 0
+    context: Any = tf.distribute.get_replica_context()
+    return 0 if context is None else int(context.replica_id_in_sync_group) 

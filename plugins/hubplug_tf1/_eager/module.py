@@ -1,0 +1,88 @@
+"""``hubplug.Module`` under eager execution: what it has besides what it has in a graph."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import new_class
+from typing import Any
+
+import tensorflow as tf
+
+from hubplug.module import Module
+
+
+class EagerModule(Module, tf.Module):
+    """A Module whose state is in objects of TensorFlow 2: a ``tf.Module``, which checkpoints and SavedModels keep.
+
+    ::
+
+        m = hubplug.Module("https://example.com/image-features/1", trainable=True, tags={"train"})
+        with tf.GradientTape() as tape:
+            loss = loss_of(m(images, training=True)) + tf.add_n(m.losses)
+        gradients = tape.gradient(loss, m.trainable_variables)
+    """
+
+    _impl: Any
+
+    def __call__(
+        self,
+        inputs: Any = None,
+        _sentinel: Any = None,
+        signature: str | None = None,
+        as_dict: bool | None = None,
+        training: bool = False,
+    ) -> Any:
+        """Applies a signature.
+
+        Args:
+            inputs: As of ``hubplug.Module``.
+            _sentinel: Not used; the arguments after it are given by name.
+            signature: Its name; None stands for ``default``.
+            as_dict: Whether to return all outputs.
+            training: Whether to run the update ops too, if the module is trainable: those that a session would run of
+                the collection UPDATE_OPS.
+
+        Returns:
+            A dict of all outputs with ``as_dict``; otherwise the output named ``default``. Eager tensors, or inside of a
+            function those of its graph.
+
+        Raises:
+            TypeError: Inputs or outputs do not fit the signature (InputError).
+            ValueError: There is no such signature (UnknownSignatureError), or a dtype does not fit.
+            RuntimeError: It is applied in a graph of TensorFlow 1.
+        """
+        return self._impl.apply(inputs, signature, as_dict, training)
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Those of ``variables`` that are trained; none where the module is not trainable."""
+        return [variable for variable in self.variables if variable.trainable]
+
+    @property
+    def losses(self) -> list[Any]:
+        """The values of the regularization losses now; none where the module is not trainable.
+
+        They are computed when one asks: under a ``tf.GradientTape`` if they are to be differentiated.
+        """
+        return self._impl.functions.losses() if self._impl.trainable else []
+
+    def update_ops(self, inputs: Any = None, signature: str | None = None) -> None:
+        """Runs the update ops of a call alone.
+
+        ``m(inputs, training=True)`` runs them together with the call.
+
+        Args:
+            inputs: What the call is given.
+            signature: Its name; None stands for ``default``.
+        """
+        self._impl.apply(inputs, signature, True, True)
+
+
+@cache
+def eager_class(kind: type[Any]) -> type[Any]:
+    """The class of a Module under eager execution, for a class that a program derived from ``hubplug.Module``."""
+    if kind is Module:
+        return EagerModule
+    if issubclass(kind, EagerModule):
+        return kind
+    return new_class(kind.__name__, (kind, EagerModule), {}, lambda body: body.update(__module__=kind.__module__))
