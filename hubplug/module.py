@@ -12,10 +12,11 @@ from hubplug.spec import ModuleSpec
 
 
 class Module:
-    """A published piece of a graph, in the current graph.
+    """A published piece of a graph, in the current graph or under eager execution.
 
     Making one adds its state (variables, tables) under an unused variable scope; calling it adds an application of one
-    of its signatures, as often as wanted, over that same state::
+    of its signatures, as often as wanted, over that same state. Under eager execution the state is there at once, and a
+    call computes (docs/eager.md)::
 
         m = hubplug.Module("https://example.com/text-embedding/1")
         embeddings = m(["a sentence", "another one"])
@@ -39,7 +40,7 @@ class Module:
 
         Raises:
             ValueError: ``spec`` is neither, or there is no such graph variant (UnknownTagsError).
-            RuntimeError: The variable scope is free but the name scope is taken; or eager execution is on.
+            RuntimeError: The variable scope is free but the name scope is taken.
             tf.errors.NotFoundError: The graph needs ops that this process does not have.
             HubplugError: The handle could not be resolved or loaded.
         """

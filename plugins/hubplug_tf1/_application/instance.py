@@ -13,7 +13,7 @@ from hubplug_tf1._application import feeding, tapes
 from hubplug_tf1._application.apply_graph import ApplyTemplate, apply_template, import_application
 from hubplug_tf1._application.replacements import Replacements
 from hubplug_tf1._application.scopes import ApplicationScopes
-from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError, NameTakenError
+from hubplug_tf1._errors import GraphError, InputValueError, MissingOpsError, NameTakenError, SessionError
 from hubplug_tf1._graph.subgraph import op_name
 from hubplug_tf1._graph.variant import DEFAULT_SIGNATURE, Variant
 from hubplug_tf1._state.state_graph import StateTemplate, import_state, state_template
@@ -54,14 +54,12 @@ def instantiate(
         import_whole_graph: Whether the state and each application import all of the variant, as tensorflow_hub does.
 
     Raises:
-        GraphError: Eager execution is on, or the name scope is taken.
+        GraphError: The name scope is taken.
         MissingOpsError: This process lacks ops of the graph.
         MissingCheckpointError: There is no such checkpoint.
         CheckpointMismatch: The checkpoint does not fit the graph.
         RuntimeError: A variable is partitioned along another axis than the first.
     """
-    if tf.compat.v2.executing_eagerly():
-        raise GraphError(checks.EAGER, hint=checks.EAGER_HINT)
     if missing := checks.find_missing_ops(variant.meta_graph):
         raise MissingOpsError(
             f"The module needs ops that are not registered in this process: {', '.join(missing)}",
@@ -194,6 +192,11 @@ class Instance:
 
     def request_export(self, path: str, session: Any) -> ExportRequest:
         """What is to be written; see ``hubplug.Module.export``."""
+        if session is None:
+            raise SessionError(
+                "Module.export takes a tf.compat.v1.Session, got NoneType",
+                hint="give the session that holds the values; a Module that was made under eager execution needs none",
+            )
         if getattr(session, "graph", self._graph) is not self._graph:
             raise GraphError(
                 "The session graph differs from the graph where the module was instantiated",

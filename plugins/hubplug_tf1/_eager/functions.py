@@ -9,15 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from hubplug_tf1._application.apply_graph import ApplyTemplate, apply_template
 from hubplug_tf1._application import feeding
-from hubplug_tf1._eager.importing import import_nodes, keep_nodes
-from hubplug_tf1._eager.resources import provided
+from hubplug_tf1._application.apply_graph import apply_template
+from hubplug_tf1._eager.pieces import Piece, import_piece, needed_piece, piece_of
 from hubplug_tf1._eager.state import State
 from hubplug_tf1._errors import InputError
-from hubplug_tf1._graph.subgraph import needed_nodes, op_name, reachable_functions, tensor_name
+from hubplug_tf1._graph.subgraph import tensor_name
 from hubplug_tf1._graph.variant import DEFAULT_SIGNATURE, Signature, Variant
-from hubplug_tf1._private_tensorflow.functions import call_flat, take_by_name
+from hubplug_tf1._private_tensorflow.functions import call_flat, keep_with, take_by_name
 from hubplug_tf1._surroundings.collector import collector_paused
 
 _LOSSES = tf.compat.v1.GraphKeys.REGULARIZATION_LOSSES
@@ -48,7 +47,11 @@ class Functions:
         fed = feeding.tensors_to_feed(asked.name, asked.inputs, inputs)
         if not as_dict and (error := feeding.find_default_output_error(asked.name, asked.outputs)):
             raise InputError(error, hint="pass as_dict=True")
-        tensors = call_flat(self._function(asked, updates), [fed[name] for name in input_tensors(asked)])
+        function = self._function(asked, updates)
+        if not tf.compat.v2.executing_eagerly():
+            # The module may be forgotten while the function around lives.
+            keep_with(tf.compat.v1.get_default_graph(), self)
+        tensors = call_flat(function, [fed[name] for name in input_tensors(asked)])
         outputs = feeding.outputs_from(asked.outputs, dict(zip(_wanted(asked), tensors, strict=True)))
         return outputs if as_dict else outputs[feeding.OUTPUT]
 
@@ -92,18 +95,18 @@ class Functions:
                         found = self._made[key] = make()
         return found
 
-    def _template(self, signature: Signature, updates: bool) -> ApplyTemplate:
-        return apply_template(self._variant, signature, updates=updates, whole=False)
-
     def _trace(self, signature: Signature, updates: bool, replica: int) -> Any:
-        template = self._template(signature, updates)
+        piece = self._variant.derived(("piece", signature.name, updates), lambda: self._piece_of(signature, updates))
         names = input_tensors(signature)
 
         def body(*arguments: Any) -> list[Any]:
-            fed = dict(zip(names, arguments, strict=True))
-            return self._import(template.graph_def, fed, template.wanted, template.updates, replica)
+            return self._import(piece, dict(zip(names, arguments, strict=True)), len(_wanted(signature)), replica)
 
         return tf.function(body, input_signature=_specs(signature), autograph=False).get_concrete_function()
+
+    def _piece_of(self, signature: Signature, updates: bool) -> Piece:
+        template = apply_template(self._variant, signature, updates=updates, whole=False)
+        return piece_of(self._variant, template.graph_def.node, template.wanted, template.updates)
 
     def _trace_by_name(self, signature: Signature) -> Any:
         apply = self._function(signature, False)
@@ -118,33 +121,20 @@ class Functions:
         )
 
     def _trace_losses(self, names: Sequence[str]) -> Any:
-        nodes = self._variant.nodes
-        needed = needed_nodes(nodes, names, cut_ops=self._variant.state_ops)
-        kept = [node for name, node in nodes.items() if name in needed]
-        graph_def = tf.compat.v1.GraphDef(versions=self._variant.meta_graph.graph_def.versions, node=kept)
-        self._variant.copy_library(
-            graph_def, reachable_functions(self._variant.functions, kept, self._variant.function_gradients)
-        )
-        replica = _replica()
-        body = lambda: self._import(graph_def, {}, names, (), replica)  # noqa: E731
+        piece, replica = needed_piece(self._variant, names), _replica()
+        body = partial(self._import, piece, {}, len(names), replica)
         return tf.function(body, input_signature=[], autograph=False).get_concrete_function()
 
-    def _import(
-        self, graph_def: Any, fed: Mapping[str, Any], wanted: Sequence[str], updates: Sequence[str], replica: int
-    ) -> list[Any]:
-        """Makes nodes in the current function; returns the wanted tensors."""
+    def _import(self, piece: Piece, fed: Mapping[str, Any], count: int, replica: int) -> list[Any]:
+        """Makes a piece in the current function; returns the tensors that are wanted of it, of which there are so many."""
 
         def provide(name: str) -> Any:
             return fed[name] if name in fed else self._state.tensor(name, replica)
 
-        given = {name: tensor for name in map(tensor_name, wanted) if (tensor := provide(name)) is not None}
-        asked = [name for name in map(tensor_name, wanted) if name not in given]
-        kept = keep_nodes(graph_def, {node.name for node in graph_def.node} - set(self._state.asset_ops))
-        run = [op_name(element) for element in updates]
-        made = import_nodes(kept, provided(kept, provide), [*asked, *run])
-        found = dict(zip(asked, made, strict=False))
-        with tf.control_dependencies(made[len(asked) :]):
-            return [tf.identity(given[name] if name in given else found[name]) for name in map(tensor_name, wanted)]
+        made = import_piece(piece, provide)
+        with tf.control_dependencies(made[count:]):
+            # An output may be an input.
+            return [tf.identity(tensor) for tensor in made[:count]]
 
 
 def input_tensors(signature: Signature) -> list[str]:
@@ -182,4 +172,4 @@ def _replica() -> int:
     if not tf.distribute.has_strategy():
         return 0
     context: Any = tf.distribute.get_replica_context()
-    return 0 if context is None else int(context.replica_id_in_sync_group) 
+    return 0 if context is None else int(context.replica_id_in_sync_group)

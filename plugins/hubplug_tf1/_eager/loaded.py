@@ -28,7 +28,7 @@ class _Spec(Protocol):
     def prepare(self, tags: Collection[str] | None) -> Variant: ...
 
 
-class LoadedModule(tf.__internal__.tracking.AutoTrackable):  # type: ignore[misc]
+class LoadedModule(tf.__internal__.tracking.AutoTrackable):
     """A module that is called with ``training=``, has its variables and losses, and can be saved.
 
     Attributes:

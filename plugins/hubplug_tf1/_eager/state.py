@@ -6,19 +6,21 @@ of the module reads of them, it captures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import count
 from typing import Any
 
 import tensorflow as tf
 
-from hubplug_tf1._eager.importing import keep_nodes
+from hubplug_tf1._eager.pieces import asset_ops, needed_piece
 from hubplug_tf1._eager.resources import Resource
 from hubplug_tf1._errors import GraphError
 from hubplug_tf1._graph.protos import VariableDef
-from hubplug_tf1._graph.subgraph import needed_nodes, op_name, reachable_functions
+from hubplug_tf1._graph.subgraph import needed_nodes, op_name
 from hubplug_tf1._graph.variant import Variant
+from hubplug_tf1._private_tensorflow.functions import variable_class
 from hubplug_tf1._private_tensorflow.tapes import tell_of_access
+from hubplug_tf1._raising.references import resource_graph
 from hubplug_tf1._state.variables import (
     StoredVariable,
     check_checkpoint,
@@ -77,8 +79,8 @@ class State(tf.Module):
         object.__setattr__(self, "_by_op", {each.op: (each, found[each.op]) for each in stored})
         object.__setattr__(self, "variable_map", make_variable_map(stored, [found[each.op] for each in stored]))
         self.weights = dict(self.variable_map)
-        assets = {op_name(element) for element in variant.elements(_KEYS.ASSET_FILEPATHS)}
-        object.__setattr__(self, "_assets", {op: tf.saved_model.Asset(_path_in(variant, op)) for op in sorted(assets)})
+        assets = {op: tf.saved_model.Asset(_path_in(variant, op)) for op in sorted(asset_ops(variant))}
+        object.__setattr__(self, "_assets", assets)
         self.assets = list(self._assets.values())
         object.__setattr__(self, "_resources", self._make_resources())
         self.resources = list(dict.fromkeys(self._resources.values()))
@@ -93,31 +95,21 @@ class State(tf.Module):
         """The variables, or parts of them, as the module defines them and as they are here."""
         return list(self._by_op.values())
 
-    @property
-    def asset_ops(self) -> Collection[str]:
-        """The constants that hold the paths of asset files."""
-        return self._assets.keys()
-
     def tensor(self, name: str, replica: int = 0) -> Any:
-        """What stands for a tensor of a state op or an asset in the current function; None for any other tensor.
+        """What stands for a tensor of a state op or an asset; None for any other tensor.
 
         Args:
             name: The full name of the tensor in the module.
             replica: Which of the copies of a variable, where a ``tf.distribute.Strategy`` has several.
         """
-        graph: Any = tf.compat.v1.get_default_graph()
         op = op_name(name)
         if op in self._by_op:
-            stored, variable = self._by_op[op]
-            variable = _copy_of(variable, replica)
+            variable = _copy_of(self._by_op[op][1], replica)
             tell_of_access(variable)
-            handle = graph.capture(variable.handle)
-            return handle if stored.is_resource else tf.raw_ops.ReadVariableOp(resource=handle, dtype=stored.dtype)
+            return variable.handle
         if op in self._assets:
-            return graph.capture(self._assets[op].asset_path)
-        if op in self._resources:
-            return graph.capture(self._resources[op].resource_handle)
-        return None
+            return self._assets[op].asset_path
+        return self._resources[op].resource_handle if op in self._resources else None
 
     def find_equal(self, stored: Sequence[StoredVariable]) -> dict[str, Any]:
         """By op those variables that this state has too."""
@@ -135,37 +127,23 @@ class State(tf.Module):
             # Two ops of one shared name are one table.
             place = (node.op, shared_name or f"{op}/")
             if place not in by_name:
-                graph_def = tf.compat.v1.GraphDef(versions=self._variant.meta_graph.graph_def.versions, node=[node])
-                (copy,) = graph_def.node
+                piece = resource_graph(tf.compat.v1.GraphDef(node=[node]), [f"{op}:0"]).graph_def
+                (copy,) = piece.node
                 copy.attr.pop("_class", None)
                 if "shared_name" in copy.attr:
                     copy.attr["shared_name"].s = f"{prefix}/{shared_name or op}".encode()
                 if "use_node_name_sharing" in copy.attr:
                     copy.attr["use_node_name_sharing"].b = False
-                by_name[place] = Resource(graph_def, op)
+                piece.versions.CopyFrom(self._variant.meta_graph.graph_def.versions)
+                by_name[place] = Resource(piece, f"{op}:0")
             found[op] = by_name[place]
-        for resource in by_name.values():
-            resource.resource_handle  # noqa: B018  it is made now, outside of any function
         return found
 
     def _initialize_resources(self) -> None:
-        nodes = self._variant.nodes
         for element in self._variant.elements(_KEYS.TABLE_INITIALIZERS):
-            needed = needed_nodes(nodes, [element], cut_ops={*self._variant.state_ops, *self.asset_ops})
-            reached = {
-                op_name(edge)
-                for name in needed
-                for edge in nodes[name].input
-                if edge[0] != "^" and op_name(edge) in self._resources
-            }
-            kept = [nodes[name] for name in nodes if name in needed]
-            graph_def = tf.compat.v1.GraphDef(versions=self._variant.meta_graph.graph_def.versions, node=kept)
-            self._variant.copy_library(
-                graph_def, reachable_functions(self._variant.functions, kept, self._variant.function_gradients)
-            )
-            if reached:
-                resource = self._resources[min(reached)]
-                resource.initialize_by(keep_nodes(graph_def, needed), [op_name(element)], self.tensor)
+            piece = needed_piece(self._variant, [], [element])
+            if reached := {op_name(name) for name in piece.taken} & self._resources.keys():
+                self._resources[min(reached)].initialize_by(piece, self.tensor)
 
 
 def stored_variables(variant: Variant) -> list[StoredVariable]:
@@ -206,16 +184,16 @@ def restored(checkpoint: str) -> Values:
 
 
 def _make_variable(name: str, stored: StoredVariable, value: Any, trained: bool, changed: bool) -> Any:
-    merged: Mapping[str, Any] = {}
-    if changed and not trained and tf.distribute.has_strategy():
+    shape = None if stored.shape is not None else tf.TensorShape(None)
+    given = {"trainable": trained, "name": name, "dtype": stored.dtype, "shape": shape}
+    if not tf.distribute.has_strategy():
+        return variable_class()(value, **given)
+    if changed and not trained:
         # Each replica has update ops of its own.
         mean = stored.dtype.is_floating
-        merged = {
-            "synchronization": tf.VariableSynchronization.ON_READ,
-            "aggregation": tf.VariableAggregation.MEAN if mean else tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        }
-    shape = None if stored.shape is not None else tf.TensorShape(None)
-    return tf.compat.v2.Variable(value, trainable=trained, name=name, dtype=stored.dtype, shape=shape, **merged)
+        given["synchronization"] = tf.VariableSynchronization.ON_READ
+        given["aggregation"] = tf.VariableAggregation.MEAN if mean else tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.compat.v2.Variable(value, **given)
 
 
 def _copy_of(variable: Any, replica: int) -> Any:

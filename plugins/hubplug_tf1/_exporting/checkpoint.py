@@ -1,4 +1,4 @@
-"""Writes the values of a module's variables as a V2 checkpoint, from a session or from another checkpoint.
+"""Writes the values of a module's variables as a V2 checkpoint, from a session, from the variables or from another checkpoint.
 
 The user's graph stays as it is: values are fetched in batches of some tens of MiB and written by ``hubplug_format``, so
 that a finalized graph can be exported, there is one data file, and no second copy of all the variables is ever in memory:
@@ -75,6 +75,31 @@ def save_from_session(directory: Path, variable_map: Mapping[str, Any], session:
         handle = session.partial_run_setup(variables)
         for batch in batches:
             yield session.partial_run(handle, batch)
+
+    _save(directory, tensors, read)
+
+
+def save_from_variables(directory: Path, variable_map: Mapping[str, Any]) -> None:
+    """Writes ``variables/`` of a module with the values that its variables have under eager execution.
+
+    Args:
+        directory: The module's directory.
+        variable_map: Name in the module -> Variable, or list of the Variables of one that is partitioned along axis 0.
+    """
+    tensors = []
+    for name, found in variable_map.items():
+        if not isinstance(found, list):
+            tensors.append(Tensor(name, found.dtype, None, _size(found.dtype, found.shape), found))
+            continue
+        rows = [int(part.shape[0]) for part in found]
+        rest = tuple(int(length) for length in found[0].shape[1:])
+        for position, part in enumerate(found):
+            place = Part((sum(rows), *rest), (sum(rows[:position]), *(0 for _ in rest)))
+            tensors.append(Tensor(name, part.dtype, place, _size(part.dtype, part.shape), part))
+
+    def read(batches: Sequence[list[Any]]) -> Iterator[Sequence[Any]]:
+        for batch in batches:
+            yield [tf.compat.v2.convert_to_tensor(variable).numpy() for variable in batch]
 
     _save(directory, tensors, read)
 

@@ -15,7 +15,12 @@ from hubplug.spec import ExportRequest
 from hubplug.types import Plan
 from hubplug_format import MODULE_DEF_BYTES, MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE
 from hubplug_tf1._errors import SessionError
-from hubplug_tf1._exporting.checkpoint import VARIABLES_DIRECTORY, save_from_checkpoint, save_from_session
+from hubplug_tf1._exporting.checkpoint import (
+    VARIABLES_DIRECTORY,
+    save_from_checkpoint,
+    save_from_session,
+    save_from_variables,
+)
 from hubplug_tf1._graph.protos import VariableDef
 from hubplug_tf1._reading.asset_names import ASSETS_DIRECTORY
 from hubplug_tf1._reading.assets import AssetFiles, put_paths
@@ -41,7 +46,7 @@ def plan_export(spec: GraphSpec, request: ExportRequest) -> Plan[RunExport]:
             f"and there are only {[sorted(tags) for tags in spec.get_tags()]}",
             hint="make a Module with tags=..., restore the checkpoint into its variables, and call its export()",
         )
-    if request.checkpoint_path is None and not isinstance(
+    if request.session is not None and not isinstance(
         request.session, (tf.compat.v1.Session, tf.compat.v1.InteractiveSession)
     ):
         raise SessionError(
@@ -62,8 +67,10 @@ def _write(spec: GraphSpec, request: ExportRequest, dest: Path) -> None:
             put_paths(meta_graph, variant.assets, spec.root)
         files.take(meta_graph)
     files.copy_to(dest)
-    if request.checkpoint_path is None:
+    if request.session is not None:
         save_from_session(dest, request.variables or {}, request.session)
+    elif request.checkpoint_path is None:
+        save_from_variables(dest, request.variables or {})
     else:
         inference = meta_graphs[spec.get_tags().index(frozenset())]
         variables = _variables_of(inference)

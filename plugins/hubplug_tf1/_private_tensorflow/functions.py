@@ -1,9 +1,12 @@
-"""How a concrete function is called with tensors that are known to fit, and by names that are no identifiers."""
+"""What concrete functions can besides what they are publicly asked for: how they are called, and what they call themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import tensorflow as tf
 
 
 def call_flat(function: Any, tensors: Sequence[Any]) -> Any:
@@ -23,3 +26,49 @@ def take_by_name(function: Any, names: Sequence[str]) -> Any:
     function._arg_keywords = list(names)
     function._num_positional_args = 1 if len(names) == 1 else 0
     return function
+
+
+def register_functions(library: Any) -> object:
+    """Lets the eager runtime know the functions of a library, until what is returned is freed.
+
+    An import tells them to the graph alone, and functions of the graph call them under eager execution.
+    """
+    from tensorflow.python.eager import context
+
+    registered = _Registered()
+    names = [function.signature.name for function in library.function]
+    for function in library.function:
+        context.context().add_function_def(function)
+    weakref.finalize(registered, _forget, names).atexit = False
+    return registered
+
+
+def _forget(names: Iterable[str]) -> None:
+    from tensorflow.python.eager import context
+
+    for name in names:
+        if context.context().has_function(name):
+            context.context().remove_function(name)
+
+
+class _Registered:
+    """Stands for the functions of one library."""
+
+
+def keep_with(graph: Any, kept: object) -> None:
+    """Keeps an object as long as a function's graph, and those of the functions around, which may outlive it."""
+    while hasattr(graph, "outer_graph"):
+        graph._hubplug_kept = {**getattr(graph, "_hubplug_kept", {}), id(kept): kept}
+        graph = graph.outer_graph
+
+
+def variable_class() -> Any:
+    """The class of resource variables, which the creators of variables around do not reach.
+
+    A ``tf.function`` that is being traced takes what ``tf.Variable`` makes for its own, even under ``tf.init_scope``.
+    """
+    try:
+        from tensorflow.python.ops.resource_variable_ops import ResourceVariable
+    except ImportError:
+        return tf.compat.v2.Variable
+    return ResourceVariable

@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hubplug.errors import FormatError, UnknownTagsError, needs
 from hubplug.files.locks import ForkLock
@@ -175,7 +175,7 @@ class GraphSpec(ModuleSpec):
             from hubplug_tf1._eager.module import eager_class
             from hubplug_tf1._surroundings.eager import has_eager_state
 
-        return eager_class(kind) if has_eager_state() else kind
+        return cast("type[T]", eager_class(cast(Any, kind))) if has_eager_state() else kind
 
     def load_object(self, tags: Collection[str] | None = None, options: Any = None) -> Any:
         with needs("tensorflow", "tensorflow"):

@@ -9,14 +9,6 @@ import tensorflow as tf
 
 from hubplug_tf1._graph.protos import registered_op_def
 
-EAGER = (
-    "Exporting/importing meta graphs is not supported when eager execution is enabled. "
-    "No graph exists when eager execution is enabled."
-)
-EAGER_HINT = (
-    "make and apply the Module inside `with tf.Graph().as_default():`, or use load(handle), which works eagerly"
-)
-
 
 def find_missing_ops(meta_graph: Any) -> list[str]:
     """The op types that a MetaGraphDef needs and this process does not know, sorted."""

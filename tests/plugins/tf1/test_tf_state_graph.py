@@ -295,13 +295,6 @@ def test_a_variable_map_is_an_assignment_map(path: str, tmp_path: Path, new_grap
         assert session.run(module.variable_map["w"]).shape == (2, 3)
 
 
-@pytest.mark.usefixtures("eager")
-def test_eager_execution_is_a_runtime_error_that_says_what_to_do(path: str) -> None:
-    with pytest.raises(RuntimeError, match="not supported when eager execution is enabled") as caught:
-        hubplug.Module(path)
-    assert "tf.Graph().as_default()" in str(caught.value)
-
-
 def test_the_state_of_a_spec_can_be_made_in_many_graphs(path: str) -> None:
     spec = hubplug.load_module_spec(path)
     for _ in range(2):
