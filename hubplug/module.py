@@ -102,13 +102,13 @@ class Module:
             found.extend(variable if isinstance(variable, list) else [variable])
         return found
 
-    def export(self, path: str, session: Any = None) -> None:
+    def export(self, path: str, session: Any) -> None:
         """Writes the module with the values that ``session`` holds.
 
         Args:
             path: The directory, or a URL that a plugin publishes to. Where a directory has other files, those stay; where
                 it has any of the names of a module's own, nothing is written.
-            session: A ``tf.compat.v1.Session`` over the graph of this module; nothing where its state is eager.
+            session: A ``tf.compat.v1.Session`` over the graph of this module; none where its state is eager.
 
         Raises:
             OccupiedError: Something is there already; with TensorFlow's formats a ``tf.errors.AlreadyExistsError`` too.

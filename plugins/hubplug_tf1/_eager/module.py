@@ -77,6 +77,19 @@ class EagerModule(Module, tf.Module):
         """
         self._impl.apply(inputs, signature, True, True)
 
+    def export(self, path: str, session: None = None) -> None:
+        """Writes the module with the values that its variables have.
+
+        Args:
+            path: As of ``hubplug.Module``.
+            session: Not used: there is none.
+
+        Raises:
+            OccupiedError: Something is there already.
+            ExportError: The place cannot be written, or a session was given.
+        """
+        super().export(path, session)
+
 
 @cache
 def eager_class(kind: type[Any]) -> type[Any]:

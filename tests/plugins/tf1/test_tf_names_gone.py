@@ -20,11 +20,18 @@ import tensorflow as tf
 import hubplug
 import hubplug_tf1
 from hubplug_tf1._graph.tensor_info import build_tensor_info, parse_tensor_info
-from hubplug_tf1._private_tensorflow import columns, graphs, single_ops, tapes, type_specs
+from hubplug_tf1._private_tensorflow import columns, functions, graphs, single_ops, tapes, type_specs
 
 v1 = tf.compat.v1
 
-ROOM = {"columns": columns, "graphs": graphs, "single_ops": single_ops, "tapes": tapes, "type_specs": type_specs}
+ROOM = {
+    "columns": columns,
+    "functions": functions,
+    "graphs": graphs,
+    "single_ops": single_ops,
+    "tapes": tapes,
+    "type_specs": type_specs,
+}
 
 
 def private_names() -> Iterator[tuple[str, str]]:
