@@ -1,0 +1,132 @@
+"""The program of the child processes: one converts, others apply the source and the result to the same inputs.
+
+A job comes on standard input. Answers to inputs go into a file, one after the other, so that those before a crash are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import IO, Any
+
+from hubplug.errors import HubplugError
+from hubplug.processes.limits import limit
+from hubplug_convert._comparing import compare
+from hubplug_convert._contract import Conversion, Request, Runner
+from hubplug_convert._conversions import GROUP, load_conversion
+from hubplug_convert._values import pack_all, read_records, unpack_all, write_record
+
+# Beyond what the parent waits, for a parent that has ended without killing it.
+_GRACE = 10
+_LONGEST = 400
+
+
+def main() -> None:
+    """Does one job, within its limits."""
+    # The module may print, which must not be taken for an answer.
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.path[:] = [path for path in sys.path if path]
+    job = json.loads(sys.stdin.buffer.read())
+    seconds = int(job["seconds"]) + _GRACE
+    # Address space says nothing here: TensorFlow reserves many times what it uses.
+    limit({"RLIMIT_DATA": job["memory_bytes"], "RLIMIT_CPU": seconds * (os.cpu_count() or 1)})
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)
+    try:
+        answer = _do(job)
+    except HubplugError as error:
+        answer = {"problem": error.message, "hint": error.hint}
+    except Exception as error:  # Whatever a conversion or TensorFlow raises.
+        answer = {"problem": in_words(error)}
+    json.dump(answer, stream)
+    stream.flush()
+    # Without waiting for threads of the module's program.
+    os._exit(0)
+
+
+def _do(job: Mapping[str, Any]) -> dict[str, Any]:
+    request = Request(
+        Path(job["source"]), job["format"], frozenset(job["tags"]), tuple(job["signatures"])
+    )
+    if job["do"] == "freeze":
+        from hubplug_convert._frozen import write_saved_model
+
+        write_saved_model(Path(job["graph"]), request.source, job["inputs"], job["outputs"])
+        return {}
+    conversion = load_conversion(EntryPoint(job["name"], job["value"], GROUP))
+    if job["do"] == "convert":
+        return {"notes": list(conversion.convert(request, Path(job["result"])) or ())}
+    runner = _open(job, conversion, request)
+    with open(job["cases"], "rb") as cases, open(job["answers"], "ab") as answers:
+        _apply(runner, cases, answers, job["first"], again=job["do"] == "source")
+    return {"gradients": _gradients(runner, job)}
+
+
+def _open(job: Mapping[str, Any], conversion: Conversion, request: Request) -> Runner:
+    if job["do"] == "result":
+        return conversion.open(request, Path(job["result"]))
+    if hasattr(conversion, "open_source"):
+        runner: Runner = conversion.open_source(request)
+        return runner
+    from hubplug_convert._graph_runner import open_source
+
+    return open_source(request)
+
+
+def _apply(runner: Runner, cases: IO[bytes], answers: IO[bytes], first: int, *, again: bool) -> None:
+    for number, case in enumerate(read_records(cases)):
+        if number < first:
+            continue
+        write_record(answers, {"begins": number})
+        inputs = unpack_all(case["inputs"])
+        try:
+            outputs = pack_all(runner.run(case["signature"], inputs))
+        except Exception as error:  # Whatever it does with inputs that it does not take.
+            write_record(answers, {"case": number, "refused": in_words(error)})
+            continue
+        answer: dict[str, Any] = {"case": number, "outputs": outputs}
+        if again:
+            answer["moving"] = _moving(runner, case["signature"], inputs, outputs)
+        write_record(answers, answer)
+
+
+def _moving(runner: Runner, signature: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> list[str]:
+    """The outputs that are not the same when the same inputs come once more."""
+    once, more = unpack_all(outputs), unpack_all(pack_all(runner.run(signature, inputs)))
+    return [key for key in once if compare(once[key], more[key]).said is not None]
+
+
+def _gradients(runner: Runner, job: Mapping[str, Any]) -> Any:
+    """Gradients of one case of each signature, written beside the answers: signature -> where, or why there are none."""
+    if not hasattr(runner, "gradients"):
+        return None
+    found: dict[str, Any] = {}
+    with open(job["cases"], "rb") as cases:
+        wanted = {number: case for number, case in enumerate(read_records(cases)) if number in job["gradients"]}
+    with open(job["answers"], "ab") as answers:
+        for number, case in wanted.items():
+            try:
+                packed = pack_all(runner.gradients(case["signature"], unpack_all(case["inputs"])))
+            except Exception as error:  # As above: an op without a gradient, ...
+                found[case["signature"]] = in_words(error)
+            else:
+                write_record(answers, {"gradients": case["signature"], "by_variable": packed})
+    return found
+
+
+def in_words(error: Exception) -> str:
+    """What an exception says, in one line of a length to be shown."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("Detected at node", "Graph execution error", "File "))]
+    said = (useful or lines or ["no message"])[0]
+    return f"{type(error).__name__}: {said[:_LONGEST]}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Which conversions there are: entry points of the group ``hubplug.conversions``, named ``SOURCE.TARGET``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+
+from hubplug.errors import ConfigError, PluginError
+from hubplug.settings.plugins import load_entry_point, origin_of_plugin
+from hubplug.shown.words import nearest
+from hubplug_convert._contract import Conversion
+
+GROUP = "hubplug.conversions"
+FORMATS: Mapping[str, str] = {
+    "tf1-hub": "a module in TF1 Hub format",
+    "tf1-saved-model": "a TF1 SavedModel",
+    "tf2-saved-model": "a TF2 SavedModel",
+}
+_FIRST = "saved-model"
+
+
+def targets_of(source: str) -> dict[str, EntryPoint]:
+    """What a format can be converted to: name -> who does it. Nothing is imported.
+
+    Raises:
+        PluginError: Two distributions offer the same conversion.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry_point in entry_points(group=GROUP):
+        from_format, _, target = entry_point.name.partition(".")
+        if from_format != source:
+            continue
+        if target in found and found[target].value != entry_point.value:
+            raise PluginError(
+                f"The conversion of {FORMATS.get(source, source)} to {target} is offered by "
+                f"{origin_of_plugin(found[target])} and by {origin_of_plugin(entry_point)}",
+                hint="uninstall one of them",
+            )
+        found[target] = entry_point
+    return dict(sorted(found.items()))
+
+
+def choose_target(source: str, asked: str | None) -> EntryPoint:
+    """The conversion that is asked for; without a word, to ``saved-model``, or the only one that there is.
+
+    Raises:
+        ConfigError: There is none, or a target has to be named.
+    """
+    targets = targets_of(source)
+    target = asked or (_FIRST if _FIRST in targets else next(iter(targets), None) if len(targets) == 1 else None)
+    if target in targets:
+        return targets[target]
+    said = FORMATS.get(source, source)
+    if not targets:
+        raise ConfigError(
+            f"No conversion of {said} is installed",
+            hint="a distribution adds one through the entry-point group hubplug.conversions",
+        )
+    if target is None:
+        raise ConfigError(f"{said} can be converted to {', '.join(targets)}", hint="choose one with --to")
+    raise ConfigError(f"There is no conversion of {said} to {target!r}", hint=nearest(target, targets))
+
+
+def load_conversion(entry_point: EntryPoint) -> Conversion:
+    """Makes a conversion.
+
+    Raises:
+        PluginError: It cannot be imported, or lacks what every conversion has.
+    """
+    kind = load_entry_point(entry_point)
+    conversion = kind() if isinstance(kind, type) else kind
+    for needed in ("convert", "open"):
+        if not callable(getattr(conversion, needed, None)):
+            raise PluginError(
+                f"The conversion {entry_point.name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} has no "
+                f"{needed}()",
+                hint="this is a mistake in the plugin; see Conversion in docs/convert.md",
+            )
+    made: Conversion = conversion
+    return made

@@ -1,0 +1,126 @@
+"""Sources of TensorFlow 1's formats, applied as TensorFlow 1 does it: in a graph, by a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import hubplug
+from hubplug_convert._contract import Ragged, Request, Runner, Sparse
+
+v1 = tf.compat.v1
+
+
+def open_source(request: Request) -> Runner:
+    """The source of a conversion.
+
+    Raises:
+        HubplugError: It cannot be loaded.
+    """
+    return ModuleRunner(request) if request.format == "tf1-hub" else SavedModelRunner(request)
+
+
+def module_spec(request: Request) -> hubplug.ModuleSpec:
+    """The definition of a module in TF1 Hub format, whatever the user's configuration says of handles."""
+    return hubplug.Hub({"chain": ["file", "tf1"]}).load_spec(str(request.source))
+
+
+class ModuleRunner:
+    """A module in TF1 Hub format."""
+
+    def __init__(self, request: Request) -> None:
+        self._spec = module_spec(request)
+        self._tags = request.tags
+        self._open = ExitStack()
+        self._function = self._open.enter_context(hubplug.eval_function_for_module(self._spec, self._tags))
+
+    def run(self, signature: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        fed = {key: as_tensorflow_value(value) for key, value in inputs.items()}
+        outputs: Mapping[str, Any] = self._function(fed, signature=signature, as_dict=True)
+        return outputs
+
+    def gradients(self, signature: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Gradients of the sum of all outputs that are real numbers, by trainable variable that has one."""
+        with tf.Graph().as_default():
+            module = hubplug.Module(self._spec, trainable=True, tags=self._tags)
+            fed = {key: as_tensorflow_value(value) for key, value in inputs.items()}
+            outputs = module(fed, signature=signature, as_dict=True)
+            trainable = set(v1.trainable_variables())
+            variables = {
+                name: each for name, each in module.variable_map.items() if trainable.issuperset(_as_list(each))
+            }
+            total = sum_of(outputs.values())
+            if total is None or not variables:
+                return {}
+            names = [(name, each) for name, part in sorted(variables.items()) for each in _as_list(part)]
+            found = tf.gradients(total, [each for _, each in names])
+            there = [(name, gradient) for (name, _), gradient in zip(names, found, strict=True) if gradient is not None]
+            with v1.Session() as session:
+                session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+                values = session.run([tf.convert_to_tensor(gradient) for _, gradient in there])
+        parts: dict[str, list[Any]] = {}
+        for (name, _), value in zip(there, values, strict=True):
+            parts.setdefault(name, []).append(value)
+        return {name: joined(part) for name, part in parts.items()}
+
+
+class SavedModelRunner:
+    """A TF1 SavedModel."""
+
+    def __init__(self, request: Request) -> None:
+        graph = tf.Graph()
+        self._session = v1.Session(graph=graph)
+        with graph.as_default():
+            meta_graph = v1.saved_model.loader.load(self._session, sorted(request.tags), str(request.source))
+        self._signatures = meta_graph.signature_def
+
+    def run(self, signature: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        definition = self._signatures[signature]
+        feeds: dict[str, Any] = {}
+        for key, info in definition.inputs.items():
+            parts = info.coo_sparse
+            if isinstance(inputs[key], Sparse):
+                feeds[parts.indices_tensor_name] = inputs[key].indices
+                feeds[parts.values_tensor_name] = inputs[key].values
+                feeds[parts.dense_shape_tensor_name] = inputs[key].dense_shape
+            else:
+                feeds[info.name] = inputs[key]
+        fetches = {key: _fetched(info) for key, info in definition.outputs.items()}
+        outputs: Mapping[str, Any] = self._session.run(fetches, feeds)
+        return outputs
+
+
+def as_tensorflow_value(value: Any) -> Any:
+    """A value as sessions take it."""
+    if isinstance(value, Sparse):
+        return v1.SparseTensorValue(value.indices, value.values, value.dense_shape)
+    if isinstance(value, Ragged):
+        return v1.ragged.RaggedTensorValue(as_tensorflow_value(value.values), value.row_splits)
+    return value
+
+
+def sum_of(outputs: Any) -> Any:
+    """The sum of all floats in outputs, to take the gradient of; None where there are none."""
+    flat = [each for output in outputs for each in tf.nest.flatten(output, expand_composites=True)]
+    floats = [tf.cast(tf.reduce_sum(each), tf.float32) for each in flat if each.dtype.is_floating]
+    return tf.add_n(floats) if floats else None
+
+
+def joined(parts: list[Any]) -> Any:
+    """The gradients of a partitioned variable as one array of one dimension, whichever way it was cut."""
+    return parts[0] if len(parts) == 1 else np.concatenate([np.ravel(part) for part in parts])
+
+
+def _fetched(info: Any) -> Any:
+    if info.WhichOneof("encoding") == "coo_sparse":
+        parts = info.coo_sparse
+        return v1.SparseTensorValue(parts.indices_tensor_name, parts.values_tensor_name, parts.dense_shape_tensor_name)
+    return info.name
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
