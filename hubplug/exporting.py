@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import hubplug
@@ -28,11 +28,18 @@ def export(chain: Chain, request: ExportRequest, *, offline: bool) -> None:
     if not isinstance(request.path, (str, bytes, os.PathLike)):
         raise TypeError(f"A module is exported to a path or a URL, got {type(request.path).__name__}: {request.path!r}")
     writer = chain.ask_or_raise("hubplug_export", f"a {type(request.spec).__name__} for export", request)
-    place, answers = find_place(chain, os.fsdecode(request.path))
+    # Not Answer.run: what the session raises (an uninitialized variable, ...) is the caller's to see as it is.
+    put(chain, os.fsdecode(request.path), lambda dest: _write(writer, dest), writer.value.names, offline=offline)
+
+
+def put(
+    chain: Chain, path: str, write: Callable[[Path], None], names: Collection[str] | None = None, *, offline: bool
+) -> None:
+    """Has a directory written, and puts it in its place; see ``Hub.put``."""
+    place, answers = find_place(chain, path)
     if not scheme_of(place):
-        with staging.publish(place, ExportError, OccupiedError, writer.value.names) as dest:
-            # Not Answer.run: what the session raises (an uninitialized variable, ...) is the caller's to see as it is.
-            _write(writer, dest)
+        with staging.publish(place, ExportError, OccupiedError, names) as dest:
+            write(dest)
         return
     publisher = answers[-1]
     handle = Handle.parse(place)
@@ -48,7 +55,7 @@ def export(chain: Chain, request: ExportRequest, *, offline: bool) -> None:
         nonlocal produced
         produced = True
         try:
-            _write(writer, dest)
+            write(dest)
         except BaseException as error:
             failures.append(_as_export_error(error, handle))
             if failures[-1] is error:

@@ -180,6 +180,16 @@ class Hub:
         except OccupiedError as error:
             raise tensorflow_error(error) from error.__cause__
 
+    def put(self, path: str, write: Callable[[Path], None]) -> None:
+        """Has ``write`` fill an empty directory and puts that in its place, as ``export`` does with what it writes.
+
+        Raises:
+            HubplugError: As ``export``; and what ``write`` raises.
+        """
+        from hubplug.exporting import put
+
+        put(self._chain, path, write, offline=self.config.offline)
+
     def pin(self, handles: Iterable[str]) -> Pins:
         """Fetches modules, and adds what they are now to the pins of the lock file; whatever it said of them before.
 

@@ -5,6 +5,7 @@ A job comes on standard input. Answers to inputs go into a file, one after the o
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -63,8 +64,9 @@ def _do(job: Mapping[str, Any]) -> dict[str, Any]:
     if job["do"] == "convert":
         return {"notes": list(conversion.convert(request, Path(job["result"])) or ())}
     runner = _open(job, conversion, request)
+    root = Path(job["result"]) if job["do"] == "result" else request.source
     with open(job["cases"], "rb") as cases, open(job["answers"], "ab") as answers:
-        _apply(runner, cases, answers, job["first"], again=job["do"] == "source")
+        _apply(runner, root, cases, answers, job["first"], again=job["do"] == "source")
     return {"gradients": _gradients(runner, job)}
 
 
@@ -79,7 +81,7 @@ def _open(job: Mapping[str, Any], conversion: Conversion, request: Request) -> R
     return open_source(request)
 
 
-def _apply(runner: Runner, cases: IO[bytes], answers: IO[bytes], first: int, *, again: bool) -> None:
+def _apply(runner: Runner, root: Path, cases: IO[bytes], answers: IO[bytes], first: int, *, again: bool) -> None:
     for number, case in enumerate(read_records(cases)):
         if number < first:
             continue
@@ -87,19 +89,34 @@ def _apply(runner: Runner, cases: IO[bytes], answers: IO[bytes], first: int, *, 
         inputs = unpack_all(case["inputs"])
         try:
             outputs = pack_all(runner.run(case["signature"], inputs))
+            _name_files_by_content(outputs, root)
         except Exception as error:  # Whatever it does with inputs that it does not take.
             write_record(answers, {"case": number, "refused": in_words(error)})
             continue
         answer: dict[str, Any] = {"case": number, "outputs": outputs}
         if again:
-            answer["moving"] = _moving(runner, case["signature"], inputs, outputs)
+            answer["moving"] = _moving(runner, root, case["signature"], inputs, outputs)
         write_record(answers, answer)
 
 
-def _moving(runner: Runner, signature: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> list[str]:
+def _moving(
+    runner: Runner, root: Path, signature: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
+) -> list[str]:
     """The outputs that are not the same when the same inputs come once more."""
-    once, more = unpack_all(outputs), unpack_all(pack_all(runner.run(signature, inputs)))
+    packed = pack_all(runner.run(signature, inputs))
+    _name_files_by_content(packed, root)
+    once, more = unpack_all(outputs), unpack_all(packed)
     return [key for key in once if compare(once[key], more[key]).said is not None]
+
+
+def _name_files_by_content(outputs: Mapping[str, Any], root: Path) -> None:
+    """Puts digests in the place of paths of files of the model, which lie elsewhere in source and result."""
+    beginning = os.fsencode(root) + b"/"
+    for packed in outputs.values():
+        items = packed.get("items", ())
+        for i, item in enumerate(items):
+            if item.startswith(beginning) and os.path.isfile(item):
+                items[i] = b"a file with the sha256 " + hashlib.sha256(Path(os.fsdecode(item)).read_bytes()).digest()
 
 
 def _gradients(runner: Runner, job: Mapping[str, Any]) -> Any:
