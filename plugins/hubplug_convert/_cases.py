@@ -78,7 +78,8 @@ def cases_of(
         for way, turn in product(range(len(ways)), range(turns)):
             if way or turn:
                 values = {
-                    key: maker.make(way if maker.kind == kind else 0, _MANY, 4, 1, turn) for key, maker in makers.items()
+                    key: maker.make(way if maker.kind == kind else 0, _MANY, 4, 1, turn)
+                    for key, maker in makers.items()
                 }
                 yield Case(name, f"{ways[way]} as {kind}", values)
 

@@ -52,9 +52,7 @@ def main() -> None:
 
 
 def _do(job: Mapping[str, Any]) -> dict[str, Any]:
-    request = Request(
-        Path(job["source"]), job["format"], frozenset(job["tags"]), tuple(job["signatures"])
-    )
+    request = Request(Path(job["source"]), job["format"], frozenset(job["tags"]), tuple(job["signatures"]))
     if job["do"] == "freeze":
         from hubplug_convert._frozen import write_saved_model
 
@@ -125,9 +123,9 @@ def _gradients(runner: Runner, job: Mapping[str, Any]) -> Any:
         return None
     found: dict[str, Any] = {}
     with open(job["cases"], "rb") as cases:
-        wanted = {number: case for number, case in enumerate(read_records(cases)) if number in job["gradients"]}
+        wanted = [case for number, case in enumerate(read_records(cases)) if number in job["gradients"]]
     with open(job["answers"], "ab") as answers:
-        for number, case in wanted.items():
+        for case in wanted:
             try:
                 packed = pack_all(runner.gradients(case["signature"], unpack_all(case["inputs"])))
             except Exception as error:  # As above: an op without a gradient, ...

@@ -1,0 +1,103 @@
+"""``hubplug convert``: exit status 0 for a result that was kept, 1 for one that is not the same, 2 when it could not be tried."""
+
+from __future__ import annotations
+
+import click
+
+from hubplug.errors import needs
+from hubplug.in_effect import current_hub
+from hubplug.shown.terminal import say
+
+
+@click.command()
+@click.argument("handle")
+@click.argument("out")
+@click.option("--to", metavar="TARGET", help="What to make: saved-model, tf1-hub, or what a plugin adds.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the graph variant; may be repeated.")
+@click.option(
+    "--signature",
+    "signatures",
+    multiple=True,
+    metavar="NAME",
+    help="Convert this one; may be repeated. All if not given.",
+)
+@click.option(
+    "--input", "inputs", multiple=True, metavar="NAME=TENSOR", help="An input of a frozen graph: text=Placeholder:0."
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="NAME=TENSOR",
+    help="An output of a frozen graph: default=embedding:0.",
+)
+@click.option(
+    "--example",
+    "examples",
+    multiple=True,
+    metavar="[SIGNATURE=]FILE",
+    help="An .npz file with an array for each input, to be compared with as well as the generated inputs.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long converting, and running each side, may take.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(min=1),
+    default=16384,
+    show_default=True,
+    metavar="MIB",
+    help="How much memory each of these processes may take.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report for programs.")
+@click.pass_context
+def convert(
+    ctx: click.Context,
+    handle: str,
+    out: str,
+    to: str | None,
+    tags: tuple[str, ...],
+    signatures: tuple[str, ...],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    examples: tuple[str, ...],
+    timeout: float,
+    memory: int,
+    as_json: bool,
+) -> None:
+    """Convert the model of HANDLE, and keep the result at OUT if it gives the same.
+
+    A module in TF1 Hub format becomes a TF2 SavedModel that can be called and trained. A TF1 SavedModel, or a frozen graph
+    (a file *.pb) of which --input and --output name the tensors, becomes a module in TF1 Hub format. Both source and result are
+    then applied to generated inputs, and compared. Where a number differs by more than 1e-5, nothing is written, and the
+    report names the signature and the output.
+
+    This runs the program that the model is, in child processes with limits that get none of your credentials. They can
+    read what you can read: convert what you trust, and look at the rest with `hubplug validate` first.
+
+    \b
+    Examples:
+      hubplug convert https://example.com/text/1 ./text --to saved-model
+      hubplug convert ./frozen.pb ./module --to tf1-hub --input x=Placeholder:0 --output default=y:0
+    """
+    # Not at the top: `hubplug --help` loads this file.
+    from importlib.util import find_spec
+
+    with needs("tensorflow", "tensorflow"):
+        if find_spec("tensorflow") is None:
+            raise ModuleNotFoundError(name="tensorflow")
+    from hubplug_convert import _report
+    from hubplug_convert._converting import Wish, convert
+
+    wish = Wish(to, tags, signatures, inputs, outputs, examples, timeout, memory)
+    report = convert(current_hub(), handle, out, wish)
+    if as_json:
+        click.echo(_report.as_json(report))
+    else:
+        say(*_report.as_text(report))
+    ctx.exit(0 if report.is_kept else 1)
