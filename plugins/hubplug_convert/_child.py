@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import IO, Any
 
-from hubplug.errors import HubplugError
+from hubplug.errors import HubplugError, needs
 from hubplug.processes.limits import limit
 from hubplug_convert._comparing import compare
 from hubplug_convert._contract import Conversion, Request, Runner
@@ -25,6 +26,10 @@ from hubplug_convert._values import pack_all, read_records, unpack_all, write_re
 # Beyond what the parent waits, for a parent that has ended without killing it.
 _GRACE = 10
 _LONGEST = 400
+# What TensorFlow puts around the line that matters.
+_FRAME = re.compile(
+    r"Graph execution error|Detected at node|<stack trace|File \"|Node: |\d+ root error|\(\d\) \w+: *$|\[\[|Original stack"
+)
 
 
 def main() -> None:
@@ -40,7 +45,8 @@ def main() -> None:
     if hasattr(signal, "alarm"):
         signal.alarm(seconds)
     try:
-        answer = _do(job)
+        with needs("tensorflow", "tensorflow"):
+            answer = _do(job)
     except HubplugError as error:
         answer = {"problem": error.message, "hint": error.hint}
     except Exception as error:  # Whatever a conversion or TensorFlow raises.
@@ -136,10 +142,9 @@ def _gradients(runner: Runner, job: Mapping[str, Any]) -> Any:
 
 
 def in_words(error: Exception) -> str:
-    """What an exception says, in one line of a length to be shown."""
+    """What an exception says, in one line of a length to be shown: of TensorFlow's, the line that says what went wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("Detected at node", "Graph execution error", "File "))]
-    said = (useful or lines or ["no message"])[0]
+    said = next((line for line in lines if not _FRAME.match(line)), "no message")
     return f"{type(error).__name__}: {said[:_LONGEST]}"
 
 

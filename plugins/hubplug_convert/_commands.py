@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from hubplug.errors import needs
 from hubplug.in_effect import current_hub
 from hubplug.shown.terminal import say
 
@@ -12,7 +11,7 @@ from hubplug.shown.terminal import say
 @click.command()
 @click.argument("handle")
 @click.argument("out")
-@click.option("--to", metavar="TARGET", help="What to make: saved-model, tf1-hub, or what a plugin adds.")
+@click.option("--to", metavar="TARGET", help="What to make: tf1-hub, or what a plugin adds.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the graph variant; may be repeated.")
 @click.option(
     "--signature",
@@ -72,9 +71,8 @@ def convert(
 ) -> None:
     """Convert the model of HANDLE, and keep the result at OUT if it gives the same.
 
-    A module in TF1 Hub format becomes a TF2 SavedModel that can be called and trained. A TF1 SavedModel, or a frozen graph
-    (a file *.pb) of which --input and --output name the tensors, becomes a module in TF1 Hub format. Both source and result are
-    then applied to generated inputs, and compared. Where a number differs by more than 1e-5, nothing is written, and the
+    A TF1 SavedModel, or a frozen graph (a file *.pb) of which --input and --output name the tensors, becomes a module in
+    TF1 Hub format. Both source and result are then applied to generated inputs, and compared. Where a number differs by more than 1e-5, nothing is written, and the
     report names the signature and the output.
 
     This runs the program that the model is, in child processes with limits that get none of your credentials. They can
@@ -82,15 +80,10 @@ def convert(
 
     \b
     Examples:
-      hubplug convert https://example.com/text/1 ./text --to saved-model
+      hubplug convert ./tf1_saved_model ./module --to tf1-hub
       hubplug convert ./frozen.pb ./module --to tf1-hub --input x=Placeholder:0 --output default=y:0
     """
     # Not at the top: `hubplug --help` loads this file.
-    from importlib.util import find_spec
-
-    with needs("tensorflow", "tensorflow"):
-        if find_spec("tensorflow") is None:
-            raise ModuleNotFoundError(name="tensorflow")
     from hubplug_convert import _report
     from hubplug_convert._converting import Wish, convert
 

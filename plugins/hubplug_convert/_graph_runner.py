@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 import hubplug
@@ -49,23 +48,19 @@ class ModuleRunner:
             module = hubplug.Module(self._spec, trainable=True, tags=self._tags)
             fed = {key: as_tensorflow_value(value) for key, value in inputs.items()}
             outputs = module(fed, signature=signature, as_dict=True)
-            trainable = set(v1.trainable_variables())
-            variables = {
-                name: each for name, each in module.variable_map.items() if trainable.issuperset(_as_list(each))
-            }
-            total = sum_of(outputs.values())
-            if total is None or not variables:
+            trainable, total = v1.trainable_variables(), sum_of(outputs.values())
+            if total is None or not trainable:
                 return {}
-            names = [(name, each) for name, part in sorted(variables.items()) for each in _as_list(part)]
-            found = tf.gradients(total, [each for _, each in names])
-            there = [(name, gradient) for (name, _), gradient in zip(names, found, strict=True) if gradient is not None]
+            found = tf.gradients(total, trainable)
+            there = {
+                variable.op.name.partition("/")[2]: tf.convert_to_tensor(gradient)
+                for variable, gradient in zip(trainable, found, strict=True)
+                if gradient is not None
+            }
             with v1.Session() as session:
                 session.run([v1.global_variables_initializer(), v1.tables_initializer()])
-                values = session.run([tf.convert_to_tensor(gradient) for _, gradient in there])
-        parts: dict[str, list[Any]] = {}
-        for (name, _), value in zip(there, values, strict=True):
-            parts.setdefault(name, []).append(value)
-        return {name: joined(part) for name, part in parts.items()}
+                values: Mapping[str, Any] = session.run(there)
+                return values
 
 
 class SavedModelRunner:
@@ -110,17 +105,8 @@ def sum_of(outputs: Any) -> Any:
     return tf.add_n(floats) if floats else None
 
 
-def joined(parts: list[Any]) -> Any:
-    """The gradients of a partitioned variable as one array of one dimension, whichever way it was cut."""
-    return parts[0] if len(parts) == 1 else np.concatenate([np.ravel(part) for part in parts])
-
-
 def _fetched(info: Any) -> Any:
     if info.WhichOneof("encoding") == "coo_sparse":
         parts = info.coo_sparse
         return v1.SparseTensorValue(parts.indices_tensor_name, parts.values_tensor_name, parts.dense_shape_tensor_name)
     return info.name
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,9 @@ def numbers(dtype: str, shape: Sequence[int], way: str, random: np.random.Genera
         return random.integers(0, 2, shape).astype(bool) if way == BOOLEANS[0] else np.full(shape, way == "all true")
     if found.kind == "c":
         part = "float64" if found.itemsize == 16 else "float32"
-        real, imaginary = (numbers(part, shape, way, random) for _ in range(2))
-        return (real + 1j * imaginary).astype(found)
+        made = np.empty(tuple(shape), found)
+        made.real, made.imag = (numbers(part, shape, way, random) for _ in range(2))
+        return made
     if found.kind == "f":
         return _floats(found, shape, way, random)
     return _integers(found, shape, way, random)
@@ -48,7 +49,7 @@ def numbers(dtype: str, shape: Sequence[int], way: str, random: np.random.Genera
 def _floats(dtype: np.dtype[Any], shape: Sequence[int], way: str, random: np.random.Generator) -> Any:
     about = np.finfo(dtype)
     # The range of bfloat16 is that of float32; of each dtype, a large number may still be doubled.
-    made: Any = {
+    makers: dict[str, Callable[[], Any]] = {
         "in [0, 1]": lambda: random.random(shape),
         "normal": lambda: random.normal(size=shape),
         "zeros": lambda: np.zeros(shape),
@@ -58,8 +59,8 @@ def _floats(dtype: np.dtype[Any], shape: Sequence[int], way: str, random: np.ran
         "tiny": lambda: random.choice([-1, 1], shape) * (float(about.tiny) * 2),
         "infinite": lambda: random.choice([-np.inf, np.inf, 1.0], shape),
         "not a number": lambda: random.choice([np.nan, 1.0], shape),
-    }[way]()
-    return np.asarray(made, dtype)
+    }
+    return np.asarray(makers[way](), dtype)
 
 
 def _integers(dtype: np.dtype[Any], shape: Sequence[int], way: str, random: np.random.Generator) -> Any:

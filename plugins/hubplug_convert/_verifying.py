@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hubplug_convert._running import Answer, Answers, Workshop
 
 # Gradients are sums over everything, in an order that is nobody's promise.
 GRADIENT_TOLERANCE = 1e-4
+_DEFINITIONS = (".pb", ".pbtxt", ".json", ".onnx", ".tflite")
 
 
 @dataclass
@@ -64,13 +66,22 @@ def verify(workshop: Workshop, result: Path, cases: Sequence[Case]) -> Verificat
     }
     made = workshop.apply("result", result, cases, list(asked.values()))
     found = Verification({name: SignatureReport() for name in workshop.request.signatures})
+    found.problems += _find_ways_back(workshop.request.source, result)
     for number, case in enumerate(cases):
         _compare_case(found, case, source.by_case[number], made.by_case[number])
     for name, about in found.signatures.items():
         _judge(found, name, about, [source.by_case[n] for n, case in enumerate(cases) if case.signature == name])
-        if made.no_gradients is not None:
+        if source.no_gradients is not None and made.no_gradients is not None:
             about.gradients = _compare_gradients(found, name, source, made)
     return found
+
+
+def _find_ways_back(source: Path, result: Path) -> Iterator[str]:
+    """The source is there while both are compared: what leads back to it would work now, and not when it is gone."""
+    names = {os.fsencode(source) + b"/", os.fsencode(source.resolve()) + b"/"}
+    for path in sorted(result.rglob("*")):
+        if path.is_symlink() or (path.suffix in _DEFINITIONS and any(name in path.read_bytes() for name in names)):
+            yield f"{path.relative_to(result)} of the result refers to files of the source, {source}"
 
 
 def _firsts(cases: Sequence[Case]) -> list[int]:

@@ -1,0 +1,126 @@
+"""TF1 SavedModels and frozen graphs become modules, which no longer need what they were made from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import hubplug
+from tests.plugins.convert.conftest import Convert
+
+v1 = tf.compat.v1
+
+
+def write(path: Path, build: Callable[[], dict[str, Any]]) -> Path:
+    with tf.Graph().as_default(), v1.Session() as session:
+        signatures = {
+            name: v1.saved_model.predict_signature_def(inputs, outputs) for name, (inputs, outputs) in build().items()
+        }
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        builder = v1.saved_model.builder.SavedModelBuilder(str(path))
+        assets = v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS)
+        main_op = v1.tables_initializer()
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures, assets_collection=assets, main_op=main_op)
+        builder.save()
+    return path
+
+
+def evaluate(directory: Path, signature: str, **inputs: Any) -> Any:
+    with hubplug.eval_function_for_module(str(directory)) as function:
+        return function(inputs, signature=signature, as_dict=True)
+
+
+def test_a_tf1_saved_model_becomes_a_module_of_its_own(convert: Convert, tmp_path: Path) -> None:
+    vocabulary = tmp_path / "words.txt"
+    vocabulary.write_text("hello\nworld\n")
+
+    def build() -> dict[str, Any]:
+        v1.train.get_or_create_global_step()
+        texts, x = v1.placeholder(tf.string, [None]), v1.placeholder(tf.float32, [None, 2])
+        table = tf.lookup.StaticVocabularyTable(
+            tf.lookup.TextFileInitializer(
+                str(vocabulary),
+                tf.string,
+                tf.lookup.TextFileIndex.WHOLE_LINE,
+                tf.int64,
+                tf.lookup.TextFileIndex.LINE_NUMBER,
+            ),
+            1,
+        )
+        weights = v1.get_variable("weights", [3, 2], use_resource=False)
+        vectors = tf.gather(weights, table.lookup(texts))
+        return {
+            "serving_default": ({"texts": texts}, {"vectors": vectors}),
+            "product": ({"x": x}, {"default": tf.matmul(x, weights, transpose_b=True), "twice": x * 2.0}),
+        }
+
+    source = write(tmp_path / "source", build)
+    status, report = convert(source, tmp_path / "out", "--json")
+    assert (status, report["target"]) == (0, "tf1-hub"), report
+    assert set(report["signatures"]) == {"serving_default", "product"}
+    assert all(largest <= 1e-6 for each in report["signatures"].values() for largest in each["outputs"].values())
+    with v1.Session(graph=tf.Graph()) as session:
+        v1.saved_model.loader.load(session, ["serve"], str(source))
+        (weights,) = session.run(v1.trainable_variables())
+    for gone in (source, vocabulary):
+        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    found = evaluate(tmp_path / "out", "default", texts=[b"world", b"nobody"])
+    np.testing.assert_array_equal(found["default"], weights[[1, 2]])
+    spec = hubplug.load_module_spec(str(tmp_path / "out"))
+    assert spec.get_tags() == [frozenset()]
+    assert spec.get_signature_names() == ["default", "product", "serving_default"]
+
+
+def test_signatures_that_cannot_be_compared_are_refused_by_name_or_left_out(convert: Convert, tmp_path: Path) -> None:
+    def build() -> dict[str, Any]:
+        x, examples = v1.placeholder(tf.float32, [None, 4]), v1.placeholder(tf.string, [None])
+        parsed = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([2], tf.float32)})
+        return {
+            "serving_default": ({"x": x}, {"default": x + 1.0}),
+            "random": ({"x": x}, {"default": tf.nn.dropout(x, rate=0.5, seed=1)}),
+            "examples": ({"examples": examples}, {"default": parsed["x"]}),
+        }
+
+    source = write(tmp_path / "source", build)
+    status, report = convert(source, tmp_path / "out", "--json")
+    assert (status, (tmp_path / "out").exists()) == (1, False)
+    random, unverified = sorted(report["problems"], key=lambda said: "'examples'" in said)
+    assert random.startswith("signature 'random', output 'default': the source gives other values each time")
+    assert unverified.startswith(
+        "signature 'examples' could not be verified: the source takes none of the generated inputs"
+    )
+    features = tf.train.Features(feature={"x": tf.train.Feature(float_list=tf.train.FloatList(value=[1.0, 2.0]))})
+    np.savez(tmp_path / "real.npz", examples=np.array([tf.train.Example(features=features).SerializeToString()]))
+    arguments = ["--signature", "serving_default", "--signature", "examples"]
+    status, report = convert(
+        source, tmp_path / "out", *arguments, "--example", f"examples={tmp_path / 'real.npz'}", "--json"
+    )
+    assert (status, report["signatures"]["examples"]["calls_compared"]) == (0, 1), report["problems"]
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Path:
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [None, 2], "x")
+        words = v1.placeholder(tf.string, [None], "words")
+        table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a", "b"], [1, 2]), -1)
+        tf.identity(table.lookup(words), "ids")
+        tf.add(x, [1.0, 2.0], "y")
+        path = tmp_path / "frozen.pb"
+        path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+def test_a_frozen_graph_becomes_a_module(convert: Convert, frozen: Path, tmp_path: Path) -> None:
+    arguments = ["--input", "x=x:0", "--input", "words=words", "--output", "default=y:0", "--output", "ids=ids"]
+    status, report = convert(frozen, tmp_path / "out", *arguments, "--json")
+    assert (status, list(report["signatures"])) == (0, ["default"]), report
+    found = evaluate(tmp_path / "out", "default", x=[[1.0, 1.0]], words=["b"])
+    np.testing.assert_array_equal(found["default"], [[2.0, 3.0]])
+    np.testing.assert_array_equal(found["ids"], [2])
