@@ -84,7 +84,7 @@ class RunPublish(Protocol):
 
 @hookspec(firstresult=True)
 def hubplug_resolve(handle: Handle) -> Source | Handle | Plan[RunResolve] | Declined | None:
-    """Says where a handle lives, or which handle to ask for instead.
+    """Says where a handle lives, or which handle it is redirected to.
 
     A company's scheme needs nothing more than this. The Plan is for handles that mean the latest of something: a server
     has to be asked::
@@ -116,7 +116,7 @@ def hubplug_resolve(handle: Handle) -> Source | Handle | Plan[RunResolve] | Decl
         mean the same. ``auth_for.send(url)`` asks a server (see ``hubplug_send``).
 
     Order:
-        The first hook of every way, asked again for each handle that is named instead: ten times at most, and no loop.
+        The first hook of every way, asked again for each handle that one is redirected to: ten redirects at most, and no loop.
 
     Guarantees:
         A pin (``#sha256=``) and the original handle stay with whatever is answered. A handle that a server named has

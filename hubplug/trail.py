@@ -1,4 +1,4 @@
-"""The trail of handles that were named one instead of the other: nothing gets lost on it or to strangers, and it ends."""
+"""The trail of handles that were redirected one to the other: nothing gets lost on it or to strangers, and it ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hubplug.errors import PluginError
 from hubplug.types import Handle
 from hubplug.urls import redact
 
-_MOST_INSTEADS = 10
+_MOST_REDIRECTS = 10
 
 
 def on_the_trail(answered: Handle, asked: Handle) -> Handle:
@@ -31,7 +31,9 @@ def refuse_loop(trail: list[str], text: str) -> None:
     """
     shown = " -> ".join(redact(step) for step in [*trail, text])
     if text in trail:
-        raise PluginError(f"The handles name each other in a loop: {shown}", hint="mend the rule that closes the loop")
-    if len(trail) > _MOST_INSTEADS:
-        raise PluginError(f"More than {_MOST_INSTEADS} handles were named one after the other: {shown}")
+        raise PluginError(
+            f"The handles redirect to each other in a loop: {shown}", hint="mend the rule that closes the loop"
+        )
+    if len(trail) > _MOST_REDIRECTS:
+        raise PluginError(f"More than {_MOST_REDIRECTS} redirects: {shown}")
     trail.append(text)

@@ -27,7 +27,7 @@ class Handle:
     Attributes:
         text: The handle as typed, without its fragment. It may hold a secret: show ``str(handle)`` instead.
         sha256: Digest that the archive must have (64 hexadecimal digits), or None.
-        asked_before: The handle for which a plugin or a server answered "ask for this one instead", or None.
+        asked_before: The handle that a plugin or a server redirected to this one, or None.
         named_by_server: Whether a server, not the user or a plugin, chose this text.
         answered: Whether a plan of ``hubplug_resolve`` named this text for a handle that means the latest of something.
     """
@@ -89,7 +89,7 @@ class Handle:
         return (self,) if self.asked_before is None else (self, *self.asked_before.trail)
 
     def instead(self, text: str, *, named_by_server: bool = False) -> Handle:
-        """The handle to ask for instead of this one; it remembers where it came from, and a pin of this one stays."""
+        """The handle that this one is redirected to; it remembers where it came from, and a pin of this one stays."""
         parsed = Handle.parse(text)
         return Handle(parsed.text, self.sha256 or parsed.sha256, self, named_by_server)
 

@@ -337,7 +337,7 @@ def _in_words(hook: str, value: Any) -> str:
     if value is None:
         return "unsigned requests" if hook == "hubplug_auth" else "no plugin answers"
     if isinstance(value, Handle):
-        return f"{'export to' if hook == 'hubplug_publish' else 'ask for'} {value} instead"
+        return f"{'exported' if hook == 'hubplug_publish' else 'redirected'} to {value}"
     if hook == "hubplug_resolve" and isinstance(value, Plan):
         return f"would {value.what}"
     if hook == "hubplug_resolve":

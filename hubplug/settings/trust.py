@@ -84,7 +84,7 @@ def refuse_leak(asked: str, url: str, config: Config) -> None:
 
     Args:
         asked: The handle's text, or its location.
-        url: What would be asked for instead.
+        url: What it would be redirected to.
         config: Where the rules come from.
 
     Raises:

@@ -6,8 +6,8 @@ from typing import Literal
 
 from hubplug.errors import ArchiveError
 from hubplug.files.tar.headers import BLOCK, has_right_checksum
-from hubplug.shown.answers import name_of_answer
 from hubplug.shown.redaction import excerpt
+from hubplug.shown.sniffing import sniff
 
 Compression = Literal["none", "gzip", "bzip2", "xz"]
 
@@ -59,7 +59,7 @@ def find_wrong_answer(name: str, head: bytes, media_type: str | None = None) -> 
         if head.startswith(magic):
             return f"it is {kind}, not a tar archive"
     says = f"; the server calls it {media_type[:80]}" if media_type else ""
-    named, begins = name_of_answer(head), excerpt(head)
+    named, begins = sniff(head), excerpt(head)
     if named is None and begins:
         named = "text, not an archive", "check what is at that place"
     if named is not None:

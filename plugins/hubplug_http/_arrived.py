@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hubplug.errors import AccessError, ArchiveError, FetchError, HubplugError, MissingError
-from hubplug.shown.answers import name_of_answer
 from hubplug.shown.redaction import excerpt
+from hubplug.shown.sniffing import sniff
 
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")
 _TAR_MAGIC_AT = 257
@@ -40,7 +40,7 @@ def find_body_error(start: bytes, arrival: Arrival) -> HubplugError | None:
         return None
     shown = excerpt(start, arrival.secrets)
     kind = (arrival.media_type or "").partition(";")[0].strip().lower()
-    named = name_of_answer(start, kind)
+    named = sniff(start, kind)
     if named is None and kind.startswith("text/") and shown:
         named = f"{kind}, not an archive", "does the server publish modules at this URL?"
     if named is None:

@@ -59,7 +59,7 @@ class Rewrite:
         return cls(pattern, rule["to"], rule.get("format_query"))
 
     def apply(self, text: str) -> str | None:
-        """What to ask for instead of ``text``, as it is written or in its normal form; None when the rule does not match."""
+        """What ``text`` is rewritten to, as it is written or in its normal form; None when the rule does not match."""
         match = self.pattern.fullmatch(text)
         if match is None and is_http(text) and find_url_error(text) is None:
             match = self.pattern.fullmatch(normal_form(text))
@@ -67,7 +67,7 @@ class Rewrite:
 
 
 def rewritten(handle: Handle, rules: Sequence[Rewrite]) -> str | None:
-    """What to ask for instead of a handle; None when no rule matches or these rules have spoken already.
+    """What a handle is rewritten to; None when no rule matches or these rules have spoken already.
 
     A rule may match its own result (``https://a/(.*)`` to ``https://a/mirror/\\1``), so a handle that these rules made is
     left alone.

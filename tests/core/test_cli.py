@@ -119,7 +119,7 @@ def test_explain_shows_who_would_take_an_export(make_hub: MakeHub) -> None:
 
     with make_hub(Harbour()).activate():
         assert run("explain", "--export", "corp://u:canary@m").output.splitlines() == [
-            "publish  Harbour[0]: export to harbour://m instead",
+            "publish  Harbour[0]: exported to harbour://m",
             "publish  Harbour[0]: ship it to harbour://m",
         ]
         assert run("explain", "--export", "/models/m").output.startswith("a local path")
@@ -143,7 +143,7 @@ def test_explain_shows_who_answers_and_who_declines(make_hub: MakeHub, tmp_path:
         rows = json.loads(run("explain", "corp://m", "--format", "json").output)
     shelf = next(line for line in lines if line.startswith("cache"))
     assert [line for line in lines if line != shelf] == [
-        "resolve  Mirror[0]: ask for toy://a?t=*** instead",
+        "resolve  Mirror[0]: redirected to toy://a?t=***",
         "resolve  Resolver[2]: it lives at toy://a?t=***",
         "         Mirror[0] declined: only corp://",
         "fetch    Fetcher[4]: bring toy://a?t=***",

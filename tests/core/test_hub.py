@@ -271,7 +271,7 @@ def test_a_loop_of_handles_is_named(make_hub: MakeHub) -> None:
     with pytest.raises(PluginError) as raised:
         make_hub(Rewrites(rules)).resolve("corp://a?k=canary")
     assert raised.value.message == (
-        "The handles name each other in a loop: corp://a?k=*** -> corp://b -> corp://a?k=***"
+        "The handles redirect to each other in a loop: corp://a?k=*** -> corp://b -> corp://a?k=***"
     )
 
 
@@ -282,7 +282,7 @@ def test_at_most_ten_handles_are_asked_for_instead(make_hub: MakeHub, steps: int
     if fine:
         assert hub.resolve("corp://0").path.is_dir()
     else:
-        with pytest.raises(PluginError, match="More than 10 handles were named one after the other: corp://0 -> "):
+        with pytest.raises(PluginError, match="More than 10 redirects: corp://0 -> "):
             hub.resolve("corp://0")
 
 

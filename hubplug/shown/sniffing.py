@@ -7,7 +7,7 @@ import re
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
-def name_of_answer(start: bytes, media_type: str | None = None) -> tuple[str, str] | None:
+def sniff(start: bytes, media_type: str | None = None) -> tuple[str, str] | None:
     """What something is that is not an archive, and a hint; None for what is none of these.
 
     Args:
