@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No setting of the machine reaches a test, and no test writes outside its folder."""
     for name in list(os.environ):
-        if name.startswith(("TFHUB_", "HUBPLUG_")) and not name.startswith("HUBPLUG_TEST_"):
+        if name.startswith(("TFHUB_", "HUBPLUG_", "NO_COLOR", "FORCE_COLOR")) and not name.startswith("HUBPLUG_TEST_"):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hubplug.chain import build_chain
-from hubplug.errors import ConfigError, HubplugError, PluginError
+from hubplug.cli.commands import CHAIN, HANDLE, Group, example, for_machines, print_json
+from hubplug.cli.completion import completion
+from hubplug.cli.describing import describe_in_words, rows_of_way, way_in_words
+from hubplug.cli.settings import config, plugins
+from hubplug.errors import HubplugError, PluginError
 from hubplug.in_effect import current_hub, default_hub_anew
 from hubplug.settings.config import environment_with, load_config
 from hubplug.settings.plugins import installed_commands, load_entry_point, origin_of_plugin
 from hubplug.shown.terminal import say
-from hubplug.types import Handle, Plan
-
-FORMAT = click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for machines."
-)
+from hubplug.types import LocalModule
 
 _INTERRUPTED = 128 + 2  # as a shell reports a process that SIGINT ended
 
 
-class Commands(click.Group):
+class Commands(Group):
     """The core's subcommands and those of plugins; an error is two lines, not a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -51,18 +48,6 @@ class Commands(click.Group):
             )
         return loaded
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = []
-        for name in self.list_commands(ctx):
-            try:
-                command = self.get_command(ctx, name)
-            except HubplugError as error:  # one broken distribution must not take the help away
-                rows.append((name, f"(cannot be used: {error.message})"))
-            else:
-                rows.append((name, command.get_short_help_str(limit=200) if command else ""))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
-
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -76,9 +61,13 @@ class Commands(click.Group):
             ctx.exit(_INTERRUPTED)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--config", metavar="FILE", help="The hubplug.yaml to use.")
-@click.option("--chain", metavar="NAME", help="An alternative chain that it names.")
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=example("hubplug show https://models.example/publisher/model/1", "hubplug COMMAND --help"),
+)
+@click.option("--config", metavar="FILE", type=click.Path(), help="The hubplug.yaml to use.")
+@click.option("--chain", metavar="NAME", type=CHAIN, help="An alternative chain that it names.")
 @click.option("--offline", is_flag=True, help="Open no socket.")
 @click.option("--traceback", is_flag=True, help="With an error, print where in the code it arose. May show secrets.")
 @click.version_option(package_name="hubplug")
@@ -98,54 +87,51 @@ def hubplug(ctx: click.Context, config: str | None, chain: str | None, offline: 
     ctx.with_resource(default_hub_anew())
 
 
-@hubplug.command()
-@click.argument("handle")
-def resolve(handle: str) -> None:
+@hubplug.command(
+    epilog=example("hubplug resolve https://models.example/publisher/model/1", 'ls "$(hubplug resolve HANDLE)"')
+)
+@click.argument("handle", type=HANDLE)
+@for_machines()
+def resolve(handle: str, form: str) -> None:
     """Bring a module here and print the directory that holds it."""
-    click.echo(current_hub().resolve(handle).path)
+    module = current_hub().resolve(handle)
+    if form == "json":
+        print_json(_as_json(module))
+    else:
+        click.echo(module.path)
 
 
-@hubplug.command()
-@click.argument("handle")
+@hubplug.command(
+    epilog=example(
+        "hubplug explain https://models.example/publisher/model/1",
+        "hubplug explain --export gs://bucket/publisher/model/1",
+    )
+)
+@click.argument("handle", type=HANDLE)
 @click.option(
     "--export", "exported", is_flag=True, help="Show who would put a module there that is exported to HANDLE."
 )
-@FORMAT
+@for_machines()
 def explain(handle: str, exported: bool, form: str) -> None:
     """Show the way of a handle through the chain, without fetching anything."""
     answers = current_hub().explain_export(handle) if exported else current_hub().explain(handle)
-    rows: list[dict[str, Any]] = [
-        {
-            "hook": answer.hook,
-            "plugin": answer.member.name if answer.member else None,
-            "plan": _in_words(answer.hook, answer.value),
-            **({"url": answer.about} if answer.about else {}),
-            "declined": [{"plugin": name, "reason": reason} for name, reason in answer.declined],
-        }
-        for answer in answers
-    ]
-    rows += [
-        {"hook": "hubplug_auth", "plugin": answer.member.name, "plan": answer.value.credentials, "declined": []}
-        for answer in answers
-        if answer.member and getattr(answer.value, "credentials", None)
-    ]
+    rows = rows_of_way(answers)
     if form == "json":
-        click.echo(json.dumps(rows, indent=2))
-        return
-    if not rows:
+        print_json(rows)
+    elif rows:
+        say(*way_in_words(rows))
+    else:
         say("a local path: hubplug itself puts the module there, with one rename")
-    for row in rows:
-        about = (
-            f"for {row['url']}: " if sum(other["hook"] == row["hook"] for other in rows) > 1 and "url" in row else ""
-        )
-        say(f"{row['hook'].removeprefix('hubplug_'):8} {row['plugin'] or '-'}: {about}{row['plan']}")
-        for other in row["declined"]:
-            say(f"{'':8} {other['plugin']} declined: {other['reason']}")
 
 
-@hubplug.command()
-@click.argument("handle")
-@FORMAT
+@hubplug.command(
+    epilog=example(
+        "hubplug show https://models.example/publisher/model/1",
+        "hubplug show --json ./model | jq '.variants[].signatures'",
+    )
+)
+@click.argument("handle", type=HANDLE)
+@for_machines()
 def show(handle: str, form: str) -> None:
     """Show a module's signatures, variables, assets and where it came from."""
     hub = current_hub()
@@ -153,101 +139,31 @@ def show(handle: str, form: str) -> None:
     if provenance := hub.resolve(handle).provenance:
         description = {**description, "location": provenance.location, "archive_sha256": provenance.archive_sha256}
     if form == "json":
-        click.echo(json.dumps(description, indent=2))
+        print_json(description)
         return
     say(*describe_in_words(description))
 
 
-@hubplug.group(invoke_without_command=True)
-@FORMAT
-@click.pass_context
-def plugins(ctx: click.Context, form: str) -> None:
-    """List the installed plugins, the hooks they implement, and which are in the chain."""
-    if ctx.invoked_subcommand is not None:
-        return
-    from hubplug.settings.inventory import inventory, inventory_of_parts
-
-    problem = None
-    try:
-        hub = current_hub()
-        rows = inventory(hub.config, hub.chain.members)
-    except HubplugError as error:
-        problem = error
-        rows = inventory_of_parts(load_config())
-    if form == "json":
-        click.echo(json.dumps(rows, indent=2))
-    else:
-        say(*aligned([("NAME", "DISTRIBUTION", "IN THE CHAIN", "HOOKS"), *_cells(rows)]))
-    if problem is not None:
-        raise problem
-
-
-@plugins.command("new")
-@click.argument("name")
-def plugins_new(name: str) -> None:
-    """Write a plugin project: a working plugin, its packaging and passing tests."""
-    from hubplug.cli.scaffold import write_project
-
-    folder = write_project(name, Path.cwd())
-    say(f"{folder}: written; now: cd {name} && pip install . pytest && pytest")
-
-
-@hubplug.group()
-def config() -> None:
-    """Look at the configuration in effect."""
-
-
-@config.command("show")
-def config_show() -> None:
-    """Print which file is read and what is in effect, without secrets."""
-    from hubplug.settings.inventory import effective_config
-
-    hub = current_hub()
-    click.echo(effective_config(hub.config, hub.chain.members), nl=False)
-
-
-@config.command("check")
-def config_check() -> None:
-    """Check the configuration and every plugin that it names, in the alternative chains too."""
-    from hubplug.settings.inventory import find_profile_error
-
-    hub = current_hub()
-    if problem := find_profile_error(hub.config, hub.chain.members):
-        raise problem
-    for name, chain in hub.config.chains.items():
-        try:
-            built = build_chain(replace(hub.config, chain=chain))
-            if problem := find_profile_error(hub.config, built.members):
-                raise problem
-        except HubplugError as error:
-            raise ConfigError(f"The chain {name!r} cannot be used: {error.message}", hint=error.hint) from error
-    for member in hub.chain.members:
-        for lack in getattr(member.plugin, "find_problems", list)():
-            say(f"warning: plugins.{member.name}: {lack}", err=True)
-    say(f"{hub.config.where}: fine; chain: {', '.join(member.name for member in hub.chain.members)}")
-
-
-@config.command("schema")
-def config_schema() -> None:
-    """Print the JSON Schema of hubplug.yaml with the plugins that are installed here."""
-    from hubplug.settings.inventory import config_schema as schema
-
-    click.echo(json.dumps(schema(), indent=2))
-
-
-@hubplug.command()
-@click.argument("handles", nargs=-1, required=True, metavar="HANDLE...")
-def lock(handles: tuple[str, ...]) -> None:
+@hubplug.command(epilog=example("hubplug lock https://models.example/publisher/model/1"))
+@click.argument("handles", nargs=-1, required=True, metavar="HANDLE...", type=HANDLE)
+@for_machines()
+def lock(handles: tuple[str, ...], form: str) -> None:
     """Fetch modules and pin their content in hubplug.lock."""
     pins = current_hub().pin(handles)
     count = len(pins.write().modules)
-    say(f"{pins.path}: {count} {'module' if count == 1 else 'modules'} pinned")
+    if form == "json":
+        print_json({"path": str(pins.path), "modules": count})
+    else:
+        say(f"{pins.path}: {count} {'module' if count == 1 else 'modules'} pinned")
 
 
-@hubplug.command()
-@click.argument("handles", nargs=-1, metavar="[HANDLE...]")
+@hubplug.command(
+    epilog=example("hubplug fetch https://models.example/publisher/model/1", "hubplug fetch --locked --json")
+)
+@click.argument("handles", nargs=-1, metavar="[HANDLE...]", type=HANDLE)
 @click.option("--locked", is_flag=True, help="Fetch everything that hubplug.lock lists, and nothing that differs.")
-def fetch(handles: tuple[str, ...], locked: bool) -> None:
+@for_machines()
+def fetch(handles: tuple[str, ...], locked: bool, form: str) -> None:
     """Fill the cache with modules, for a container or a machine without a network."""
     from hubplug.pins import Pins
 
@@ -260,54 +176,27 @@ def fetch(handles: tuple[str, ...], locked: bool) -> None:
         wanted.extend(handle for handle in pins.modules if handle not in wanted)
     if not wanted:
         raise click.UsageError("name handles, or give --locked")
+    fetched = []
     for handle in wanted:
-        say(f"{hub.resolve(handle).path}  {handle}")
+        fetched.append(module := hub.resolve(handle))
+        if form == "text":
+            say(f"{module.path}  {module.handle.original}")
+    if form == "json":
+        print_json([_as_json(module) for module in fetched])
 
 
-def describe_in_words(description: Mapping[str, Any]) -> list[str]:
-    """A module's description as lines for a terminal."""
-    lines = [
-        f"{key.replace('_', ' ')}: {_plain_words(value)}"
-        for key, value in description.items()
-        if key != "variants" and value not in (None, {}, [])
-    ]
-    for variant in description.get("variants", ()):
-        lines.append(f"graph variant {variant['tags']}" + ("" if variant["tags"] else " (inference)"))
-        for name, signature in variant["signatures"].items():
-            lines.append(f"  signature {name!r}")
-            for side in ("inputs", "outputs"):
-                rows = [
-                    (f"    {side[:-1]}", repr(key), info["dtype"], info["shape"], info["kind"])
-                    for key, info in signature[side].items()
-                ]
-                lines.extend(aligned(rows) if rows else [f"    no {side}"])
-    return lines
+for command in (completion, config, plugins):
+    hubplug.add_command(command)
 
 
-def _plain_words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        if value.get("problem"):  # it says why numbers are missing
-            value = {key: item for key, item in value.items() if item is not None}
-        return ", ".join(f"{key} {_plain_words(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return "; ".join(_plain_words(item) for item in value)
-    if value is None:
-        return "unknown"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def aligned(rows: Sequence[Iterable[object]]) -> list[str]:
-    """Rows as lines with aligned columns."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-
-
-def _cells(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    return [
-        (row["name"], row["distribution"], row["state"], ", ".join(h.removeprefix("hubplug_") for h in row["hooks"]))
-        for row in rows
-    ]
+def _as_json(module: LocalModule) -> dict[str, Any]:
+    recorded = module.provenance
+    return {
+        "handle": str(module.handle.original),
+        "path": str(module.path),
+        "location": recorded.location if recorded else None,
+        "archive_sha256": recorded.archive_sha256 if recorded else None,
+    }
 
 
 def print_error(error: HubplugError) -> None:
@@ -331,20 +220,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         print_error(HubplugError(f"Cannot write: {error.strerror}", hint="make room where the output goes"))
         sys.exit(2)
-
-
-def _in_words(hook: str, value: Any) -> str:
-    if value is None:
-        return "unsigned requests" if hook == "hubplug_auth" else "no plugin answers"
-    if isinstance(value, Handle):
-        return f"{'exported' if hook == 'hubplug_publish' else 'redirected'} to {value}"
-    if hook == "hubplug_resolve" and isinstance(value, Plan):
-        return f"would {value.what}"
-    if hook == "hubplug_resolve":
-        return f"it is used in place: {value}" if value.in_place else f"it lives at {value}"
-    if hook == "hubplug_cache":
-        return f"{'hit' if value.hit else 'miss'}: {value.what}"
-    if hook == "hubplug_auth":
-        problem = getattr(value, "hubplug_problem", None)
-        return f"{getattr(value, 'hubplug_rule', type(value).__name__)}{f', but {problem}' if problem else ''}"
-    return str(value.what)

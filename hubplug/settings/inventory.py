@@ -21,13 +21,14 @@ def inventory(config: Config, members: Sequence[Member]) -> list[dict[str, Any]]
     """Every member of the chain and every other installed plugin, one row each.
 
     Returns:
-        Rows with ``name``, ``distribution``, ``state`` (its place in the chain, or why it is not in it) and ``hooks``.
+        Rows with ``name``, ``distribution``, ``place`` (in the chain; ``no`` if it is not in it), ``state`` (the same with its
+        reason), ``problem`` (what is wrong with it, or None) and ``hooks``.
     """
     return _rows(config, [(member.name, member) for member in members])
 
 
 def inventory_of_parts(config: Config) -> list[dict[str, Any]]:
-    """The same rows where no Hub can be made: the state of a plugin that cannot be used says why."""
+    """The same rows where no Hub can be made: what is wrong with a plugin that cannot be used is its problem."""
     return _rows(config, list(make_members(config)))
 
 
@@ -63,7 +64,21 @@ def effective_config(config: Config, members: Sequence[Member]) -> str:
     """
     import yaml
 
-    content = {
+    content = effective_settings(config, members)
+    head = [f"# read from {content.pop('read_from')}"]
+    head += [f"# {variable} sets {option}" for option, variable in content.pop("set_by_environment").items()]
+    return "\n".join(head) + "\n" + yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def effective_settings(config: Config, members: Sequence[Member]) -> dict[str, Any]:
+    """The configuration in effect, with secrets replaced and references unexpanded, and where it comes from."""
+    return {
+        "read_from": config.where,
+        "set_by_environment": {
+            f"plugins.{member.name}.options.{option}": variable
+            for member in members
+            for option, variable in member.overrides.items()
+        },
         "version": DEFAULT["version"],
         "chain": [member.name for member in members],
         "chains": {name: list(chain) for name, chain in config.chains.items()},
@@ -78,13 +93,6 @@ def effective_config(config: Config, members: Sequence[Member]) -> str:
             for name, plugin in config.plugins.items()
         },
     }
-    head = [f"# read from {config.where}"]
-    head += [
-        f"# {variable} sets plugins.{member.name}.options.{option}"
-        for member in members
-        for option, variable in member.overrides.items()
-    ]
-    return "\n".join(head) + "\n" + yaml.safe_dump(content, sort_keys=False, width=100)
 
 
 def config_schema() -> dict[str, Any]:
@@ -154,19 +162,30 @@ def _rows(config: Config, members: Sequence[tuple[str, Member | HubplugError]]) 
 
 def _inside(config: Config, place: int, name: str, made: Member | HubplugError) -> dict[str, Any]:
     if isinstance(made, Member):
-        hooks = hooks_of_class(type(made.plugin))
-        return {"name": name, "distribution": made.distribution, "state": str(place), "hooks": hooks}
+        return _row(name, made.distribution, str(place), hooks_of_class(type(made.plugin)))
     offered = installed_plugins().get(config.plugin(name).use, ())
     origin = " and ".join(origin_of_plugin(entry_point) for entry_point in offered) or "-"
-    return {"name": name, "distribution": origin, "state": f"{place}, but: {made.message}", "hooks": []}
+    return _row(name, origin, str(place), problem=made.message)
 
 
 def _outside(config: Config, name: str, entry_point: EntryPoint) -> dict[str, Any]:
-    hooks: list[str] = []
+    origin = origin_of_plugin(entry_point)
     try:
-        kind = load_entry_point(entry_point)
-        hooks = hooks_of_class(kind)
-        state = f"no: {config.where} does not name it"
+        hooks = hooks_of_class(load_entry_point(entry_point))
     except PluginError as error:
-        state = f"no: {error.message}"
-    return {"name": name, "distribution": origin_of_plugin(entry_point), "state": state, "hooks": hooks}
+        return _row(name, origin, "no", problem=error.message)
+    return _row(name, origin, "no", hooks, why=f"{config.where} does not name it")
+
+
+def _row(
+    name: str, distribution: str, place: str, hooks: Sequence[str] = (), *, why: str = "", problem: str | None = None
+) -> dict[str, Any]:
+    state = f"{place}{', but' if place != 'no' else ''}: {problem}" if problem else f"{place}: {why}" if why else place
+    return {
+        "name": name,
+        "distribution": distribution,
+        "place": place,
+        "state": state,
+        "problem": problem,
+        "hooks": list(hooks),
+    }

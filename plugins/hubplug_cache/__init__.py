@@ -68,6 +68,12 @@ class CacheDirectory:
                 self._root = choose_root(self._dir)
             return self._root
 
+    def known_handles(self) -> list[str]:
+        """The handles whose modules are here, for the shell to complete; without those that hold secrets."""
+        from hubplug_cache._catalogue import handles_in
+
+        return handles_in(self.root().path)
+
     @hookimpl
     def hubplug_cache(self, source: Source) -> Plan[RunCache] | Declined | None:
         """Uses the entry of a source, or offers to fill it.

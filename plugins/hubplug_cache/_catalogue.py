@@ -9,7 +9,7 @@ from typing import Any
 
 from hubplug.urls import redact
 from hubplug_cache._entry import described_handle, inspect
-from hubplug_cache._layout import is_entry_name
+from hubplug_cache._layout import entry_name, is_entry_name
 from hubplug_cache._manifest import MANIFEST_NAME, Manifest
 
 
@@ -70,6 +70,16 @@ def list_entries(root: Path) -> list[Listed]:
         if (entry := describe(root / name)) is not None:
             listed.append(entry)
     return listed
+
+
+def handles_in(root: Path) -> list[str]:
+    """The handles that the notes beside the entries name in full; none where nothing can be read. Looks at no entry."""
+    try:
+        names = os.listdir(root)
+    except OSError:
+        return []
+    described = ((name, redact(described_handle(root / name) or "")) for name in names if is_entry_name(name))
+    return [handle for name, handle in described if entry_name(handle) == name]
 
 
 def describe(path: Path) -> Listed | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hubplug.cli.commands import HANDLE, Completed, Group, example, for_machines, print_json
 from hubplug.errors import CacheError, HubplugError
 from hubplug.in_effect import current_hub
-from hubplug.shown.terminal import say
+from hubplug.shown.terminal import Colour, aligned, painted, say
 from hubplug.types import Handle
 from hubplug.urls import redact, scheme_of
 from hubplug_cache import CacheDirectory
@@ -24,10 +25,10 @@ from hubplug_cache._quantities import parse_size, parse_span, size_in_words
 from hubplug_cache._sweeping import sweep
 from hubplug_cache._trouble import cache_error
 
-_FORMAT = click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or for machines."
+_CACHE_NAME = Completed(lambda hub: [name for name, _ in hub.instances(CacheDirectory)])
+_CACHE = click.option(
+    "--cache", "name", metavar="NAME", type=_CACHE_NAME, help="Only the cache of this name in the chain."
 )
-_CACHE = click.option("--cache", "name", metavar="NAME", help="Only the cache of this name in the chain.")
 _GRACE = click.option(
     "--grace",
     type=click.FloatRange(0),
@@ -49,35 +50,36 @@ def _parsed(parse: Callable[[str], float]) -> Callable[[click.Context, click.Par
     return callback
 
 
-@click.group()
+@click.group(
+    cls=Group, epilog=example("hubplug cache list", "hubplug cache verify", "hubplug cache prune --max-size 20GB")
+)
 def cache() -> None:
     """Look after the local copies of modules."""
 
 
-@cache.command("list")
+@cache.command("list", epilog=example("hubplug cache list", "hubplug cache list --json"))
 @_CACHE
-@_FORMAT
+@for_machines()
 def list_(name: str | None, form: str) -> None:
     """List the entries of all caches of the chain."""
     caches = _caches(name)
     rows = [(cache_name, entry) for cache_name, plugin in caches for entry in _entries(plugin)]
     if form == "json":
-        _print_json([entry.as_json(cache_name) for cache_name, entry in rows])
+        print_json([entry.as_json(cache_name) for cache_name, entry in rows])
         return
     if not rows:
         _say_nothing_is_there(caches)
-    for cache_name, entry in rows:
-        fetched = entry.manifest.time[:10] if entry.manifest else "-"
-        say(
-            f"{entry.path.name}  {size_in_words(entry.size):>9}  {fetched:<10}  {entry.state:<8}  {cache_name}  "
-            f"{entry.handle or 'of an unknown handle'}" + (f"  ({entry.fault})" if entry.fault else "")
-        )
+    else:
+        say(*aligned([_cells(cache_name, entry) for cache_name, entry in rows]))
+    for _, entry in rows:
+        if entry.fault:
+            say([painted(f"{entry.path.name}:", "red"), f" {entry.fault}"])
 
 
-@cache.command()
-@click.argument("handles", nargs=-1)
+@cache.command(epilog=example("hubplug cache verify", "hubplug cache verify https://models.example/publisher/model/1"))
+@click.argument("handles", nargs=-1, type=HANDLE)
 @_CACHE
-@_FORMAT
+@for_machines()
 @click.pass_context
 def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form: str) -> None:
     """Hash every file of the entries of HANDLES, or of all, and compare with what was published.
@@ -105,14 +107,15 @@ def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form:
         rows[-1].pop("fault")
         if form == "text":
             verdict = "; ".join(faults) or ("whole, but no digests were recorded" if entry.manifest is None else "good")
-            say(f"{entry.path.name}  {entry.handle or 'of an unknown handle'}: {verdict}")
+            colour: Colour = "red" if faults else "green"
+            say([f"{entry.path.name}  {entry.handle or 'of an unknown handle'}: ", painted(verdict, colour)])
     if form == "json":
-        _print_json(rows)
+        print_json(rows)
     if any(row["faults"] for row in rows):
         ctx.exit(1)
 
 
-@cache.command()
+@cache.command(epilog=example("hubplug cache prune --max-size 20GB", "hubplug cache prune --older-than 30d --dry-run"))
 @click.option("--max-size", callback=_parsed(parse_size), metavar="SIZE", help="What may remain: 10GB, 512MiB, ...")
 @click.option(
     "--older-than",
@@ -123,7 +126,7 @@ def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form:
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @_GRACE
 @_CACHE
-@_FORMAT
+@for_machines()
 def prune(
     max_size: int | None, older_than: float | None, dry_run: bool, grace: float, name: str | None, form: str
 ) -> None:
@@ -137,11 +140,11 @@ def prune(
     _remove(chosen, grace, dry_run, form)
 
 
-@cache.command("remove")
-@click.argument("handles", nargs=-1, required=True)
+@cache.command("remove", epilog=example("hubplug cache remove https://models.example/publisher/model/1"))
+@click.argument("handles", nargs=-1, required=True, type=HANDLE)
 @_GRACE
 @_CACHE
-@_FORMAT
+@for_machines()
 def remove_(handles: tuple[str, ...], grace: float, name: str | None, form: str) -> None:
     """Remove the entries of HANDLES (or of keys, as `list` shows them) from the writable caches."""
     by_cache: dict[str, tuple[str, CacheDirectory, list[Listed]]] = {}
@@ -150,8 +153,8 @@ def remove_(handles: tuple[str, ...], grace: float, name: str | None, form: str)
     _remove(list(by_cache.values()), grace, False, form)
 
 
-@cache.command()
-@click.argument("handle", required=False)
+@cache.command(epilog=example("hubplug cache path", "hubplug cache path https://models.example/publisher/model/1"))
+@click.argument("handle", required=False, type=HANDLE)
 @_CACHE
 def path(handle: str | None, name: str | None) -> None:
     """Print the directory of the cache, or of the entry of HANDLE."""
@@ -163,11 +166,16 @@ def path(handle: str | None, name: str | None) -> None:
     click.echo((writable or [caches[0][1]])[0].root().path)
 
 
-@cache.command()
+@cache.command(
+    epilog=example(
+        "hubplug cache export modules.tar", "hubplug cache export one.tar https://models.example/publisher/model/1"
+    )
+)
 @click.argument("archive", type=click.Path(dir_okay=False))
-@click.argument("handles", nargs=-1)
+@click.argument("handles", nargs=-1, type=HANDLE)
 @_CACHE
-def export(archive: str, handles: tuple[str, ...], name: str | None) -> None:
+@for_machines()
+def export(archive: str, handles: tuple[str, ...], name: str | None, form: str) -> None:
     """Write the entries of HANDLES, or all, into a tar ARCHIVE for a machine without a network."""
     from hubplug_cache._transfer import export_entries
 
@@ -178,22 +186,29 @@ def export(archive: str, handles: tuple[str, ...], name: str | None) -> None:
     for path in gone:
         say(f"warning: {path} was removed meanwhile, and is left out", err=True)
     count = len(paths) - len(gone)
+    if form == "json":
+        print_json({"archive": archive, "entries": [key for key, path in paths.items() if path not in gone]})
+        return
     say(f"{archive}: {count} {'entry' if count == 1 else 'entries'}")
 
 
-@cache.command("import")
+@cache.command("import", epilog=example("hubplug cache import modules.tar"))
 @click.argument("archive", type=click.Path(dir_okay=False, path_type=Path))
 @_CACHE
-def import_(archive: Path, name: str | None) -> None:
+@for_machines()
+def import_(archive: Path, name: str | None, form: str) -> None:
     """Add the entries of an ARCHIVE that `export` wrote; every file is compared with its manifest."""
     from hubplug_cache._transfer import import_entries
 
     plugin = _writable(name)[0][1]
-    unproven = 0
+    rows: list[dict[str, Any]] = []
     for imported in import_entries(plugin.root(), archive, plugin.lock_timeout):
-        say(f"{imported.path}  {imported.handle}{'' if imported.added else '  (was already there)'}")
-        if not imported.derived:
-            unproven += 1
+        rows.append({**asdict(imported), "path": str(imported.path)})
+        if form == "text":
+            say(f"{imported.path}  {imported.handle}{'' if imported.added else '  (was already there)'}")
+    if form == "json":
+        print_json(rows)
+    unproven = sum(not row["derived"] for row in rows)
     if unproven:
         say(
             f"warning: {'1 entry is' if unproven == 1 else f'{unproven} entries are'} kept under the hash of a handle that is not "
@@ -212,6 +227,13 @@ def _caches(name: str | None) -> list[tuple[str, CacheDirectory]]:
             hint="`hubplug config show` prints the chain",
         )
     return chosen
+
+
+def _cells(cache_name: str, entry: Listed) -> tuple[object, ...]:
+    fetched = entry.manifest.time[:10] if entry.manifest else "-"
+    state = painted(entry.state, "red" if entry.state == "damaged" else "green")
+    size = f"{size_in_words(entry.size):>9}"
+    return painted(entry.path.name, "dim"), size, fetched, state, cache_name, entry.handle or "of an unknown handle"
 
 
 def _say_nothing_is_there(caches: list[tuple[str, CacheDirectory]]) -> None:
@@ -287,7 +309,7 @@ def _remove(chosen: list[tuple[str, CacheDirectory, list[Listed]]], grace: float
         if form == "text":
             _say_what_is_gone(root, gone, dry_run)
     if form == "json":
-        _print_json(rows)
+        print_json(rows)
     if failed:
         raise CacheError("; ".join(error.message for error in failed), hint="ask whoever owns them")
 
@@ -297,7 +319,3 @@ def _say_what_is_gone(root: Path, entries: list[Listed], dry_run: bool) -> None:
         say(f"{entry.path.name}  {size_in_words(entry.size):>9}  {entry.handle or 'of an unknown handle'}")
     total = size_in_words(sum(entry.size for entry in entries))
     say(f"{root}: {'would remove' if dry_run else 'removed'} {len(entries)} of its entries, {total}")
-
-
-def _print_json(rows: list[dict[str, Any]]) -> None:
-    click.echo(json.dumps(rows, indent=2))

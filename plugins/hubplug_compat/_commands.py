@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import click
 
+from hubplug.cli.commands import example
 from hubplug.shown.terminal import say
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog=example("hubplug run train.py --steps 100", "hubplug run --tf1 train.py", "hubplug run -m project.train"),
+)
 @click.option("--tf1", is_flag=True, help="Let `import tensorflow` give TensorFlow 1's API.")
 @click.option("-m", "as_module", is_flag=True, help="SCRIPT is the name of a module, as for python -m.")
 @click.argument("script")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from hubplug.cli.commands import example, for_machines, print_json
 from hubplug.shown.terminal import say
 
 
-@click.command()
+@click.command(epilog=example("hubplug pack ./model -o models/publisher/model/1.tar.gz"))
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(), help="The archive: model.tar.gz")
 @click.option("--force", is_flag=True, help="Replace the archive if it exists.")
 @click.option("--compress", is_flag=True, help="Make it smaller; its bytes then depend on this Python's zlib.")
-def pack(directory: Path, output: str, force: bool, compress: bool) -> None:
+@for_machines()
+def pack(directory: Path, output: str, force: bool, compress: bool, form: str) -> None:
     """Make the archive of a module, as a server would send it.
 
     The same module gives the same bytes on every machine, so that its digest can be published and pinned.
@@ -25,12 +28,15 @@ def pack(directory: Path, output: str, force: bool, compress: bool) -> None:
     from hubplug_hosting._packing import pack_module
 
     packed = pack_module(directory, output, force=force, compress=compress)
+    if form == "json":
+        print_json({**asdict(packed), "path": str(packed.path)})
+        return
     say(f"{packed.path}: {packed.size:,} bytes ({packed.files} files of {packed.content_size:,} bytes)")
     say(f"sha256 {packed.sha256}")
     say(f"pin it with HANDLE#sha256={packed.sha256}")
 
 
-@click.command()
+@click.command(epilog=example("hubplug serve models --port 8080"))
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="0, the default: any free one.")

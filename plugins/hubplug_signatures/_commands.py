@@ -6,30 +6,36 @@ from collections.abc import Sequence
 
 import click
 
+from hubplug.cli.commands import HANDLE, PROFILE, example, for_machines
 from hubplug.errors import ConfigError, ValidationError, needs
 from hubplug.hub import Hub
 from hubplug.in_effect import current_hub
+from hubplug.shown.terminal import say
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding, Handle
 from hubplug_signatures import CommonSignatures
 from hubplug_signatures._profiles import PROFILES
-from hubplug_signatures._reports import report
+from hubplug_signatures._reports import in_words, report
 
-_FORM = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "sarif"]),
-    default="text",
-    show_default=True,
-    help="For people, for programs, or for code-scanning pages.",
-)
+_FORM = for_machines("sarif")
 _DEFAULT_PROFILES = ("complete", "safe")
 
 
-@click.command()
-@click.argument("handle")
+@click.command(
+    epilog=example(
+        "hubplug validate https://models.example/publisher/model/1",
+        "hubplug validate --profile text-feature-vector --run ./model",
+        "hubplug validate --format sarif ./model > findings.sarif",
+    )
+)
+@click.argument("handle", type=HANDLE)
 @click.option(
-    "--profile", "profiles", multiple=True, metavar="NAME", help="May be repeated; complete and safe if not given."
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="NAME",
+    type=PROFILE,
+    help="May be repeated; complete and safe if not given.",
 )
 @click.option(
     "--allow-op", "allow_ops", multiple=True, metavar="OP", help="An op type that safe accepts; may be repeated."
@@ -91,13 +97,13 @@ def validate(
                 findings += _scan(hub, spec, allow_ops)
             if run:
                 findings += _run(spec, asked, findings, run_timeout, run_memory)
-    click.echo(report(findings, str(Handle.parse(handle)), form))
+    _print(findings, str(Handle.parse(handle)), form)
     ctx.exit(_status(findings))
 
 
-@click.command()
-@click.argument("old")
-@click.argument("new")
+@click.command(epilog=example("hubplug diff models/publisher/model/1 models/publisher/model/2"))
+@click.argument("old", type=HANDLE)
+@click.argument("new", type=HANDLE)
 @_FORM
 @click.pass_context
 def diff(ctx: click.Context, old: str, new: str, form: str) -> None:
@@ -111,7 +117,7 @@ def diff(ctx: click.Context, old: str, new: str, form: str) -> None:
     hub = current_hub()
     findings = hub.use_spec(old, lambda one: hub.use_spec(new, lambda other: diff_specs(one, other)))
     before, after = str(Handle.parse(old)), str(Handle.parse(new))
-    click.echo(report(findings, f"{before} -> {after}", form, module=after))
+    _print(findings, f"{before} -> {after}", form, module=after)
     ctx.exit(_status(findings))
 
 
@@ -140,6 +146,13 @@ def _run(
     from hubplug_signatures._run_checks import run_profiles
 
     return run_profiles(spec, wanted, timeout=timeout, memory_mib=memory_mib)
+
+
+def _print(findings: Sequence[Finding], subject: str, form: str, module: str | None = None) -> None:
+    if form == "text":
+        say(*in_words(findings, subject))
+    else:
+        click.echo(report(findings, subject, form, module))
 
 
 def _import_tensorflow() -> None:

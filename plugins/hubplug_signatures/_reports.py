@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from hubplug.shown.words import printable
+from hubplug.shown.terminal import Colour, painted
 from hubplug.types import Finding
 from hubplug_signatures._rules import all_rules
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 # What a reference to a URI may hold as it is.
 _URI = "%/:?=&~+!$,;'@()*#"
+_COLOURS: dict[str, Colour] = {"error": "red", "warning": "yellow", "note": "cyan"}
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
 def report(findings: Sequence[Finding], subject: str, form: str, module: str | None = None) -> str:
-    """The findings about a subject, in one of the forms ``text``, ``json`` and ``sarif``.
+    """The findings about a subject, for programs: in one of the forms ``json`` and ``sarif``.
 
     Args:
         findings: Errors, warnings and notes.
@@ -27,24 +28,27 @@ def report(findings: Sequence[Finding], subject: str, form: str, module: str | N
         form: Which form.
         module: The redacted handle of the module that has the findings; None: the subject.
     """
-    ordered = sorted(findings, key=lambda finding: _ORDER[finding.level])
+    ordered = _ordered(findings)
     if form == "json":
         return json.dumps(_as_json(ordered, subject), indent=2)
-    if form == "sarif":
-        return json.dumps(_as_sarif(ordered, quote(module or subject, safe=_URI)), indent=2)
-    return _as_text(ordered, subject)
+    return json.dumps(_as_sarif(ordered, quote(module or subject, safe=_URI)), indent=2)
 
 
-def _as_text(findings: Sequence[Finding], subject: str) -> str:
-    lines = []
-    for finding in findings:
+def in_words(findings: Sequence[Finding], subject: str) -> Iterator[object]:
+    """The findings about a subject, for people."""
+    for finding in _ordered(findings):
         place = _place(finding)
-        lines.append(printable(f"{finding.level}: {finding.rule}: {place}{': ' if place else ''}{finding.message}"))
+        said = f" {finding.rule}: {place}{': ' if place else ''}{finding.message}"
+        yield [painted(f"{finding.level}:", _COLOURS[finding.level]), said]
     counts: Counter[str] = Counter(finding.level for finding in findings)
     summary = ", ".join(
         f"{counts[level]} {level}{'s' if counts[level] != 1 else ''}" for level in _ORDER if counts[level]
     )
-    return "\n".join([*lines, printable(f"{subject}: {summary or 'no findings'}")])
+    yield f"{subject}: {summary or 'no findings'}"
+
+
+def _ordered(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: _ORDER[finding.level])
 
 
 def _as_json(findings: Sequence[Finding], subject: str) -> dict[str, Any]:

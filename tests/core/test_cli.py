@@ -253,11 +253,25 @@ def test_plugins_are_listed_with_distribution_place_and_hooks(install: Install, 
     assert rows["idle"] == {
         "name": "idle",
         "distribution": "corp-idle 1.0",
+        "place": "no",
         "state": f"no: {path} does not name it",
+        "problem": None,
         "hooks": ["hubplug_auth"],
     }
     assert rows["broken"]["state"].startswith("no: The plugin 'broken' (corp_broken:Plugin) of corp-broken 1.0 cannot")
     assert rows["broken"]["hooks"] == []
+
+
+def test_what_is_wrong_with_a_plugin_stands_below_the_table(install: Install, tmp_path: Path) -> None:
+    install("corp-broken", {"broken": "corp_broken:Plugin"}, "raise RuntimeError('no licence')")
+    path = tmp_path / "hubplug.yaml"
+    path.write_text("version: 1\nchain: [file]\n")
+    lines = run("--config", str(path), "plugins").output.splitlines()
+    (row,) = [line for line in lines if line.startswith("broken ")]
+    assert row.split() == ["broken", "corp-broken", "1.0", "no,", "broken"]
+    assert lines[-1].startswith(
+        "broken: The plugin 'broken' (corp_broken:Plugin) of corp-broken 1.0 cannot be imported"
+    )
 
 
 def test_a_plugin_object_of_the_program_is_listed_too(make_hub: MakeHub) -> None:

@@ -16,7 +16,7 @@ import hubplug
 from hubplug.cli.main import hubplug as command
 from hubplug.errors import HubplugError
 from hubplug.shown.logs import logger
-from hubplug.shown.terminal import say
+from hubplug.shown.terminal import painted, say
 from hubplug.testing import archive_of, write_tiny_module
 
 EVIL = "\x1b]0;title\x07\x1b[2J\u202egnp\u2066\x9b31m\r\nerror: forged"
@@ -59,8 +59,18 @@ def test_what_is_said_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
     assert is_harmless(captured.err)
 
 
+def test_what_is_said_in_colours_is_harmless_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    say([painted(EVIL, "red"), EVIL], EVIL)
+    said = capsys.readouterr().out
+    assert said.count("\n") == 2
+    assert is_harmless(said.replace("\x1b[31m", "", 1).replace("\x1b[0m", "", 1))
+
+
 def test_nothing_logs_or_prints_around_that() -> None:
-    """But for what programs read: JSON, YAML and paths."""
+    """But for what programs read: JSON, YAML, paths, and what shells run."""
     around = []
     for path in [file for part in PARTS for file in part.rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -68,14 +78,14 @@ def test_nothing_logs_or_prints_around_that() -> None:
                 continue
             called, given = ast.unparse(node.func), ast.unparse(node)
             if called == "click.echo" and not any(
-                word in given for word in ("json.dumps(", "effective_config(", "report(", ".path)")
+                word in given for word in ("json.dumps(", "effective_config(", "report(", ".path)", ".source())")
             ):
                 around.append(f"{path.name}: {given}")
             if called == "logging.getLogger" and not any(word in given for word in ("urllib3", "__module__")):
                 around.append(f"{path.name}: {given}")
     assert sorted(around) == [
         "logs.py: logging.getLogger(name)",
-        "terminal.py: click.echo(printable(str(line)), err=err)",
+        "terminal.py: click.echo(''.join((_shown(piece, colours) for piece in pieces)), err=err, color=colours)",
     ]
 
 

@@ -82,7 +82,7 @@ def test_list_shows_the_entries_of_all_caches(run: Callable[..., Result], root: 
     lines = result.output.splitlines()
     assert len(lines) == 3
     assert lines[0].endswith(f"shared  {SHARED}")
-    assert any("cache  https://example.com/module/1?token=***" in line for line in lines)
+    assert any("cache   https://example.com/module/1?token=***" in line for line in lines)
     assert all("complete" in line and " kB " in line for line in lines)
 
 
