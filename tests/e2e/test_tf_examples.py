@@ -10,12 +10,15 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from tests.docs.documents import ROOT, blocks
+
 pytestmark = pytest.mark.tensorflow
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 def output_of(example: str, tmp_path: Path, leaves: Sequence[str] = ()) -> tuple[str, str]:
@@ -49,6 +52,20 @@ def test_the_quickstart_takes_a_text_embedding_the_whole_way(tmp_path: Path) -> 
     assert "text-embedding/1: 100%" in bar
     assert no_noise_in(bar)
     try_next([line.strip() for line in shown.partition("try next, here:\n")[2].splitlines()], tmp_path)
+    (printed, *_) = (block.code for block in blocks(ROOT / "docs" / "getting-started.md") if block.kind == "text")
+    assert without_numbers(printed) in without_numbers(shown)
+    picture = ElementTree.parse(ROOT / "docs" / "assets" / "session.svg")
+    drawn = [
+        text.text or "" for text in picture.iter("{http://www.w3.org/2000/svg}text") if text.get("class") == "said"
+    ]
+    lines = without_numbers(shown).splitlines()
+    for line in map(without_numbers, drawn[: drawn.index("format: TF1 Hub format")]):
+        assert any(one.startswith(line.removesuffix("...").rstrip()) for one in lines), line
+
+
+def without_numbers(text: str) -> str:
+    """What is the same in every run: ports, times and figures of training are not."""
+    return re.sub(r"\d[\d.,]*", "#", text)
 
 
 def try_next(commands: Sequence[str], folder: Path) -> None:
