@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import IO
 
@@ -30,9 +31,16 @@ NUMERIC_SETTINGS = (
 _SHOWN = 300
 _KEPT = 64 << 10
 _PATIENCE = 5
+_SLICE = 0.1
 
 
-def run_child(program: str, job: bytes, timeout: float, environment: tuple[str, ...] = ()) -> tuple[str | None, bytes]:
+def run_child(
+    program: str,
+    job: bytes,
+    timeout: float,
+    environment: tuple[str, ...] = (),
+    cancelled: threading.Event | None = None,
+) -> tuple[str | None, bytes]:
     """Runs a Python program in a process group of its own, and ends all of that group when it is over.
 
     Args:
@@ -40,6 +48,7 @@ def run_child(program: str, job: bytes, timeout: float, environment: tuple[str, 
         job: Its input.
         timeout: Seconds after which it is killed.
         environment: Beginnings of the names of further variables that it gets.
+        cancelled: Kills it when set.
 
     Returns:
         A problem in words, or None; and the answer.
@@ -67,7 +76,10 @@ def run_child(program: str, job: bytes, timeout: float, environment: tuple[str, 
     try:
         giving.start()
         # Nothing is waited for but the process, so that Ctrl-C ends it at once.
-        process.wait(timeout)
+        if cancelled is None:
+            process.wait(timeout)
+        elif not _ends(process, timeout, cancelled):
+            return "it was given up", b""
     except subprocess.TimeoutExpired:
         return f"it took more than {timeout:g} s", b""
     finally:
@@ -77,6 +89,18 @@ def run_child(program: str, job: bytes, timeout: float, environment: tuple[str, 
         last = (complaints.text().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
         return f"the process {_end_in_words(process.returncode)} ({last[:_SHOWN]})", b""
     return None, said
+
+
+def _ends(process: subprocess.Popen[bytes], timeout: float, cancelled: threading.Event) -> bool:
+    """Waits for a process; False when it is not wanted any more."""
+    until = time.monotonic() + timeout
+    while not cancelled.is_set():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(min(_SLICE, max(until - time.monotonic(), 0)))
+            return True
+        if time.monotonic() >= until:
+            raise subprocess.TimeoutExpired(process.args, timeout)
+    return False
 
 
 class _Kept:

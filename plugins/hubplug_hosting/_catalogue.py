@@ -47,6 +47,13 @@ class Place:
     is_versioned: bool
 
     @property
+    def model(self) -> tuple[str, str | None]:
+        """The name of the model, and which version of it this is; None for a model without versions."""
+        name = self.name
+        above, _, last = name.rpartition("/")
+        return (above, last) if above and _is_version(last) else (name, None)
+
+    @property
     def name(self) -> str:
         """``publisher/model/1``: what the URL of the module is, without the suffix of an archive."""
         return "/".join((*self.components[:-1], _without_suffix(self.components[-1])))
@@ -106,10 +113,10 @@ def find_place(root: str, components: tuple[str, ...]) -> Place | None:
     return None
 
 
-def all_places(root: str) -> Iterator[Place]:
-    """Every module below the root, by name; hidden names and links are left out."""
+def all_places(root: str, below: tuple[str, ...] = ()) -> Iterator[Place]:
+    """Every module below the root, or below a directory in it, by name; hidden names and links are left out."""
     seen: set[str] = set()
-    for number, place in enumerate(_below(root, ())):
+    for number, place in enumerate(_below(root, below)):
         if number >= _MOST_LISTED:
             return
         if place.name not in seen:

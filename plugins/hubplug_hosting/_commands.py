@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from hubplug.cli.commands import example, for_machines, print_json
+from hubplug.errors import ConfigError
 from hubplug.shown.terminal import say
 
 
@@ -43,26 +47,99 @@ def pack(directory: Path, output: str, force: bool, compress: bool, form: str) -
 @click.option(
     "--gs", "gs_location", metavar="gs://BUCKET/PATH", help="Where the same tree is, for uncompressed requests."
 )
-def serve(root: Path, host: str, port: int, gs_location: str | None) -> None:
-    """Serve a tree of modules over HTTP, to clients of hubplug and of tensorflow_hub.
+@click.option("--token-file", type=click.Path(path_type=Path), help="A file of tokens, one in each line, that let in.")
+@click.option("--token-env", metavar="NAME", help="An environment variable that holds a token that lets in.")
+@click.option("--cert", type=click.Path(path_type=Path), help="PEM file with certificate and chain: serve https.")
+@click.option("--key", type=click.Path(path_type=Path), help="PEM file with its key, if that is another file.")
+@click.option("--root-path", default="", metavar="/PATH", help="What paths begin with at the proxy in front.")
+@click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A proxy whose X-Forwarded-* headers count; repeatable.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="A directory of yours alone that keeps what was packed; or temporary.",
+)
+@click.option("--access-log", metavar="FILE", help="Write a line for each request; - stands for standard error.")
+@click.option(
+    "--grace", default=10.0, show_default=True, metavar="SECONDS", help="How long downloads get to end at Ctrl-C."
+)
+def serve(
+    root: Path,
+    host: str,
+    port: int,
+    gs_location: str | None,
+    token_file: Path | None,
+    token_env: str | None,
+    cert: Path | None,
+    key: Path | None,
+    root_path: str,
+    proxies: tuple[str, ...],
+    work: Path | None,
+    access_log: str | None,
+    grace: float,
+) -> None:
+    """Serve a tree of modules over HTTP, to people, and to clients of hubplug and of tensorflow_hub.
 
     ROOT/publisher/model/1, a module directory or an archive (1.tar.gz), is what http://HOST:PORT/publisher/model/1 names.
     """
-    from hubplug_hosting._server import ModuleServer
+    from hubplug_hosting._server import ModuleServer, read_tokens
 
     stop = threading.Event()
-    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with ModuleServer(root, host=host, port=port, gs_location=gs_location) as server:
+    tokens = read_tokens(token_file, token_env)
+    with _log_of(access_log) as log, ExitStack() as signals:
+        server = ModuleServer(
+            root,
+            host=host,
+            port=port,
+            gs_location=gs_location,
+            tokens=tokens,
+            certificate=cert,
+            key=key,
+            root_path=root_path,
+            trusted_proxies=proxies,
+            work=work,
+            grace=grace,
+            log=log,
+        )
+
+        def end(*_: object) -> None:
+            if stop.is_set():
+                server.stop_at_once()
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signals.callback(signal.signal, number, signal.signal(number, end))
+        with server:
             count = server.count_modules()
             modules = "1 module" if count == 1 else f"{count} modules"
             say(f"Serving {root} on {server.url} ({modules}); stop with Ctrl-C")
             if not count:
                 say(*_how_to_add(root))
             stop.wait()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+
+
+@contextmanager
+def _log_of(access_log: str | None) -> Iterator[Callable[[str], None] | None]:
+    if access_log is None:
+        yield None
+    elif access_log == "-":
+        yield lambda line: say(_stamped(line), err=True)
+    else:
+        try:
+            file = open(access_log, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+        except OSError as error:
+            raise ConfigError(f"{access_log} cannot be written: {error.strerror}") from error
+        with file:
+            yield lambda line: print(_stamped(line), file=file)
+
+
+def _stamped(line: str) -> str:
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}"
 
 
 def _how_to_add(root: Path) -> tuple[str, ...]:

@@ -1,140 +1,233 @@
-"""The pages that a person reads: the list of modules, and what one module takes and gives."""
+"""The pages that a person reads, and the same as data for programs.
+
+A page loads nothing from elsewhere: its style and its script are in it, and its policy names them by their digests.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from html import escape
+import base64
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 from urllib.parse import quote
 
-from hubplug.errors import HubplugError
-from hubplug.spec import variants_in_words
-from hubplug.types import SignatureInfo, TensorInfo
-from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, GraphVariant, SavedModelFile
-from hubplug_hosting._catalogue import Place
-from hubplug_hosting._members import list_members, open_regular, opened_directory
-from hubplug_hosting._packing import kind_of
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-# Do not read a definition of gigabytes for a page.
-_LARGEST_DEFINITION = 256 << 20
-_MOST_VARIABLES = 200
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{text-align:left;padding:.2rem .8rem .2rem 0;"
-    "border-bottom:1px solid #ddd;vertical-align:top}code,pre{font-family:ui-monospace,monospace;font-size:.9em}"
-    "pre{background:#f5f5f5;padding:.8rem;overflow:auto}"
-)
-_NOTHING_YET = (
-    "<p>There is no module here yet. Below the directory that is served, put a module directory at"
-    " <code>publisher/model/1</code>, or its archive at <code>publisher/model/1.tar.gz</code>"
-    " (<code>hubplug pack</code> makes it).</p>"
-)
+from hubplug_hosting._examples import examples
+from hubplug_hosting._listing import Model
+
+_MOST_BOXES = 8
+_LONGEST_NAME = 22
+_ROW = 46
+_UNITS = ("bytes", "KB", "MB", "GB", "TB")
+_COMMON = ("complete", "safe")
 
 
-def list_page(names: Iterable[str], base_url: str) -> str:
-    """All modules.
+@dataclass(frozen=True)
+class Site:
+    """Where pages lie.
 
-    Args:
-        names: As they are in a URL, not encoded.
-        base_url: With a slash at its end.
+    Attributes:
+        base_url: What handles begin with, and a slash.
+        is_static: Whether they are files: there is no search that a server answers, and archives are named by their suffix.
     """
-    rows = "".join(f"<li><a href='/{escape(quote(name))}'>{escape(name)}</a></li>" for name in names)
-    body = f"<ul>{rows}</ul>" if rows else _NOTHING_YET
-    example = f'hubplug resolve "{base_url}PUBLISHER/MODEL/VERSION"'
-    return _page("Modules", f"{body}<pre>{escape(example)}</pre>")
+
+    base_url: str
+    is_static: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """The path of the root, without a slash at its end: what links on the pages begin with."""
+        return "/" + "/".join(self.base_url.split("/")[3:]).strip("/") if self.base_url.count("/") > 3 else ""
 
 
-def module_page(root: str, place: Place, handle: str) -> str:
-    """What there is to know about a module without loading it.
+@dataclass(frozen=True)
+class ModuleView:
+    """What the page of a module shows.
 
-    Args:
-        root: The directory that is served.
-        place: Where the module is below it.
-        handle: Its URL.
-
-    Raises:
-        HubplugError: It cannot be packed.
-        OSError: It cannot be read.
+    Attributes:
+        name: ``publisher/model/1``.
+        model: Its name without the version.
+        number: The version, or None.
+        versions: Of the model, the newest first.
+        modified: When it was written, in seconds since 1970.
+        archive: ``path``, ``size`` and ``sha256`` of what is downloaded.
+        facts: What the archive says about itself, or a ``problem``.
+        checks: Profile -> what it found; None while that is not known.
     """
-    title = place.name
-    if place.is_archive:
-        with opened_directory(root) as descriptor:
-            file = open_regular(place.components, descriptor)
-        try:
-            size = os.fstat(file).st_size
-        finally:
-            os.close(file)
-        return _page(title, f"<p>An archive of {size:,} bytes.</p>{_usage(handle, None)}")
-    with opened_directory(root, place.components) as descriptor:
-        members = list_members(descriptor, place.name)
-        names = {member.name for member in members}
-        total = sum(member.size or 0 for member in members)
-        parts = [f"<p>A {kind_of(names)} of {total:,} bytes in {sum(m.size is not None for m in members)} files.</p>"]
-        if SAVED_MODEL_FILE in names:
-            file = open_regular((SAVED_MODEL_FILE,), descriptor)
-            with os.fdopen(file, "rb") as stream:
-                if os.fstat(file).st_size <= _LARGEST_DEFINITION:
-                    parts.append(_definition(stream.read(), handle, MODULE_DEF_FILE in names))
-    return _page(title, "".join(parts))
+
+    name: str
+    model: str
+    number: str | None
+    versions: Sequence[str]
+    modified: float
+    archive: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    checks: Mapping[str, Any] | None
+
+    def as_data(self, site: Site) -> dict[str, Any]:
+        """The same for a program."""
+        return {
+            "name": self.name,
+            "model": self.model,
+            "version": self.number,
+            "versions": list(self.versions),
+            "handle": site.base_url + quote(self.name),
+            "pinned_handle": f"{site.base_url}{quote(self.name)}#sha256={self.archive['sha256']}",
+            "modified": _timestamp(self.modified),
+            "archive": {**self.archive, "url": site.base_url + quote(str(self.archive["path"]))},
+            "module": dict(self.facts),
+            "checks": None if self.checks is None else dict(self.checks),
+        }
 
 
-def _definition(data: bytes, handle: str, is_hub_module: bool) -> str:
-    try:
-        variants = SavedModelFile.from_bytes(data).variants
-        first = variants.get(frozenset()) or next(iter(variants.values()))
-        usage = _usage(handle, first) if is_hub_module else _code(f"model = hub.load({handle!r})")
-        return usage + "".join(_variant(variant) for variant in variants.values())
-    except HubplugError as error:
-        return f"<p>Its definition cannot be read: {escape(error.message)}</p>"
+def index_page(models: Sequence[Model], site: Site, words: str = "", below: str = "") -> str:
+    """The list of models: all of them, those of a publisher, or those that were searched for."""
+    title = below or "Modules"
+    return _render("index.html", site, title=title, models=models, words=words, below=below)
 
 
-def _variant(variant: GraphVariant) -> str:
-    signatures = "".join(_signature(name, signature) for name, signature in variant.signatures.items())
-    variables = sorted({variable.key for variable in variant.variables if variable.trainable})
-    listed = ", ".join(f"<code>{escape(name)}</code>" for name in variables[:_MOST_VARIABLES])
-    more = f" and {len(variables) - _MOST_VARIABLES} more" if len(variables) > _MOST_VARIABLES else ""
+def index_data(models: Sequence[Model], site: Site) -> dict[str, Any]:
+    """The same for a program."""
+    return {
+        "models": [
+            {
+                "name": model.name,
+                "handle": site.base_url + quote(model.name),
+                "size": model.newest.size,
+                "modified": _timestamp(model.newest.modified),
+                "versions": [version.number for version in model.versions if version.number is not None],
+            }
+            for model in models
+        ]
+    }
+
+
+def module_page(view: ModuleView, site: Site) -> str:
+    """What there is to know about a module without loading it."""
+    handle = site.base_url + (view.archive["path"] if site.is_static else quote(view.name))
+    checks = view.checks or {}
+    kept = [name for name, check in checks.items() if name not in _COMMON and check.get("state") == "kept"]
+    return _render(
+        "module.html",
+        site,
+        title=view.name,
+        view=view,
+        facts=view.facts,
+        handle=handle,
+        examples=examples(view.facts, handle),
+        common=kept,
+        checked={name: checks[name] for name in _COMMON if name in checks},
+        documentation=Markup(view.facts.get("documentation") or ""),  # which has been cleaned where it was made
+        picture=_picture,
+    )
+
+
+def waiting_page(name: str, site: Site) -> str:
+    """What is shown while a module is being looked at; it asks again by itself."""
+    return _render("waiting.html", site, title=name)
+
+
+def problem_page(title: str, message: str, site: Site, near: Sequence[str] = ()) -> str:
+    """What is shown in the place of a page that there is not."""
+    return _render("problem.html", site, title=title, message=message, near=near)
+
+
+def page_headers() -> dict[str, str]:
+    """What goes with every page."""
+    return {
+        "Content-Security-Policy": _policy(),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+        "Vary": "Accept",
+    }
+
+
+def human_size(size: int | None) -> str:
+    """``1.2 MB``."""
+    if size is None:
+        return "unknown size"
+    amount, unit = float(size), 0
+    while amount >= 1000 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1000, unit + 1
+    return f"{size:,} bytes" if unit == 0 else f"{amount:.{1 if amount < 100 else 0}f} {_UNITS[unit]}"
+
+
+def shape_in_words(shape: Sequence[int | None] | None) -> str:
+    """``[?, 224, 224, 3]``."""
+    return "unknown" if shape is None else f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
+
+
+@lru_cache(1)
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("hubplug_hosting", "_templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(size=human_size, shape=shape_in_words, date=_date, path=quote)
+    source = made.loader
+    assert source is not None
+    for name in ("style.css", "copy.js"):
+        made.globals[name.replace(".", "_")] = Markup(source.get_source(made, name)[0])
+    return made
+
+
+@lru_cache(1)
+def _policy() -> str:
+    made = _environment().globals
+    style, script = (_digest(str(made[name])) for name in ("style_css", "copy_js"))
     return (
-        f"<h2>Graph variant {escape(variants_in_words([variant.tags]))}</h2>{signatures or '<p>No signature.</p>'}"
-        f"<p>{len({variable.key for variable in variant.variables})} variables, {len(variables)} of them trainable"
-        f"{': ' if listed else ''}{listed}{more}.</p>"
+        f"default-src 'none'; style-src '{style}'; script-src '{script}'; img-src data:; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
     )
 
 
-def _signature(name: str, signature: SignatureInfo) -> str:
-    rows = "".join(
-        f"<tr><td>{side}</td><td><code>{escape(key)}</code></td><td>{escape(info.dtype)}</td>"
-        f"<td>{escape(_shape(info))}</td></tr>"
-        for side, infos in (("input", signature.inputs), ("output", signature.outputs))
-        for key, info in infos.items()
-    )
-    head = "<tr><th></th><th>name</th><th>dtype</th><th>shape</th></tr>"
-    return f"<h3>Signature <code>{escape(name)}</code></h3><table>{head}{rows}</table>"
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _shape(info: TensorInfo) -> str:
-    kind = "" if info.kind == "dense" else f" {info.kind}"
-    if info.shape is None:
-        return f"unknown{kind}"
-    return f"[{', '.join('?' if size is None else str(size) for size in info.shape)}]{kind}"
+def _render(template: str, site: Site, **values: Any) -> str:
+    policy = _policy().replace("; frame-ancestors 'none'", "")  # which is not for a meta element
+    return _environment().get_template(template).render(site=site, policy=policy, **values)
 
 
-def _usage(handle: str, variant: GraphVariant | None) -> str:
-    """How a program uses it, with the input names of its first signature."""
-    signatures = dict(variant.signatures) if variant is not None else {}
-    name = "default" if "default" in signatures or not signatures else next(iter(signatures))
-    inputs = list(signatures[name].inputs) if name in signatures else ["..."]
-    fed = "..." if len(inputs) == 1 else "{" + ", ".join(f"{key!r}: ..." for key in inputs) + "}"
-    chosen = "" if name == "default" else f", signature={name!r}"
-    tags = f", tags={sorted(variant.tags)}" if variant is not None and variant.tags else ""
-    return _code(f"m = hub.Module({handle!r}{tags})\noutputs = m({fed}{chosen}, as_dict=True)")
+def _picture(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the boxes and lines of a signature's picture are."""
+    sides = {}
+    for side in ("inputs", "outputs"):
+        rows = [
+            (_abridged(key), f"{info['dtype']} {shape_in_words(info['shape'])}")
+            for key, info in list(signature[side].items())[:_MOST_BOXES]
+        ]
+        if (more := len(signature[side]) - len(rows)) > 0:
+            rows[-1] = (f"and {more + 1} more", "")
+        sides[side] = rows
+    height = max(len(sides["inputs"]), len(sides["outputs"]), 1) * _ROW + 14
+    placed = {
+        side: [
+            {"name": name, "kind": _abridged(kind, 30), "y": (height - len(rows) * _ROW) / 2 + row * _ROW + 5}
+            for row, (name, kind) in enumerate(rows)
+        ]
+        for side, rows in sides.items()
+    }
+    return {"height": height, "middle": height / 2, **placed}
 
 
-def _code(text: str) -> str:
-    return f"<pre>import hubplug as hub\n\n{escape(text)}</pre>"
+def _abridged(text: str, longest: int = _LONGEST_NAME) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _page(title: str, body: str) -> str:
-    return (
-        f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{body}</body></html>\n"
-    )
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def _timestamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
