@@ -81,6 +81,13 @@ class Credentials:
             return Declined("the URL is signed already, and a second signature would break the first")
         return next(rule.signer for rule in self._rules if rule.prefix == prefix)
 
+    def describe_state(self) -> dict[str, object]:
+        """What a support ticket should say of the rules: where each takes its secret, and whether there is one."""
+        return {
+            **{rule.signer.hubplug_rule: rule.signer.hubplug_problem or "set" for rule in self._rules},
+            "problems": self.find_problems(),
+        }
+
     def find_problems(self) -> list[str]:
         """What the rules lack at the moment, as far as that shows without a request or a command: ``config check`` says it."""
         return [

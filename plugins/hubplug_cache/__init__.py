@@ -74,6 +74,20 @@ class CacheDirectory:
 
         return handles_in(self.root().path)
 
+    def describe_state(self) -> dict[str, Any]:
+        """What a support ticket should say of this cache; `hubplug doctor` prints it."""
+        from hubplug_cache._catalogue import list_entries
+
+        root = self.root().path
+        entries = list_entries(root)
+        return {
+            "directory": str(root),
+            "read_only": self.read_only,
+            "entries": len(entries),
+            "bytes": sum(entry.size for entry in entries),
+            "problems": [f"{entry.path}: {entry.fault}" for entry in entries if entry.state == "damaged"],
+        }
+
     @hookimpl
     def hubplug_cache(self, source: Source) -> Plan[RunCache] | Declined | None:
         """Uses the entry of a source, or offers to fill it.

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import click
 
+from hubplug.cli.commands import HANDLE, example
 from hubplug.in_effect import current_hub
 from hubplug.shown.terminal import say
 
 
-@click.command()
-@click.argument("handle")
+@click.command(
+    epilog=example(
+        "hubplug convert ./tf1_saved_model ./module --to tf1-hub",
+        "hubplug convert frozen.pb ./new --input x=Placeholder:0 --output default=y:0",
+    )
+)
+@click.argument("handle", type=HANDLE)
 @click.argument("out")
 @click.option("--to", metavar="TARGET", help="What to make: tf1-hub, or what a plugin adds.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the graph variant; may be repeated.")
@@ -77,11 +83,6 @@ def convert(
 
     This runs the program that the model is, in child processes with limits that get none of your credentials. They can
     read what you can read: convert what you trust, and look at the rest with `hubplug validate` first.
-
-    \b
-    Examples:
-      hubplug convert ./tf1_saved_model ./module --to tf1-hub
-      hubplug convert ./frozen.pb ./module --to tf1-hub --input x=Placeholder:0 --output default=y:0
     """
     # Not at the top: `hubplug --help` loads this file.
     from hubplug_convert import _report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -40,7 +41,11 @@ def test_a_command_explains_itself_at_80_columns(path: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_a_command_takes_its_own_examples(path: tuple[str, ...]) -> None:
+def test_a_command_takes_its_own_examples(
+    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "handles.txt").touch()
     examples = re.findall(r"^  (.*hubplug .*)$", COMMANDS[path].epilog or "", re.MULTILINE)
     assert examples, "no example"
     for line in examples:
