@@ -24,6 +24,10 @@ class TapeError(HubplugError, NotImplementedError):
     """TensorFlow's tapes have no gradients of an application where it is made; what they give would be None."""
 
 
+class CopyError(HubplugError, TypeError):
+    """A Module under eager execution was to be copied or pickled."""
+
+
 class PrivateNameError(HubplugError, ImportError):
     """This TensorFlow lacks a private name for which there is no public way."""
 

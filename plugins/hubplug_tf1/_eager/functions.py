@@ -9,14 +9,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from hubplug.errors import InputError
 from hubplug_tf1._application import feeding
 from hubplug_tf1._application.apply_graph import apply_template
-from hubplug_tf1._eager.pieces import Piece, import_piece, needed_piece, piece_of
+from hubplug_tf1._eager.pieces import Piece, find_compilation_error, import_piece, needed_piece, piece_of
 from hubplug_tf1._eager.state import State
-from hubplug_tf1._errors import InputError
+from hubplug_tf1._errors import GraphError
 from hubplug_tf1._graph.subgraph import tensor_name
 from hubplug_tf1._graph.variant import DEFAULT_SIGNATURE, Signature, Variant
-from hubplug_tf1._private_tensorflow.functions import call_flat, keep_with, take_by_name
+from hubplug_tf1._private_tensorflow.functions import call_flat, is_compiled, keep_with, take_by_name
 from hubplug_tf1._surroundings.collector import collector_paused
 
 _LOSSES = tf.compat.v1.GraphKeys.REGULARIZATION_LOSSES
@@ -49,11 +50,24 @@ class Functions:
             raise InputError(error, hint="pass as_dict=True")
         function = self._function(asked, updates)
         if not tf.compat.v2.executing_eagerly():
-            # The module may be forgotten while the function around lives.
-            keep_with(tf.compat.v1.get_default_graph(), self)
+            self._enter(tf.compat.v1.get_default_graph(), asked, updates)
         tensors = call_flat(function, [fed[name] for name in input_tensors(asked)])
         outputs = feeding.outputs_from(asked.outputs, dict(zip(_wanted(asked), tensors, strict=True)))
         return outputs if as_dict else outputs[feeding.OUTPUT]
+
+    def _enter(self, graph: Any, signature: Signature, updates: bool) -> None:
+        """Prepares for a call in a function's graph.
+
+        Raises:
+            GraphError: The function is compiled by XLA, and the signature cannot be.
+        """
+        # The module may be forgotten while the function around lives.
+        keep_with(graph, self)
+        if is_compiled(graph) and (error := find_compilation_error(self._variant, self._piece(signature, updates))):
+            raise GraphError(
+                f"The signature {signature.name!r} cannot be compiled (jit_compile=True): {error}",
+                hint="apply the module outside of the compiled function, and give that what comes out",
+            )
 
     @property
     def signature_names(self) -> list[str]:
@@ -67,7 +81,7 @@ class Functions:
     def losses(self) -> list[Any]:
         """The values of the regularization losses now."""
         names = self._variant.elements(_LOSSES)
-        return list(self._remembered(("losses",), lambda: self._trace_losses(names))()) if names else []
+        return list(self._remembered(("losses", _replica()), lambda: self._trace_losses(names))()) if names else []
 
     def loss_functions(self) -> list[Any]:
         """For each of the regularization losses a ``tf.function`` that computes it."""
@@ -96,7 +110,7 @@ class Functions:
         return found
 
     def _trace(self, signature: Signature, updates: bool, replica: int) -> Any:
-        piece = self._variant.derived(("piece", signature.name, updates), lambda: self._piece_of(signature, updates))
+        piece = self._piece(signature, updates)
         names = input_tensors(signature)
 
         def body(*arguments: Any) -> list[Any]:
@@ -104,9 +118,12 @@ class Functions:
 
         return tf.function(body, input_signature=_specs(signature), autograph=False).get_concrete_function()
 
-    def _piece_of(self, signature: Signature, updates: bool) -> Piece:
+    def _piece(self, signature: Signature, updates: bool) -> Piece:
+        def make() -> Piece:
+            return piece_of(self._variant, template.graph_def.node, template.wanted, template.updates)
+
         template = apply_template(self._variant, signature, updates=updates, whole=False)
-        return piece_of(self._variant, template.graph_def.node, template.wanted, template.updates)
+        return self._variant.derived(("piece", signature.name, updates), make)
 
     def _trace_by_name(self, signature: Signature) -> Any:
         apply = self._function(signature, False)
@@ -172,4 +189,5 @@ def _replica() -> int:
     if not tf.distribute.has_strategy():
         return 0
     context: Any = tf.distribute.get_replica_context()
-    return 0 if context is None else int(context.replica_id_in_sync_group)
+    number = None if context is None else tf.get_static_value(context.replica_id_in_sync_group)
+    return 0 if number is None else int(number)

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug.module import Module
+from hubplug_tf1._errors import CopyError
 
 
 class EagerModule(Module, tf.Module):
@@ -76,6 +77,12 @@ class EagerModule(Module, tf.Module):
             signature: Its name; None stands for ``default``.
         """
         self._impl.apply(inputs, signature, True, True)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise CopyError(
+            f"{self!r} cannot be copied or pickled: it holds variables and functions of this process",
+            hint="make another hubplug.Module of the same handle and bring the values over with tf.train.Checkpoint; or export it",
+        )
 
     def export(self, path: str, session: None = None) -> None:
         """Writes the module with the values that its variables have.

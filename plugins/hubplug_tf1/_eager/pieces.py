@@ -9,12 +9,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from hubplug_tf1._eager.missing_gradients import mark_missing_gradients
 from hubplug_tf1._graph.renaming import rename_functions
 from hubplug_tf1._graph.subgraph import needed_nodes, op_name, reachable_functions, tensor_name
 from hubplug_tf1._graph.variant import Variant
 from hubplug_tf1._private_tensorflow.functions import keep_with, register_functions
 from hubplug_tf1._raising.importing import import_raised
 from hubplug_tf1._raising.references import resource_graph
+
+# What a compiler leaves out.
+_TOLD = frozenset({"Const", "Assert", "Print", "PrintV2"})
 
 ASSET_FILEPATHS = tf.compat.v1.GraphKeys.ASSET_FILEPATHS
 _SCOPE = "module"
@@ -74,6 +78,7 @@ def piece_of(variant: Variant, nodes: Iterable[Any], tensors: Sequence[str], ope
     graph_def = tf.compat.v1.GraphDef(versions=whole.versions)
     graph_def.node.extend(node for node in rewritten.graph_def.node if node.name not in outside)
     variant.copy_library(graph_def, reachable_functions(variant.functions, kept, variant.function_gradients))
+    mark_missing_gradients(graph_def)
     names = tuple(rewritten.elements.get(name, name) for name in wanted)
     edges = {tensor_name(edge) for node in graph_def.node for edge in node.input if edge[0] != "^"}
     return Piece(graph_def, names, frozenset(edges | {name for name in names if ":" in name}))
@@ -95,3 +100,18 @@ def import_piece(piece: Piece, provide: Provide) -> list[Any]:
     found = import_raised(graph_def, provided, piece.wanted, name=_SCOPE)
     keep_with(tf.compat.v1.get_default_graph(), registered)
     return found
+
+
+def find_compilation_error(variant: Variant, piece: Piece) -> str | None:
+    """Says so if XLA cannot compile a piece: TensorFlow ends the process over strings."""
+    tables = {op_name(name) for name in piece.taken} & variant.state_ops
+    if table := next((op for op in sorted(tables) if not variant.nodes[op].op.startswith("Var")), None):
+        return f"its op {table!r} ({variant.nodes[table].op}) is a resource that is no variable"
+    strings = (node for node in piece.graph_def.node if node.op not in _TOLD and _has_strings(node))
+    found = next(strings, None)
+    return None if found is None else f"its op {found.name!r} ({found.op}) computes with strings"
+
+
+def _has_strings(node: Any) -> bool:
+    string = tf.string.as_datatype_enum
+    return any(value.type == string or string in value.list.type for value in node.attr.values())

@@ -72,3 +72,12 @@ def variable_class() -> Any:
     except ImportError:
         return tf.compat.v2.Variable
     return ResourceVariable
+
+
+def is_compiled(graph: Any) -> bool:
+    """Whether a graph is that of a function with ``jit_compile=True``, or is traced within one."""
+    try:
+        from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+    except ImportError:
+        return False
+    return bool(GraphOrParentsInXlaContext(graph))

@@ -24,8 +24,6 @@ from tests.module_kinds import (
     image_features,
     random_numbers,
     sampling_by_frequency,
-    scan_over_time,
-    while_loop_v1,
 )
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("eager")]
@@ -33,7 +31,6 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("eager")]
 v1 = tf.compat.v1
 
 WITHOUT_SEED = {random_numbers, sampling_by_frequency}
-LOOPS = {scan_over_time, while_loop_v1}
 
 
 def jpeg() -> tf.Tensor:
@@ -128,8 +125,6 @@ def flat(value: Any) -> list[Any]:
 def test_outputs_are_equal_to_the_last_bit_and_gradients_nearly(define: Define, tmp_path: Path) -> None:
     if define is image_features and not hasattr(hubplug, "ImageModuleInfo"):
         pytest.skip("this release has no ImageModuleInfo")
-    if define in LOOPS and not v1.control_flow_v2_enabled():
-        pytest.skip("loops of TensorFlow 1 have no gradients in functions yet")
     path = export(tf, hubplug, define, tmp_path)
     wanted, wanted_slopes = in_a_graph(define, path)
     given, slopes = eagerly(define, path)

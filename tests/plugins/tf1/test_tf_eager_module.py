@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import shutil
 import subprocess
 import sys
@@ -207,7 +209,7 @@ def test_a_session_is_refused_where_state_is_eager_and_missed_where_it_is_in_a_g
         with pytest.raises(TypeError, match="no session has its values"):
             module.export("anywhere", session)
         with pytest.raises(TypeError, match=r"takes a tf\.compat\.v1\.Session"):
-            in_graph.export("anywhere")
+            in_graph.export("anywhere", None)
 
 
 def test_it_is_freed_with_its_tables(text: str) -> None:
@@ -283,3 +285,54 @@ def test_an_object_trains_over_the_same_variables(tmp_path: Path) -> None:
     again = tf.saved_model.load(str(tmp_path / "saved"))
     assert again.signatures["serving_default"](x=tf.constant([2.0]))["default"].numpy() == [6.0]
     assert [loss().numpy() for loss in again.regularization_losses] == [4.5]
+
+
+def unknown_gradient(path: Path) -> str:
+    """A module whose publisher registered a gradient that this process does not have."""
+
+    def module_fn() -> None:
+        x = v1.placeholder(tf.float32, [2])
+        w = v1.get_variable("w", [2], initializer=v1.ones_initializer())
+        with v1.get_default_graph().gradient_override_map({"Identity": "PublishersOwn"}):
+            y = tf.identity(x * w, name="theirs")
+        hubplug.add_signature(inputs=x, outputs={"default": y, "plain": x * w})
+
+    with tf.Graph().as_default(), v1.Session() as session:
+        module = hubplug.Module(hubplug.create_module_spec(module_fn))
+        session.run(v1.global_variables_initializer())
+        module.export(str(path), session)
+    return str(path)
+
+
+def test_a_gradient_that_is_not_here_is_missed_only_when_it_is_asked_for(tmp_path: Path) -> None:
+    module = hubplug.Module(unknown_gradient(tmp_path / "m"), trainable=True)
+    with tf.GradientTape() as tape:
+        y = module([1.0, 2.0])
+    np.testing.assert_array_equal(y, [1.0, 2.0])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"theirs \(Identity\) has a gradient PublishersOwn"):
+        tape.gradient(y, module.variables)
+    with tf.GradientTape() as tape:
+        plain = tf.stop_gradient(module([1.0, 2.0])) * module.variables[0]
+    np.testing.assert_array_equal(tape.gradient(plain, module.variables[0]), [1.0, 2.0])
+
+
+def test_what_xla_cannot_compile_is_refused_before_the_process_ends(dense: str, text: str) -> None:
+    words, numbers = hubplug.Module(text), hubplug.Module(dense, trainable=True)
+    compiled = tf.function(lambda x: words(x), jit_compile=True, autograph=False)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"cannot be compiled \(jit_compile=True\)"):
+            compiled(tf.constant(["hello"]))
+
+    @tf.function(jit_compile=True)
+    def slope(x: tf.Tensor) -> Any:
+        with tf.GradientTape() as tape:
+            y = numbers(x)
+        return tape.gradient(y, numbers.trainable_variables[0])
+
+    np.testing.assert_allclose(slope(tf.ones([1, 4])), np.ones([4, 2]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_it_is_not_copied_and_says_what_to_do(how: Any, dense: str) -> None:
+    with pytest.raises(TypeError, match=r"cannot be copied or pickled[\s\S]*tf\.train\.Checkpoint"):
+        how(hubplug.Module(dense))

@@ -20,13 +20,14 @@ import tensorflow as tf
 import hubplug
 import hubplug_tf1
 from hubplug_tf1._graph.tensor_info import build_tensor_info, parse_tensor_info
-from hubplug_tf1._private_tensorflow import columns, functions, graphs, single_ops, tapes, type_specs
+from hubplug_tf1._private_tensorflow import columns, functions, gradients, graphs, single_ops, tapes, type_specs
 
 v1 = tf.compat.v1
 
 ROOM = {
     "columns": columns,
     "functions": functions,
+    "gradients": gradients,
     "graphs": graphs,
     "single_ops": single_ops,
     "tapes": tapes,

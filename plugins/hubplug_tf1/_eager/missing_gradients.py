@@ -1,0 +1,79 @@
+"""Ops of which this process has no gradient: a module computes with them under a tape, and says so when the gradient is run.
+
+A publisher's ``tf.custom_gradient`` is registered in the publisher's process alone. TensorFlow looks for the gradients of
+all ops of a function when the function is called under a tape, whether or not anyone asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+from hubplug_tf1._graph.protos import registered_op_def
+from hubplug_tf1._private_tensorflow.gradients import has_gradient
+from hubplug_tf1._surroundings.autograph import not_converted
+
+_STAND_IN = "HubplugMissingGradient"
+_TYPE = "_gradient_op_type"
+_MISSING = "_hubplug_missing_gradient"
+
+# TensorFlow finds the gradients of calls in the functions that they call.
+_CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall", "RemoteCall", "SymbolicGradient"})
+
+
+def mark_missing_gradients(graph_def: Any) -> None:
+    """Gives ops without a gradient one that says what is missing, in place."""
+    _mark(graph_def.node)
+    for function in graph_def.library.function:
+        _mark(function.node_def)
+
+
+def _mark(nodes: Iterable[Any]) -> None:
+    for node in nodes:
+        wanted = node.attr[_TYPE].s.decode("utf-8", "replace") if _TYPE in node.attr else node.op
+        if (_TYPE in node.attr or _is_differentiated(node)) and not has_gradient(wanted):
+            node.attr[_TYPE].s = _STAND_IN.encode()
+            node.attr[_MISSING].s = wanted.encode()
+
+
+def _is_differentiated(node: Any) -> bool:
+    """Whether gradients may be asked for from floating point outputs to floating point inputs of an op."""
+    definition = registered_op_def(node.op)
+    if definition is None or node.op in _CALLS:
+        return False
+    return all(
+        any(tf.as_dtype(kind).is_floating for argument in arguments for kind in _types(argument, node))
+        for arguments in (definition.input_arg, definition.output_arg)
+    )
+
+
+def _types(argument: Any, node: Any) -> Iterable[int]:
+    if argument.type_list_attr:
+        return list(node.attr[argument.type_list_attr].list.type)
+    return [argument.type or node.attr[argument.type_attr].type]
+
+
+def _register() -> None:
+    if not has_gradient(_STAND_IN):
+        tf.RegisterGradient(_STAND_IN)(_say_what_is_missing)
+
+
+@not_converted
+def _say_what_is_missing(op: Any, *upstream: Any) -> list[Any]:
+    # A SavedModel that is being written asks without an op, with tensors like its inputs.
+    what = "" if op is None else f", {op.name} ({op.type})"
+    name = "" if op is None else f" {op.get_attr(_MISSING).decode()}"
+    # Without quotes, which TensorFlow escapes.
+    message = (
+        f"An op of the module{what} has a gradient{name} that is not registered in this process: it is the one of its "
+        "publisher (tf.custom_gradient), or in a library that is not loaded. hint: train what comes after the module, with "
+        "tf.stop_gradient around its outputs"
+    )
+    inputs = upstream if op is None else op.inputs
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=tf.constant(False), data=[tf.constant(message)])]):
+        return [tf.zeros_like(each) if each.dtype.is_floating or each.dtype.is_complex else None for each in inputs]
+
+
+_register()
