@@ -38,8 +38,12 @@ def tensors_to_feed(signature: str, infos: Mapping[str, ParsedTensorInfo], input
     # In the order of keys, as in tensorflow_hub: it numbers the ops that are made of the values.
     for key, value in sorted(values_by_key(signature, infos, inputs).items()):
         converted = _converted(key, value, infos[key])
+        names = infos[key].tensor_names
+        if len(names) == 1 and isinstance(converted, tf.Tensor):
+            fed[tensor_name(names[0])] = converted
+            continue
         components = tf.nest.flatten(converted, expand_composites=True)
-        fed.update(zip(map(tensor_name, infos[key].tensor_names), components, strict=True))
+        fed.update(zip(map(tensor_name, names), components, strict=True))
     return fed
 
 
@@ -50,12 +54,12 @@ def outputs_from(infos: Mapping[str, ParsedTensorInfo], tensors: Mapping[str, tf
         infos: The outputs of the signature, by key.
         tensors: By name of a tensor in the module's graph what stands for it.
     """
-    return {
-        key: tf.nest.pack_sequence_as(
-            info.type_spec, [tensors[tensor_name(name)] for name in info.tensor_names], expand_composites=True
-        )
-        for key, info in infos.items()
-    }
+    found: dict[str, Any] = {}
+    for key, info in infos.items():
+        parts = [tensors[tensor_name(name)] for name in info.tensor_names]
+        dense = isinstance(info.type_spec, tf.TensorSpec)
+        found[key] = parts[0] if dense else tf.nest.pack_sequence_as(info.type_spec, parts, expand_composites=True)
+    return found
 
 
 def find_default_output_error(signature: str, outputs: Mapping[str, ParsedTensorInfo]) -> str | None:
@@ -67,41 +71,48 @@ def find_default_output_error(signature: str, outputs: Mapping[str, ParsedTensor
 
 def values_by_key(signature: str, infos: Mapping[str, ParsedTensorInfo], inputs: Any) -> dict[str, Any]:
     """The inputs of one call by key, as given; arguments and errors as ``tensors_to_feed``."""
-    hint = f"signature {signature!r} takes {_description(infos)}"
     if inputs is None:
         inputs = {}
     elif not isinstance(inputs, dict):
-        if not infos:
-            raise InputError("Signature expects no inputs.", hint=hint)
-        if len(infos) > 1:
-            raise InputError("Signature expects multiple inputs. Use a dict.", hint=hint)
-        return {next(iter(infos)): inputs}
-    if set(inputs) != set(infos):
+        if len(infos) == 1:
+            return {next(iter(infos)): inputs}
+        said = "multiple inputs. Use a dict." if infos else "no inputs."
+        raise InputError(f"Signature expects {said}", hint=f"signature {signature!r} takes {_description(infos)}")
+    if inputs.keys() != infos.keys():
         missing, extra = sorted(set(infos) - set(inputs)), sorted(set(inputs) - set(infos), key=str)
-        raise InputError(f"Cannot convert dict_inputs: missing {missing!r}, extra given {extra!r}", hint=hint)
+        raise InputError(
+            f"Cannot convert dict_inputs: missing {missing!r}, extra given {extra!r}",
+            hint=f"signature {signature!r} takes {_description(infos)}",
+        )
     return inputs
 
 
 def _converted(key: str, value: Any, info: ParsedTensorInfo) -> Any:
     expected = info.type_spec
-    hint = f"the signature takes {_description({key: info})}; reshape the value, or make it one of that kind"
     try:
         converted = _as_tensors(value, info)
     except TypeError as error:
-        raise InputError(f"Can't convert {key!r}: {_one_line(error)}", hint=hint) from error
+        raise InputError(f"Can't convert {key!r}: {_one_line(error)}", hint=_hint(key, info)) from error
     except ValueError as error:
-        raise InputValueError(f"Can't convert {key!r}: {_one_line(error)}", hint=hint) from error
+        raise InputValueError(f"Can't convert {key!r}: {_one_line(error)}", hint=_hint(key, info)) from error
+    dense = isinstance(expected, tf.TensorSpec) and isinstance(converted, tf.Tensor)
+    if dense and converted.dtype == expected.dtype and expected.shape.is_compatible_with(converted.shape):
+        return converted  # the usual case; the description of a value takes longer than a small call
     got = tf.type_spec_from_value(converted)
     if type(got) is not type(expected):
-        raise InputError(f"Can't convert {key!r}: Got {_kind(got)}. Expected {_kind(expected)}.", hint=hint)
+        raise InputError(f"Can't convert {key!r}: Got {_kind(got)}. Expected {_kind(expected)}.", hint=_hint(key, info))
     if converted.dtype != info.dtype:
         raise InputValueError(
             f"Can't convert {key!r}: Got {got}. Expected {expected}.",
             hint=f"cast the value first: tf.cast(value, {info.dtype!r})",
         )
     if not expected.is_compatible_with(converted):
-        raise InputError(f"Can't convert {key!r}: Got {got}. Expected {expected}.", hint=hint)
+        raise InputError(f"Can't convert {key!r}: Got {got}. Expected {expected}.", hint=_hint(key, info))
     return converted
+
+
+def _hint(key: str, info: ParsedTensorInfo) -> str:
+    return f"the signature takes {_description({key: info})}; reshape the value, or make it one of that kind"
 
 
 def _as_tensors(value: Any, info: ParsedTensorInfo) -> Any:
