@@ -1,4 +1,4 @@
-"""``hubplug pack`` and ``hubplug serve``."""
+"""``hubplug pack``, ``publish``, ``serve`` and ``site``."""
 
 from __future__ import annotations
 
@@ -38,6 +38,71 @@ def pack(directory: Path, output: str, force: bool, compress: bool, form: str) -
     say(f"{packed.path}: {packed.size:,} bytes ({packed.files} files of {packed.content_size:,} bytes)")
     say(f"sha256 {packed.sha256}")
     say(f"pin it with HANDLE#sha256={packed.sha256}")
+
+
+@click.command(
+    epilog=example(
+        "hubplug publish ./model models/publisher/model/2 --profile text-feature-vector",
+        "hubplug publish ./model gs://bucket/models/publisher/model/2",
+    )
+)
+@click.argument("source", metavar="DIRECTORY")
+@click.argument("place", metavar="URL_OR_PATH")
+@click.option(
+    "--profile", "profiles", multiple=True, metavar="NAME", help="A common signature that it has to keep; repeatable."
+)
+@click.option(
+    "--served-as", metavar="URL", help="The handle by which it will be asked for, to be printed with its pin."
+)
+@for_machines()
+def publish(source: str, place: str, profiles: tuple[str, ...], served_as: str | None, form: str) -> None:
+    """Check a module and put it where people get it, never over what is there.
+
+    It has to keep the profiles complete and safe. PATH is a place in a tree that is served, models/publisher/model/2: the archive is put there with one
+    step. A URL is for the plugin that publishes there.
+    """
+    from hubplug.in_effect import current_hub
+    from hubplug.types import Handle
+    from hubplug_hosting._publishing import publish_module
+
+    published = publish_module(current_hub(), source, place, profiles)
+    shown = published.place if published.is_archive else str(Handle.parse(published.place))
+    pinned = f"{served_as or shown}#sha256={published.sha256}" if published.is_archive or served_as else shown
+    if form == "json":
+        print_json({**asdict(published), "place": shown, "handle": pinned})
+        return
+    say(
+        f"{shown}: {published.size:,} bytes, sha256 {published.sha256}"
+        if published.is_archive
+        else f"{shown}: published"
+    )
+    say(pinned)
+
+
+@click.command(epilog=example("hubplug site models /srv/www --url https://hub.example.com/"))
+@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--url", required=True, help="What handles begin with where OUT will be served.")
+@for_machines()
+@click.pass_context
+def site(ctx: click.Context, root: Path, out: Path, url: str, form: str) -> None:
+    """Write the pages and archives of a tree as files, for nginx or a bucket.
+
+    OUT/nginx.conf has the rules for requests of hubplug and tensorflow_hub. Run it again after a change: pages are replaced, archives never.
+    """
+    from hubplug.in_effect import current_hub
+    from hubplug_hosting._site import write_site
+
+    written = write_site(current_hub(), root, out, url)
+    if form == "json":
+        print_json(asdict(written))
+    else:
+        say(f"{out}: {written.modules} modules of {written.models} models; for nginx: include {out}/nginx.conf")
+    for name, reason in written.problems:
+        say(f"left out: {name}: {reason}", err=True)
+    for name in written.unmapped:
+        say(f"warning: nginx.conf has no rule for {name}: its archive has to be named", err=True)
+    ctx.exit(1 if written.problems else 0)
 
 
 @click.command(epilog=example("hubplug serve models --port 8080"))
@@ -146,6 +211,6 @@ def _how_to_add(root: Path) -> tuple[str, ...]:
     return (
         f"{root} holds no module yet, so there is nothing to request. Put one at PUBLISHER/MODEL/VERSION below it:",
         f"  module.export({str(root / 'publisher/model/1')!r}, session)",
-        f"  or: mkdir -p {root / 'publisher/model'} && hubplug pack DIRECTORY -o {root / 'publisher/model/1.tar.gz'}",
+        f"  or: hubplug publish DIRECTORY {root / 'publisher/model/1'}",
         "It is served without a restart.",
     )

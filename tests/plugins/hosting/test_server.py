@@ -526,7 +526,7 @@ def test_an_empty_tree_says_so_and_how_to_fill_it_and_what_is_added_is_served(mo
     said = serve_until(root, fill)
     assert "(0 modules)" in said
     assert f"{root} holds no module yet" in said
-    assert f"hubplug pack DIRECTORY -o {root}/publisher/model/1.tar.gz" in said
+    assert f"hubplug publish DIRECTORY {root}/publisher/model/1" in said
 
 
 def test_a_tree_with_modules_gives_no_advice(tree):
