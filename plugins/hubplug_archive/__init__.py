@@ -18,7 +18,7 @@ __all__ = ["TarArchive"]
 
 
 class TarArchive:
-    """The plugin ``archive``; its caps are those of the tree, the section ``limits`` of hubplug.yaml."""
+    """Unpacks tar archives, compressed or not; its caps are those of the section ``limits`` of hubplug.yaml."""
 
     @hookimpl
     def hubplug_unpack(self, archive: ArchiveStream) -> Plan[RunUnpack] | Declined:

@@ -19,7 +19,7 @@ __all__ = ["LocalFiles"]
 
 
 class LocalFiles:
-    """The plugin ``file``; it has no options."""
+    """Takes what lies on this machine: directories, ``file://`` URLs and archives, and exports to ``file://`` URLs."""
 
     @hookimpl
     def hubplug_resolve(self, handle: Handle) -> Source | Declined | None:

@@ -106,7 +106,7 @@ class Http:
             client_cert: PEM file with certificate and key, or the two files. It is presented to the servers of ``prefixes``
                 and ``mirrors``; without these, to those of the handles; never to others that they redirect to.
             proxy: URL of a proxy, ``none``; None: as the environment says.
-            connect_timeout: Seconds.
+            connect_timeout: Seconds to wait until a server has accepted a connection.
             read_timeout: Longest silence, and longest time for the headers of a response, in seconds.
             min_rate: Bytes per second; a slower server is given up on.
             min_rate_window: Seconds over which ``min_rate`` is measured.

@@ -44,7 +44,7 @@ class ServerOptions:
         ca_bundle: File or directory of trusted certificates; None: those that ``requests`` trusts.
         client_cert: PEM file with certificate and key, or the two files.
         proxy: URL of a proxy; ``none`` for no proxy; None: as the environment says.
-        connect_timeout: Seconds.
+        connect_timeout: Seconds to wait until a server has accepted a connection.
         read_timeout: Longest silence in seconds; also for all headers of a response.
         min_rate: Bytes per second; a slower server is given up on.
         min_rate_window: Seconds over which ``min_rate`` is measured.

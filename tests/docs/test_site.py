@@ -22,6 +22,7 @@ from hubplug.settings.plugins import installed_plugins
 from tests.docs.documents import PAGES, ROOT, text_of
 from tools.documentation.commands import every_command
 from tools.documentation.errors import error_classes
+from tools.documentation.options import keys_of
 
 needs_installation = pytest.mark.skipif("http" not in installed_plugins(), reason="hubplug is not installed here")
 
@@ -62,10 +63,13 @@ def test_every_option_of_our_plugins_is_in_the_page_about_configuration(pages: d
     ours = [point for point in entry_points(group="hubplug") if point.dist and point.dist.name == "hubplug"]
     assert {point.name for point in ours} >= set(DEFAULT["chain"])
     for point in ours:
-        _, found, about = pages["configuration.md"].partition(f"**`{point.name}`**")
+        _, found, about = pages["configuration.md"].partition(f"\n### {point.name}\n")
         assert found, f"the plugin {point.name} is not in the page"
-        for option in option_parameters(point.load())[0]:
-            assert f"| `{option}` |" in about.partition("\n**`")[0], f"{point.name}.{option}"
+        about, _, _ = about.partition("\n##")
+        parameters, hints = option_parameters(point.load())
+        for option in parameters:
+            assert f"| `{option}` |" in about, f"{point.name}.{option}"
+            assert all(f"`{key}`" in about for key in keys_of(hints[option])), f"{point.name}.{option}"
 
 
 @needs_installation
