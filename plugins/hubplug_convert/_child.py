@@ -46,7 +46,7 @@ def main() -> None:
         signal.alarm(seconds)
     try:
         with needs("tensorflow", "tensorflow"):
-            answer = _do(job)
+            answer = do(job)
     except HubplugError as error:
         answer = {"problem": error.message, "hint": error.hint}
     except Exception as error:  # Whatever a conversion or TensorFlow raises.
@@ -57,7 +57,8 @@ def main() -> None:
     os._exit(0)
 
 
-def _do(job: Mapping[str, Any]) -> dict[str, Any]:
+def do(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Does one job; what it answers."""
     request = Request(Path(job["source"]), job["format"], frozenset(job["tags"]), tuple(job["signatures"]))
     if job["do"] == "freeze":
         from hubplug_convert._frozen import write_saved_model

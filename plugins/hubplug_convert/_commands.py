@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
-from hubplug.cli.commands import HANDLE, example
+from hubplug.cli.commands import HANDLE, example, for_machines
 from hubplug.in_effect import current_hub
 from hubplug.shown.terminal import say
 
 
 @click.command(
     epilog=example(
+        "hubplug convert https://models.example/publisher/model/1 ./saved_model",
         "hubplug convert ./tf1_saved_model ./module --to tf1-hub",
-        "hubplug convert frozen.pb ./new --input x=Placeholder:0 --output default=y:0",
+        "hubplug convert ./frozen.pb ./module --input x=x:0 --output default=y:0",
     )
 )
 @click.argument("handle", type=HANDLE)
 @click.argument("out")
-@click.option("--to", metavar="TARGET", help="What to make: tf1-hub, or what a plugin adds.")
+@click.option("--to", metavar="TARGET", help="What to make: saved-model, tf1-hub, or what a plugin adds.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the graph variant; may be repeated.")
 @click.option(
     "--signature",
@@ -53,13 +56,13 @@ from hubplug.shown.terminal import say
 )
 @click.option(
     "--memory",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=512),
     default=16384,
     show_default=True,
     metavar="MIB",
     help="How much memory each of these processes may take.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report for programs.")
+@for_machines()
 @click.pass_context
 def convert(
     ctx: click.Context,
@@ -73,12 +76,13 @@ def convert(
     examples: tuple[str, ...],
     timeout: float,
     memory: int,
-    as_json: bool,
+    form: str,
 ) -> None:
     """Convert the model of HANDLE, and keep the result at OUT if it gives the same.
 
-    A TF1 SavedModel, or a frozen graph (a file *.pb) of which --input and --output name the tensors, becomes a module in
-    TF1 Hub format. Both source and result are then applied to generated inputs, and compared. Where a number differs by more than 1e-5, nothing is written, and the
+    A module in TF1 Hub format becomes a TF2 SavedModel that can be called, trained and served. A TF1 SavedModel, or a
+    frozen graph (a file *.pb) of which --input and --output name the tensors, becomes a module in TF1 Hub format. Both
+    source and result are then applied to generated inputs, and compared. Where a number differs by more than 1e-5, nothing is written, and the
     report names the signature and the output.
 
     This runs the program that the model is, in child processes with limits that get none of your credentials. They can
@@ -88,9 +92,9 @@ def convert(
     from hubplug_convert import _report
     from hubplug_convert._converting import Wish, convert
 
-    wish = Wish(to, tags, signatures, inputs, outputs, examples, timeout, memory)
+    wish = Wish(to, tags, signatures, inputs, outputs, examples, timeout, memory, partial(say, err=True))
     report = convert(current_hub(), handle, out, wish)
-    if as_json:
+    if form == "json":
         click.echo(_report.as_json(report))
     else:
         say(*_report.as_text(report))

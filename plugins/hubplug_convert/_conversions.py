@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
 from hubplug.errors import ConfigError, PluginError
-from hubplug.settings.plugins import load_entry_point, origin_of_plugin
+from hubplug.settings.plugins import origin_of_plugin
 from hubplug.shown.words import nearest
 from hubplug_convert._contract import Conversion
 
@@ -40,8 +40,13 @@ def targets_of(source: str) -> dict[str, EntryPoint]:
     return dict(sorted(found.items()))
 
 
-def choose_target(source: str, asked: str | None) -> EntryPoint:
+def choose_target(source: str, asked: str | None, said: str | None = None) -> EntryPoint:
     """The conversion that is asked for; without a word, to ``saved-model``, or the only one that there is.
+
+    Args:
+        source: A format.
+        asked: A target, or None.
+        said: What a person calls the source; None: as the format.
 
     Raises:
         ConfigError: There is none, or a target has to be named.
@@ -50,7 +55,7 @@ def choose_target(source: str, asked: str | None) -> EntryPoint:
     target = asked or (_FIRST if _FIRST in targets else next(iter(targets), None) if len(targets) == 1 else None)
     if target in targets:
         return targets[target]
-    said = FORMATS.get(source, source)
+    said = said or FORMATS.get(source, source)
     if not targets:
         raise ConfigError(
             f"No conversion of {said} is installed",
@@ -67,13 +72,19 @@ def load_conversion(entry_point: EntryPoint) -> Conversion:
     Raises:
         PluginError: It cannot be imported, or lacks what every conversion has.
     """
-    kind = load_entry_point(entry_point)
+    where = f"The conversion {entry_point.name!r} ({entry_point.value})"
+    try:
+        kind = entry_point.load()
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "tensorflow":
+            raise
+        said = f"{where} cannot be imported: {type(error).__name__}: {error}"
+        raise PluginError(said, hint="mend or uninstall the distribution that offers it") from error
     conversion = kind() if isinstance(kind, type) else kind
     for needed in ("convert", "open"):
         if not callable(getattr(conversion, needed, None)):
             raise PluginError(
-                f"The conversion {entry_point.name!r} ({entry_point.value}) of {origin_of_plugin(entry_point)} has no "
-                f"{needed}()",
+                f"{where} has no {needed}()",
                 hint="this is a mistake in the plugin; see Conversion in docs/convert.md",
             )
     made: Conversion = conversion

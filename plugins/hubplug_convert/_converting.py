@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hubplug.errors import ConfigError, ExportError
 from hubplug.hub import Hub
 from hubplug.types import Handle
+from hubplug.urls import scheme_of
 from hubplug_convert._contract import Request
 from hubplug_convert._conversions import choose_target
 from hubplug_convert._examples import read_examples
@@ -23,7 +24,7 @@ from hubplug_convert._sources import (
     validate_as_configured,
 )
 from hubplug_convert._verifying import verify
-from hubplug_format import SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE
+from hubplug_format import SAVED_MODEL_FILE
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Wish:
     examples: Sequence[str] = ()
     timeout: float = 600.0
     memory_mib: int = 16384
+    tell: Callable[[str], None] = lambda said: None
 
 
 class _NotTheSameError(Exception):
@@ -71,8 +73,10 @@ def convert(hub: Hub, handle: str, out: str, wish: Wish) -> Report:
 
 
 def _convert_graph(hub: Hub, graph: Path, out: str, wish: Wish) -> Report:
-    if graph.name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE):
-        raise ConfigError(f"{graph} is the definition of a SavedModel", hint=f"give its directory: {graph.parent}")
+    if (graph.parent / SAVED_MODEL_FILE).exists():
+        raise ConfigError(f"{graph} is a file of a module or SavedModel", hint=f"give its directory: {graph.parent}")
+    # Before anything is run.
+    choose_target("tf1-saved-model", wish.to, "a frozen graph")
     inputs, outputs = parse_tensors(wish.inputs, "--input"), parse_tensors(wish.outputs, "--output")
     if error := find_tensors_error(graph, inputs, outputs):
         raise error
@@ -84,12 +88,14 @@ def _convert_graph(hub: Hub, graph: Path, out: str, wish: Wish) -> Report:
         # What the configuration demands of the place of the graph, the program in it has to keep.
         spec = Hub({"chain": ["file", "tf1", "savedmodel"]}).load_spec(str(directory))
         validate_as_configured(hub, graph, spec)
-        return _convert_directory(hub, directory, str(graph), out, wish)
+        return _convert_directory(hub, directory, str(graph), out, wish, "a frozen graph")
 
 
-def _convert_directory(hub: Hub, directory: Path, shown: str, out: str, wish: Wish) -> Report:
+def _convert_directory(hub: Hub, directory: Path, shown: str, out: str, wish: Wish, said: str | None = None) -> Report:
     request, variant = describe(directory.absolute(), wish.tags, wish.signatures)
-    entry_point = choose_target(request.format, wish.to)
+    entry_point = choose_target(request.format, wish.to, said)
+    if not scheme_of(out) and request.source in Path(out).absolute().parents:
+        raise ConfigError(f"{out} lies in the source, {request.source}", hint="choose a directory beside it")
     examples = read_examples(wish.examples, {name: variant.signatures[name] for name in request.signatures})
     cases = generate_cases(request, variant, examples)
     report = Report(shown, request.format, entry_point.name.partition(".")[2], out)
@@ -97,9 +103,11 @@ def _convert_directory(hub: Hub, directory: Path, shown: str, out: str, wish: Wi
     def write(dest: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="hubplug-convert-") as folder:
             workshop = Workshop(entry_point, request, Path(folder), wish.timeout, wish.memory_mib)
+            wish.tell(f"converting {shown} to {report.target} ...")
             report.notes = workshop.convert(dest)
             if not any(dest.iterdir()):
                 raise ExportError(f"The conversion to {report.target} wrote nothing", hint="a mistake of its plugin")
+            wish.tell(f"comparing what both give for {len(cases)} inputs ...")
             report.verification = verify(workshop, dest, cases)
         if not report.is_kept:
             raise _NotTheSameError

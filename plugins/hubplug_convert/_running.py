@@ -138,11 +138,13 @@ class Workshop:
         problem, said = self._run(job, self.timeout)
         if problem is None and "problem" not in said:
             return said
-        raise ExportError(f"{what}: {problem or said['problem']}", hint=said.get("hint"))
+        hint = said.get("hint") if problem is None else "give it longer with --timeout, or more with --memory"
+        raise ExportError(f"{what}: {problem or said['problem']}", hint=hint)
 
-    def _run(self, job: Mapping[str, Any], seconds: float) -> tuple[str | None, Mapping[str, Any]]:
+    def whole(self, job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """A job with what all jobs of the conversion have."""
         request = self.request
-        whole = {
+        return {
             **job,
             "name": self.entry_point.name if self.entry_point else "",
             "value": self.entry_point.value if self.entry_point else "",
@@ -153,7 +155,10 @@ class Workshop:
             "seconds": seconds,
             "memory_bytes": self.memory_mib << 20,
         }
-        problem, said = run_child(_PROGRAM, json.dumps(whole).encode(), seconds, NUMERIC_SETTINGS)
+
+    def _run(self, job: Mapping[str, Any], seconds: float) -> tuple[str | None, Mapping[str, Any]]:
+        data = json.dumps(self.whole(job, seconds)).encode()
+        problem, said = run_child(_PROGRAM, data, seconds, NUMERIC_SETTINGS)
         if problem is not None:
             return problem, {}
         with suppress(ValueError):

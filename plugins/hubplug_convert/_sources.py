@@ -119,6 +119,8 @@ def find_tensors_error(path: Path, inputs: Mapping[str, str], outputs: Mapping[s
     """
     graph = Graph.parse(path.read_bytes(), str(path))
     nodes = {node.name: node for node in graph.nodes}
+    if not nodes:
+        raise FormatError(f"{path} is not a graph: it has no nodes", hint="give a frozen GraphDef, or a directory")
     variables = [node.name for node in graph.nodes if node.op in ("VarHandleOp", "VariableV2", "Variable")]
     if variables:
         raise FormatError(
@@ -138,9 +140,10 @@ def find_tensors_error(path: Path, inputs: Mapping[str, str], outputs: Mapping[s
             hint="for example --input text=Placeholder:0 --output default=embedding:0",
         )
     for tensor in (*inputs.values(), *outputs.values()):
-        if tensor.partition(":")[0] not in nodes:
+        if (name := tensor.partition(":")[0]) not in nodes:
             return ConfigError(
-                f"There is no tensor {tensor} in {path}; {there}", hint=nearest(tensor, [*placeholders, *last])
+                f"There is no tensor {tensor} in {path}; {there}",
+                hint=nearest(name, list(nodes)) if len(nodes) <= _MOST_NAMES else None,
             )
     forgotten = [name for name in placeholders if name not in inputs.values() and nodes[name[:-2]].op == "Placeholder"]
     needed = _ancestors(nodes, [tensor.partition(":")[0] for tensor in outputs.values()], set(inputs.values()))

@@ -70,10 +70,23 @@ def test_what_does_not_fit_the_source_is_said(arguments: list[str], said: str, c
     assert not (module.parent / "out").exists()
 
 
-def test_the_file_of_a_saved_model_names_its_directory(convert: Convert, module: Path) -> None:
-    status, error = convert(module / "saved_model.pb", module.parent / "out")
+@pytest.mark.parametrize("name", ["saved_model.pb", "tfhub_module.pb"])
+def test_a_file_of_a_module_names_its_directory(name: str, convert: Convert, module: Path) -> None:
+    status, error = convert(module / name, module.parent / "out")
     assert status == 2
     assert f"hint: give its directory: {module}" in error
+
+
+def test_a_graph_is_called_one(convert: Convert, frozen: Path) -> None:
+    status, error = convert(frozen, frozen.parent / "out", "--to", "saved-model", "--output", "default=net/y")
+    assert status == 2
+    assert "There is no conversion of a frozen graph to 'saved-model'" in error
+
+
+def test_a_result_does_not_lie_in_its_source(convert: Convert, module: Path) -> None:
+    status, error = convert(module, module / "inner" / "out", "--to", "Good")
+    assert status == 2
+    assert "lies in the source" in error
 
 
 def test_an_example_has_an_array_for_each_input(convert: Convert, module: Path, tmp_path: Path) -> None:
