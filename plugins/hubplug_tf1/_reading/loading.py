@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from hubplug.errors import FormatError, UnknownTagsError
 from hubplug_format import GraphVariant
+from hubplug_tf1._eager.loaded import load_object
 from hubplug_tf1._errors import LoadTagsError
 from hubplug_tf1._state.checkpoint_index import read_index
+from hubplug_tf1._surroundings.eager import has_eager_state
 
 
 class _Spec(Protocol):
@@ -24,6 +26,9 @@ class _Spec(Protocol):
 
 def load(spec: _Spec, tags: Collection[str] | None, options: Any) -> Any:
     """Loads a graph variant of a module that lies in a directory.
+
+    Under eager execution as an object that can be called and trained; in a graph of TensorFlow 1 as what
+    ``tf.saved_model.load`` gives, which has signatures.
 
     Args:
         spec: The definition.
@@ -41,6 +46,8 @@ def load(spec: _Spec, tags: Collection[str] | None, options: Any) -> Any:
         raise LoadTagsError(error.message, hint=error.hint) from None
     if spec.root is None or spec.checkpoint is None:
         raise FormatError("This module was made in this process, and has no files to load", hint="export it first")
+    if has_eager_state():
+        return load_object(spec, tags, options)
     if variant.collection("variables"):
         read_index(spec.checkpoint)
     given = {} if options is None else {"options": options}

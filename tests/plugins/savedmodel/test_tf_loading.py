@@ -51,8 +51,9 @@ def tf2_model(tf: Any, eager: None, tmp_path: Path) -> Path:
 def test_a_module_in_tf1_hub_format_has_its_signatures(tf: Any, module: Path, tags: Any) -> None:
     loaded = hubplug.load(str(module), tags=tags)
     assert loaded._is_hub_module_v1
-    assert not callable(loaded)
     assert loaded.signatures["default"](tf.constant([1.0, 3.0]))["default"].numpy().tolist() == [2.0, 6.0]
+    assert loaded([1.0, 3.0]).numpy().tolist() == [2.0, 6.0]
+    assert loaded({"x": [1.0]}, signature="default", as_dict=True)["default"].numpy().tolist() == [2.0]
     assert [variable.numpy() for variable in loaded.variables] == [2.0]
 
 
@@ -66,17 +67,21 @@ def test_in_a_graph_the_signatures_are_there_once_the_initializers_have_run(tf: 
 
 
 @pytest.mark.usefixtures("eager")
-def test_calling_a_module_in_tf1_hub_format_says_what_to_call_instead(tf: Any, module: Path, tmp_path: Path) -> None:
+def test_what_is_loaded_can_be_saved_again(tf: Any, module: Path, tmp_path: Path) -> None:
     loaded = hubplug.load(str(module))
-    with pytest.raises(
-        TypeError, match=r"AutoTrackable .*TF1 Hub format: call \.signatures\['default'\]\(.*not callable"
-    ):
-        loaded(tf.constant([1.0]))
     tf.saved_model.save(loaded, str(tmp_path / "again"), signatures=loaded.signatures["default"])
-    assert (
-        hubplug.load(str(tmp_path / "again")).signatures["serving_default"](tf.constant([1.0]))["default"].numpy()
-        == 2.0
-    )
+    again = hubplug.load(str(tmp_path / "again"))
+    assert again.signatures["serving_default"](x=tf.constant([1.0]))["default"].numpy() == 2.0
+
+
+def test_calling_a_module_in_a_graph_says_what_to_call_instead(tf: Any, module: Path) -> None:
+    with tf.Graph().as_default():
+        loaded = hubplug.load(str(module))
+        assert not callable(loaded)
+        with pytest.raises(
+            TypeError, match=r"AutoTrackable .*TF1 Hub format: call \.signatures\['default'\]\(.*not callable"
+        ):
+            loaded(tf.constant([1.0]))
 
 
 def test_a_module_that_does_not_keep_what_its_prefix_demands_is_not_loaded(module: Path, tf2_model: Path) -> None:
