@@ -45,3 +45,10 @@ def test_both_libraries_compute_the_same_with_the_reference_module(tmp_path: Pat
         assert done.returncode == 0, done.stderr
         hashes.add(json.loads(done.stdout.splitlines()[-1]).get("output_sha256"))
     assert len(hashes - {None}) == 1
+
+
+def test_the_benchmark_of_eager_execution_prints_ratios() -> None:
+    command = [sys.executable, str(RUN.with_name("eager.py")), "--turns", "2", "--calls", "2"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "signature of tf.saved_model.load" in done.stdout

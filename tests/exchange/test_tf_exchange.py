@@ -235,6 +235,20 @@ def test_a_module_survives_the_way_there_and_back(tmp_path: Path, files: Path, a
             assert (first / name).read_bytes() == (second / name).read_bytes() == (third / name).read_bytes()
 
 
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("author", [dense, partitioned, tables, composites], ids=lambda author: author.__name__)
+def test_what_is_exported_under_eager_execution_is_the_module_that_it_was(
+    tmp_path: Path, files: Path, author: Author
+) -> None:
+    first = publish(tensorflow_hub, author, files, tmp_path / "first")
+    hubplug.Module(str(first)).export(str(tmp_path / "second"))
+    assert parsed(first) == parsed(tmp_path / "second")
+    for name in ("variables/variables.index", "variables/variables.data-00000-of-00001"):
+        if (first / name).exists():
+            assert (first / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    export(tensorflow_hub, tensorflow_hub.load_module_spec(str(tmp_path / "second")), tmp_path / "third")
+
+
 def test_an_image_size_attached_by_one_is_read_by_the_other(tmp_path: Path) -> None:
     for publisher, reader in ((hubplug, tensorflow_hub), (tensorflow_hub, hubplug)):
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from threading import RLock
 from typing import Any
@@ -152,6 +152,27 @@ class Functions:
         with tf.control_dependencies(made[count:]):
             # An output may be an input.
             return [tf.identity(tensor) for tensor in made[:count]]
+
+
+class Signatures(Mapping[str, Any]):
+    """The signatures by name, each made when it is first asked for."""
+
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._functions.signature_names:
+            raise KeyError(name)
+        return self._functions.signature(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions.signature_names)
+
+    def __len__(self) -> int:
+        return len(self._functions.signature_names)
+
+    def __repr__(self) -> str:
+        return f"<signatures {', '.join(self)}>"
 
 
 def input_tensors(signature: Signature) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from typing import Any, Protocol
 
 import tensorflow as tf
 
 from hubplug.spec import ModuleSpec
-from hubplug_tf1._eager.functions import Functions
+from hubplug_tf1._eager.functions import Functions, Signatures
 from hubplug_tf1._eager.instance import make_state
 from hubplug_tf1._eager.state import State, trainable_keys
 from hubplug_tf1._errors import GraphError
@@ -57,7 +57,7 @@ class LoadedModule(tf.__internal__.tracking.AutoTrackable):
         self.trainable_variables = [variable for variable in self.variables if variable.trainable]
         self.regularization_losses = in_training.loss_functions()
         self.asset_paths = list(state.assets)
-        self.signatures = _Signatures(functions)
+        self.signatures = Signatures(functions)
 
     @not_converted
     def __call__(
@@ -81,27 +81,6 @@ class LoadedModule(tf.__internal__.tracking.AutoTrackable):
         """
         functions = self._in_training if training else self._functions
         return functions.apply(inputs, signature, as_dict, training)
-
-
-class _Signatures(Mapping[str, Any]):
-    """The signatures by name, each made when it is first asked for."""
-
-    def __init__(self, functions: Functions) -> None:
-        self._functions = functions
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._functions.signature_names:
-            raise KeyError(name)
-        return self._functions.signature(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._functions.signature_names)
-
-    def __len__(self) -> int:
-        return len(self._functions.signature_names)
-
-    def __repr__(self) -> str:
-        return f"<signatures {', '.join(self)}>"
 
 
 @not_converted

@@ -19,7 +19,11 @@ _STAND_IN = "HubplugMissingGradient"
 _TYPE = "_gradient_op_type"
 _MISSING = "_hubplug_missing_gradient"
 
-# TensorFlow finds the gradients of calls in the functions that they call.
+_FLOATING = frozenset(
+    kind.as_datatype_enum for kind in (tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.complex64, tf.complex128)
+)
+
+# TensorFlow finds the gradients of calls in the functions that they call, whatever name is registered for them.
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall", "RemoteCall", "SymbolicGradient"})
 
 
@@ -32,6 +36,8 @@ def mark_missing_gradients(graph_def: Any) -> None:
 
 def _mark(nodes: Iterable[Any]) -> None:
     for node in nodes:
+        if node.op in _CALLS:
+            continue
         wanted = node.attr[_TYPE].s.decode("utf-8", "replace") if _TYPE in node.attr else node.op
         if (_TYPE in node.attr or _is_differentiated(node)) and not has_gradient(wanted):
             node.attr[_TYPE].s = _STAND_IN.encode()
@@ -41,18 +47,20 @@ def _mark(nodes: Iterable[Any]) -> None:
 def _is_differentiated(node: Any) -> bool:
     """Whether gradients may be asked for from floating point outputs to floating point inputs of an op."""
     definition = registered_op_def(node.op)
-    if definition is None or node.op in _CALLS:
+    if definition is None:
         return False
     return all(
-        any(tf.as_dtype(kind).is_floating for argument in arguments for kind in _types(argument, node))
+        any(kind in _FLOATING for argument in arguments for kind in _types(argument, node))
         for arguments in (definition.input_arg, definition.output_arg)
     )
 
 
 def _types(argument: Any, node: Any) -> Iterable[int]:
-    if argument.type_list_attr:
-        return list(node.attr[argument.type_list_attr].list.type)
-    return [argument.type or node.attr[argument.type_attr].type]
+    """The dtypes of the tensors of an argument; nodes in functions may leave out attributes that have a default."""
+    name = argument.type_list_attr or argument.type_attr
+    if not name or name not in node.attr:
+        return [argument.type]
+    return list(node.attr[name].list.type) if argument.type_list_attr else [node.attr[name].type]
 
 
 def _register() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from types import new_class
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug.module import Module
+from hubplug_tf1._eager.functions import Signatures
 from hubplug_tf1._errors import CopyError
 
 
@@ -58,6 +60,16 @@ class EagerModule(Module, tf.Module):
     def trainable_variables(self) -> list[Any]:
         """Those of ``variables`` that are trained; none where the module is not trainable."""
         return [variable for variable in self.variables if variable.trainable]
+
+    @property
+    def signatures(self) -> Mapping[str, Any]:
+        """The signatures as concrete functions, from tensors by name to a dict of tensors: what a SavedModel is given.
+
+        ::
+
+            tf.saved_model.save(m, path, signatures=dict(m.signatures))
+        """
+        return Signatures(self._impl.functions)
 
     @property
     def losses(self) -> list[Any]:

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 import hubplug
 from hubplug_tf1 import load_object
-from tests.module_kinds import batch_norm, dense_layer, export, partitioned, sparse_text_embedding
+from tests.module_kinds import batch_norm, dense_layer, export, function_call, partitioned, sparse_text_embedding
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("eager")]
 
@@ -186,6 +186,14 @@ def test_a_saved_model_has_it_with_tables_and_assets(text: str, tmp_path: Path) 
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), [expected, expected])
 
 
+def test_a_saved_model_of_itself_has_its_signatures(text: str, tmp_path: Path) -> None:
+    module = hubplug.Module(text)
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=dict(module.signatures))
+    words = tf.constant(["hello, world"])
+    again = tf.saved_model.load(str(tmp_path / "saved"))
+    np.testing.assert_array_equal(again.signatures["default"](default=words)["default"], module(words))
+
+
 @pytest.mark.parametrize("define", [dense_layer, partitioned, sparse_text_embedding])
 def test_an_export_needs_no_session_and_is_in_the_same_format(define: Any, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
@@ -224,6 +232,32 @@ def test_it_is_freed_with_its_tables(text: str) -> None:
     assert [reference() for reference in references] == [None] * 3
     with pytest.raises(tf.errors.NotFoundError):
         tf.raw_ops.LookupTableSizeV2(table_handle=table)
+
+
+def test_its_functions_are_forgotten_with_it(tmp_path: Path) -> None:
+    from tensorflow.python.eager import context
+
+    path = str(export(tf, hubplug, function_call, tmp_path))
+    counts = []
+    for _ in range(3):
+        module = hubplug.Module(path)
+        x = tf.constant([2.0])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = module(x)
+        assert tape.gradient(y, x).numpy() == [4.0]
+        del module, tape, y
+        gc.collect()
+        counts.append(len(context.context().list_function_names()))
+    assert counts[2] <= counts[0]
+
+
+def test_a_function_around_keeps_what_it_calls(tmp_path: Path) -> None:
+    function = tf.function(hubplug.Module(str(export(tf, hubplug, function_call, tmp_path))), autograph=False)
+    concrete = function.get_concrete_function(tf.TensorSpec([None]))
+    del function
+    gc.collect()
+    assert concrete(tf.constant([3.0])).numpy() == [9.0]
 
 
 def test_two_modules_share_no_state(text: str) -> None:

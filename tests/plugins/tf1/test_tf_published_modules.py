@@ -46,6 +46,29 @@ def test_outputs_variables_and_gradients_are_the_references(published: Any, new_
         close(variables[key], value)
 
 
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("published", ["DM21m", "half_plus_two_v1"], indirect=True)
+def test_outputs_variables_and_gradients_are_the_references_under_eager_execution(published: Any) -> None:
+    path, reference = published
+    module = hubplug.Module(str(path), trainable=True)
+    inputs = {key: tf.constant(value) for key, value in by_key(reference, "in__").items()}
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(inputs)
+        outputs = module(inputs if len(inputs) > 1 else next(iter(inputs.values())), as_dict=True)
+        sums = {key: tf.reduce_sum(output) for key, output in outputs.items()}
+    assert by_key(reference, "out__")
+    for key, value in by_key(reference, "out__").items():
+        close(outputs[key], value)
+    for names, value in by_key(reference, "grad__").items():
+        output, _, given = names.partition("__")
+        close(tape.gradient(sums[output], inputs[given]), value)
+    for key, value in by_key(reference, "var__").items():
+        close(module.variable_map[key], value)
+    assert len(module.losses) == (12 if len(inputs) > 1 else 0)
+    slopes = tape.gradient(list(sums.values()), module.trainable_variables)
+    assert all(slope is not None for slope in slopes)
+
+
 def test_regularization_losses_are_there_only_when_trainable(shared_modules: Path) -> None:
     for trainable, count in ((False, 0), (True, 12)):
         with tf.Graph().as_default() as graph:
