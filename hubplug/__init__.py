@@ -36,6 +36,7 @@ _HOMES = {
     "current_hub": "hubplug.in_effect",
     "hookimpl": "hubplug.hookspecs",
     "hub_in_effect": "hubplug.in_effect",
+    **dict.fromkeys(["KerasLayer", "text_embedding_column_v2"], "hubplug_keras"),
     "load": "hubplug.api",
     "load_module_spec": "hubplug.api",
     "redact": "hubplug.urls",
@@ -88,9 +89,13 @@ _SUBMODULES = ("errors", "module", "types")
 
 __all__ = sorted(_HOMES)
 
-_UNLISTED = dict.fromkeys(
-    ["describe_tensor", "_ImageEmbeddingColumn", "_SparseTextEmbeddingColumn", "_TextEmbeddingColumn"], "hubplug_tf1"
-)
+_UNLISTED = {
+    "_TextEmbeddingColumnV2": "hubplug_keras",
+    **dict.fromkeys(
+        ["describe_tensor", "_ImageEmbeddingColumn", "_SparseTextEmbeddingColumn", "_TextEmbeddingColumn"],
+        "hubplug_tf1",
+    ),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -119,5 +124,9 @@ def __dir__() -> list[str]:
     from importlib.util import find_spec
 
     # help() and inspect.getmembers() get every name of this list.
-    missing = {name for name in _HOMES if _HOMES[name] == "hubplug_tf1"} if find_spec("tensorflow") is None else set()
+    missing = (
+        {name for name in _HOMES if _HOMES[name] in ("hubplug_tf1", "hubplug_keras")}
+        if find_spec("tensorflow") is None
+        else set()
+    )
     return sorted({*globals(), *__all__, *_SUBMODULES, "__version__"} - missing)

@@ -24,6 +24,6 @@ def __getattr__(name: str) -> Any:
         from hubplug_compat._standing_in import stand_in_for
 
         return stand_in_for(name)
-    if name in ("KerasLayer", "text_embedding_column_v2", "tools"):
+    if name == "tools":
         said += f"; instead there is: {instead_of(name)}"
     raise AttributeError(said)

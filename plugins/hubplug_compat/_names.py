@@ -16,7 +16,7 @@ OFFERED: Mapping[str, Sequence[str]] = {
         "_SparseTextEmbeddingColumn",
         "_TextEmbeddingColumn",
     ),
-    "feature_column_v2": (),
+    "feature_column_v2": ("text_embedding_column_v2", "_TextEmbeddingColumnV2"),
     "file_utils": (),
     "image_module_info_pb2": ("ImageModuleInfo",),
     "image_util": (
@@ -25,7 +25,7 @@ OFFERED: Mapping[str, Sequence[str]] = {
         "get_expected_image_size",
         "get_num_image_channels",
     ),
-    "keras_layer": (),
+    "keras_layer": ("KerasLayer",),
     "meta_graph_lib": (),
     "module": ("Module", "eval_function_for_module", "load_module_spec"),
     "module_attachment_pb2": (),
@@ -45,7 +45,6 @@ OFFERED: Mapping[str, Sequence[str]] = {
     "version": ("__version__",),
 }
 
-_LATER = "hubplug does not offer it yet; hub.load(handle) loads a module, and hub.Module applies it in a graph"
 _RESOLVE = "hub.resolve(handle), which gives the directory of a module"
 _SPEC = "hub.load_module_spec(handle)"
 _CACHE = "`hubplug cache list`, which shows what is in the cache and where"
@@ -56,19 +55,17 @@ _MESSAGE = "module_or_spec.get_attached_message(key, message_type)"
 
 # By submodule what there is in the place of any other name of it; by submodule and name, of that one.
 _INSTEAD: Mapping[str, str] = {
-    "KerasLayer": _LATER,
-    "text_embedding_column_v2": _LATER,
     "compressed_module_resolver": _RESOLVE,
     "config": "hubplug.yaml and the environment variables TFHUB_CACHE_DIR and TFHUB_MODEL_LOAD_FORMAT",
     "estimator": "hub.LatestModuleExporter and hub.register_module_for_export",
     "feature_column": "hub.text_embedding_column, hub.sparse_text_embedding_column and hub.image_embedding_column",
-    "feature_column_v2": _LATER,
+    "feature_column_v2": "hub.text_embedding_column_v2",
     "file_utils": f"{_RESOLVE}, or tarfile",
     "image_module_info_pb2": "hub.ImageModuleInfo",
     "image_util": "hub.get_expected_image_size and hub.get_num_image_channels",
     "image_util.IMAGE_MODULE_INFO_KEY": "the key 'image_module_info'",
     "image_util.get_image_module_info": "module_or_spec.get_attached_message('image_module_info', hub.ImageModuleInfo)",
-    "keras_layer": _LATER,
+    "keras_layer": "hub.KerasLayer",
     "meta_graph_lib": _GRAPHS,
     "module": "hub.Module",
     "module.as_module_spec": f"{_SPEC}, for a handle",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -30,8 +30,16 @@ class Resource(tf.saved_model.experimental.TrackableResource):
         # Now, outside of any function.
         self.resource_handle  # noqa: B018
 
-    def initialize_by(self, piece: Piece, provide: Provide) -> None:
-        """Adds ops that initialize it, and runs them."""
+    def initialize_by(self, piece: Piece, provide: Provide, assets: Mapping[str, Any]) -> None:
+        """Adds ops that initialize it, and runs them.
+
+        Args:
+            piece: The ops.
+            provide: What stands for other tensors.
+            assets: The assets that they read, by a name for each: whoever saves the resource saves these.
+        """
+        for name, asset in assets.items():
+            self._track_trackable(asset, name, overwrite=True)
         self._initializers.append((piece, provide))
         self._run(self._initializers[-1:])
 

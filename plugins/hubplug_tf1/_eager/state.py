@@ -143,7 +143,8 @@ class State(tf.Module):
         for element in self._variant.elements(_KEYS.TABLE_INITIALIZERS):
             piece = needed_piece(self._variant, [], [element])
             if reached := {op_name(name) for name in piece.taken} & self._resources.keys():
-                self._resources[min(reached)].initialize_by(piece, self.tensor)
+                assets = {op: self._assets[op] for op in map(op_name, piece.taken) if op in self._assets}
+                self._resources[min(reached)].initialize_by(piece, self.tensor, assets)
 
 
 def stored_variables(variant: Variant) -> list[StoredVariable]:
