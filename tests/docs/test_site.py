@@ -105,7 +105,7 @@ def variables_in(path: Path) -> Iterator[str]:
 @needs_installation
 @pytest.mark.skipif(find_spec("mkdocs") is None, reason="the site's builder is not here")
 def test_the_site_can_be_built_and_asks_no_other_server(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     for page in PAGES[1:]:
