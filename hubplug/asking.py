@@ -75,6 +75,8 @@ class _Signer:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
+        self.hubplug_rule = getattr(answer.value, "hubplug_rule", type(answer.value).__name__)
+        self.hubplug_hint = getattr(answer.value, "hubplug_hint", None)
 
     def __call__(self, request: Any) -> Any:
         member = member_of(self._answer)

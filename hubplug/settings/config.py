@@ -25,7 +25,7 @@ EVERY_OTHER = "*"
 # The repository's hubplug.yaml says the same with a comment on every line; a test holds the two equal.
 DEFAULT: Mapping[str, Any] = {
     "version": VERSION,
-    "chain": ["auth", "cache", "file", "http", "fsspec", "archive", "tf1", "savedmodel", "signatures"],
+    "chain": ["auth", "cache", "file", "kaggle", "http", "fsspec", "archive", "tf1", "savedmodel", "signatures"],
     "chains": {},
     "offline": False,
     "locked": False,

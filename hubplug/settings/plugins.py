@@ -13,7 +13,7 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 from hubplug.errors import ConfigError, HubplugError, PluginError
-from hubplug.settings.config import EVERY_OTHER, Config, environment_switch, expand
+from hubplug.settings.config import DEFAULT, EVERY_OTHER, Config, environment_switch, expand
 from hubplug.settings.config import environment_value as _environment_value
 from hubplug.settings.members import Member, find_misfit
 from hubplug.settings.options import find_declaration_error, find_option_error, missing_options
@@ -144,10 +144,10 @@ def _entry_point(config: Config, name: str, use: str, installed: Mapping[str, Se
     key_path = f"plugins.{name}.use" if name in config.plugins and use != name else "chain"
     offered = installed.get(use, ())
     if not offered:
-        raise ConfigError(
-            f"{config.where}: {key_path}: no plugin {use!r} is installed",
-            hint=f"{nearest(use, installed)}; install the distribution that offers it, or take it out of the chain",
-        )
+        hint = f"{nearest(use, installed)}; install the distribution that offers it, or take it out of the chain"
+        if use in DEFAULT["chain"]:
+            hint = "install hubplug again: its entry points (entry_points.txt of its dist-info) are older than its code"
+        raise ConfigError(f"{config.where}: {key_path}: no plugin {use!r} is installed", hint=hint)
     if len(offered) > 1:
         raise PluginError(
             f"{config.where}: {key_path}: the plugin {use!r} is offered by "

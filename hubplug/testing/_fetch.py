@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
+from hubplug.asking import Asker
 from hubplug.errors import HubplugError, MissingError
 from hubplug.files.tree import TreeWriter
+from hubplug.hub import Hub
 from hubplug.testing._contract import CANARY, PluginContract, assert_quiet, missing
 from hubplug.testing._watching import watching
 from hubplug.types import ArchiveStream, Handle, Source
-
-
-def _unsigned(url: str, redirected_from: str | None = None) -> None:
-    return None
+from hubplug.web import WebAnswer
 
 
 class FetchContract(PluginContract):
@@ -57,7 +56,7 @@ class FetchContract(PluginContract):
         plan = self.value(plugin, source)
         dest.mkdir(exist_ok=True)
         tree = TreeWriter(dest)
-        got = plan.run(tree, _unsigned)
+        got = plan.run(tree, _Unsigned(source))
         if isinstance(got, ArchiveStream):
             data = b""
             with got:
@@ -131,3 +130,17 @@ class FetchContract(PluginContract):
 
 def _content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class _Unsigned:
+    """What plans get as ``auth_for``: nothing is signed; who sends is the built-in ``http``, which tries once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __call__(self, url: str, redirected_from: str | None = None) -> None:
+        return None
+
+    def send(self, url: str, *, follow: bool = True) -> WebAnswer:
+        hub = Hub({"chain": ["http"], "plugins": {"http": {"options": {"retries": 0}}}})
+        return Asker(hub.chain, hub.config, self._source.handle, url).send(url, follow=follow)

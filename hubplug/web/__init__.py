@@ -48,6 +48,7 @@ class WebAnswer:
         headers: By their names in lower case.
         body: Its bytes; of a refusal, the first of them.
         location: Where a redirect that was not followed leads, as an absolute URL, or None. It may hold a secret.
+        secrets: Texts of the request that must not be shown although the server may repeat them.
         error: Of a refusal: the error that says so in general terms, for a plugin that knows nothing better; else None.
     """
 
@@ -56,6 +57,7 @@ class WebAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     location: str | None = None
+    secrets: frozenset[str] = frozenset()
     error: HubplugError | None = None
 
     def json(self) -> Any:
@@ -73,6 +75,12 @@ class WebAnswer:
                 f"What {redact(self.url)} answered is not JSON: {error}",
                 hint="is this the address of the service's API?",
             ) from error
+
+    def quoted(self, text: str) -> str:
+        """The first line of a text that the server sent, as it may be shown."""
+        from hubplug.shown.redaction import excerpt
+
+        return excerpt(text.encode("utf-8", "replace"), self.secrets)
 
     def __repr__(self) -> str:
         return f"WebAnswer({self.status}, {redact(self.url)!r})"

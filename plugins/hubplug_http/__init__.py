@@ -240,7 +240,8 @@ class Http:
         wanted = self._servers.at(url).format_query
         if rule is not None and rule.format_query is not None:
             wanted = rule.format_query
-        if not wanted or names_an_archive(url):
+        # Where another plugin says where its own handle lives, it says it in full.
+        if not wanted or names_an_archive(url) or not is_http(handle.text):
             return url
         return with_format(url, "uncompressed" if self._uncompressed else "compressed")
 

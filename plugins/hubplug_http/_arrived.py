@@ -22,6 +22,7 @@ class Arrival:
         final: Where the response came from, after redirects; redacted.
         host: Of ``final``.
         rule: What the request was signed with, or None.
+        hint: What the signer knows to do when the server refuses, or None.
         media_type: Its Content-Type, or None.
         secrets: Texts that must not be shown.
     """
@@ -30,6 +31,7 @@ class Arrival:
     final: str
     host: str
     rule: str | None = None
+    hint: str | None = None
     media_type: str | None = None
     secrets: frozenset[str] = frozenset()
 
@@ -46,7 +48,9 @@ def find_body_error(start: bytes, arrival: Arrival) -> HubplugError | None:
     if named is None:
         return None
     begins = f" (it begins {shown!r})" if shown else ""
-    return ArchiveError(f"{arrival.asked}: what {arrival.host} sent is {named[0]}{begins}", hint=named[1])
+    return ArchiveError(
+        f"{arrival.asked}: what {arrival.host} sent is {named[0]}{begins}", hint=arrival.hint or named[1]
+    )
 
 
 def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float | None = None) -> HubplugError:
@@ -71,7 +75,7 @@ def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float |
             if arrival.rule
             else "add a rule for this host to the plugin auth"
         )
-        return AccessError(f"{where} requires credentials (401). {signed}{body}", hint=hint)
+        return AccessError(f"{where} requires credentials (401). {signed}{body}", hint=arrival.hint or hint)
     if status == 403:
         hint = (
             "ask the publisher to give these credentials access"
@@ -79,7 +83,7 @@ def find_status_error(status: int, start: bytes, arrival: Arrival, wait: float |
             else "add a rule for this host to the plugin auth; a signed URL may have expired, or may not bear the format "
             "query (format_query: false)"
         )
-        return AccessError(f"{where} refused access (403). {signed}{body}", hint=hint)
+        return AccessError(f"{where} refused access (403). {signed}{body}", hint=arrival.hint or hint)
     if status in (404, 410):
         gone = "has nothing at this URL (404)" if status == 404 else "no longer has it (410)"
         return MissingError(

@@ -126,6 +126,7 @@ class Download:
             final=scrub(answer.url, self._sender.credentials),
             host=host_of(answer.url),
             rule=answer.rule,
+            hint=answer.hint,
             media_type=None if media_type is None else scrub(media_type, answer.secrets),
             secrets=answer.secrets,
         )
@@ -211,7 +212,7 @@ class Download:
             failover=answer.status >= 500,
             wait=wait,
             missing=answer.status in (404, 410),
-            said=Said(answer.url, answer.status, answer.headers, start),
+            said=Said(answer.url, answer.status, answer.headers, start, answer.secrets),
         )
 
     def close(self) -> None:

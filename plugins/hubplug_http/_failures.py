@@ -30,12 +30,14 @@ class Said:
         status: Of HTTP.
         headers: By their names in lower case.
         start: The first bytes of its body.
+        secrets: Texts that must not be shown although it may repeat them.
     """
 
     url: str
     status: int
     headers: Mapping[str, str]
     start: bytes
+    secrets: frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)

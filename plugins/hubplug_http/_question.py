@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from hubplug.errors import FetchError
 from hubplug.shown.progress import Silent
 from hubplug.urls import redact
@@ -25,22 +27,27 @@ def ask(request: WebRequest, download: Download) -> WebAnswer:
         answer = download.insist(request.url)
         if isinstance(answer, Failure):
             return _refusal(answer)
-        location = _location_of(answer)
         if answer.status in _REDIRECTS:
             answer.close()
-            return WebAnswer(answer.url, answer.status, answer.headers, location=location)
-        body = Body(download, request.url, answer, Silent(str(request.handle.original)))
-        content = b""
-        while piece := body.read(1 << 16):
-            content += piece
-            if len(content) > request.most_bytes:
-                raise FetchError(
-                    f"{redact(request.url)} answered with more than {request.most_bytes:,} bytes",
-                    hint="is this the address of the service's API?",
-                )
-        return WebAnswer(answer.url, answer.status, answer.headers, content)
+            location = _location_of(answer)
+            return WebAnswer(answer.url, answer.status, answer.headers, location=location, secrets=answer.secrets)
+        with closing(Body(download, request.url, answer, Silent(str(request.handle.original)))) as body:
+            content = _whole(body, request)
+        return WebAnswer(answer.url, answer.status, answer.headers, content, secrets=answer.secrets)
     finally:
         download.close()
+
+
+def _whole(body: Body, request: WebRequest) -> bytes:
+    content = b""
+    while piece := body.read(1 << 16):
+        content += piece
+        if len(content) > request.most_bytes:
+            raise FetchError(
+                f"{redact(request.url)} answered with more than {request.most_bytes:,} bytes",
+                hint="is this the address of the service's API?",
+            )
+    return content
 
 
 def _refusal(failure: Failure) -> WebAnswer:
@@ -48,7 +55,7 @@ def _refusal(failure: Failure) -> WebAnswer:
     said = failure.said
     if said is None or failure.passing or failure.failover:
         raise failure.error
-    return WebAnswer(said.url, said.status, said.headers, said.start, error=failure.error)
+    return WebAnswer(said.url, said.status, said.headers, said.start, secrets=said.secrets, error=failure.error)
 
 
 def _location_of(answer: Answer) -> str | None:

@@ -46,6 +46,7 @@ class Answer:
         response: The response; its body is read raw, as the archive's own compression does not concern HTTP.
         watch: What watches the connection.
         rule: What the request was signed with, in words; None when unsigned.
+        hint: What to do when the server refuses, as far as the signer knows; else None.
         secrets: Texts that must not be shown although the server may repeat them.
         proxy: Host of the proxy in use, or None.
     """
@@ -54,6 +55,7 @@ class Answer:
     response: requests.Response
     watch: Watch
     rule: str | None
+    hint: str | None
     secrets: frozenset[str]
     proxy: str | None
 
@@ -171,7 +173,7 @@ class Sender:
         # What signed it may have sent it a second time.
         self.credentials |= credentials_of(response.request, proxy_url)
         secrets = secrets_of(prepared, proxy_url) | secrets_of(response.request, proxy_url) | self.credentials
-        return Answer(url, response, origin.watch, rule, secrets, proxy)
+        return Answer(url, response, origin.watch, rule, getattr(auth, "hubplug_hint", None), secrets, proxy)
 
     def renew(self) -> None:
         """Closes all connections: the next request opens one of its own."""

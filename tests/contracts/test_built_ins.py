@@ -26,6 +26,7 @@ from hubplug.testing import (
     UnpackContract,
     ValidateContract,
     archive_of,
+    redirect,
 )
 from hubplug.types import Handle, Source
 from hubplug_archive import TarArchive
@@ -35,8 +36,10 @@ from hubplug_file import LocalFiles
 from hubplug_format import ModuleBuilder, write_module
 from hubplug_fsspec import Fsspec
 from hubplug_http import Http
+from hubplug_kaggle import Kaggle
 from hubplug_signatures import CommonSignatures
 from hubplug_tf1 import Tf1Format
+from tests.plugins.kaggle.stand_in import StandIn
 
 
 def source(text: str) -> Source:
@@ -108,6 +111,69 @@ class TestHttpSends(SendContract):
     @pytest.fixture
     def plugin(self) -> Http:
         return Http(retries=0)
+
+
+KAGGLE_PATH = "google/nnlm/tensorFlow1/en-dim50"
+
+
+@pytest.fixture
+def kaggle(server: ScriptedServer, tiny_archive: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kaggle:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    StandIn(server, server, {KAGGLE_PATH: [tiny_archive]})
+    return Kaggle(endpoint=server.url(""), tfhub=server.url(""))
+
+
+class TestKaggleResolves(ResolveContract):
+    @pytest.fixture
+    def plugin(self, kaggle: Kaggle) -> Kaggle:
+        return kaggle
+
+    @pytest.fixture
+    def handles(self) -> Sequence[str]:
+        return [f"kaggle://{KAGGLE_PATH}/1"]
+
+    @pytest.fixture
+    def latest_handles(self) -> Sequence[str]:
+        return [f"kaggle://{KAGGLE_PATH}", f"kaggle://{KAGGLE_PATH}/latest"]
+
+    @pytest.fixture
+    def unreachable_plugin(self, closed_port: int) -> Kaggle:
+        return Kaggle(endpoint=f"http://127.0.0.1:{closed_port}")
+
+
+class TestKaggleSigns(AuthContract):
+    @pytest.fixture
+    def plugin(self, kaggle: Kaggle, secret: str, monkeypatch: pytest.MonkeyPatch) -> Kaggle:
+        monkeypatch.setenv("KAGGLE_API_TOKEN", secret)
+        return kaggle
+
+    @pytest.fixture
+    def secret(self) -> str:
+        return "canary-token"
+
+    @pytest.fixture
+    def url(self, kaggle: Kaggle, server: ScriptedServer) -> str:
+        return server.url(f"/api/v1/models/{KAGGLE_PATH}/get")
+
+
+class TestKaggleFindsOldModels(FetchContract):
+    @pytest.fixture
+    def plugin(self, kaggle: Kaggle, make_hub: Callable[..., Hub]) -> Kaggle:
+        return kaggle
+
+    @pytest.fixture
+    def source(self, server: ScriptedServer, kaggle: Kaggle) -> Source:
+        server.on("/google/old/1", redirect(server.url(f"/models/{KAGGLE_PATH}/1")))
+        return source("https://tfhub.dev/google/old/1")
+
+    @pytest.fixture
+    def missing_source(self) -> Source:
+        return source("https://tfhub.dev/google/gone/1")
+
+    @pytest.fixture
+    def unreachable_source(self, server: ScriptedServer) -> Source:
+        server.on("/google/broken/1", Reply(cut_at=0, reset=True))
+        return source("https://tfhub.dev/google/broken/1")
 
 
 class TestFsspecResolves(ResolveContract):
