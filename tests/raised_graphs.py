@@ -35,7 +35,9 @@ class Program:
         starts, ends: Values of the variables before and after.
     """
 
-    def __init__(self, tf: Any, build: Build, fed: Sequence[Any], *, references: bool = False) -> None:
+    def __init__(
+        self, tf: Any, build: Build, fed: Sequence[Any], *, references: bool = False, gradients: bool = True
+    ) -> None:
         v1 = tf.compat.v1
         self.tf = tf
         self.fed = [np.asarray(each) for each in fed]
@@ -58,7 +60,7 @@ class Program:
             trained = [each for each in (*inputs, *variables) if each.dtype.base_dtype.is_floating]
             self.trained = [each.op.name + ":0" for each in trained]
             # No gradients of gradients here: what is in the graph by then is not what is raised.
-            slopes = tf.gradients(total, trained) if total and trained else [None] * len(trained)
+            slopes = tf.gradients(total, trained) if gradients and total and trained else [None] * len(trained)
             slopes = [each if each is None else tf.convert_to_tensor(each) for each in slopes]
             feed = dict(zip(inputs, self.fed, strict=True))
             with v1.Session() as session:
@@ -66,9 +68,11 @@ class Program:
                 self.starts = session.run(variables)
                 got = session.run(outputs, feed)
                 self.ends = session.run(variables)
-                for each, start in zip(variables, self.starts, strict=True):
-                    each.load(start, session)
-                self.slopes = [each if each is None else session.run(each, feed) for each in slopes]
+                self.slopes = []
+                for slope in slopes:
+                    for each, start in zip(variables, self.starts, strict=True):
+                        each.load(start, session)
+                    self.slopes.append(None if slope is None else session.run(slope, feed))
         self.values = [got[index] for index, each in enumerate(outputs) if not isinstance(each, tf.Operation)]
         self.slots = [index for index, each in enumerate(outputs) if not isinstance(each, tf.Operation)]
 
@@ -98,8 +102,14 @@ class Program:
         ]
         return tf.compat.v1.wrap_function(function, specs), states
 
-    def check(self, *, gradients: bool = True, exact: bool = True) -> Any:
-        """Raises AssertionError where the function differs from the session; gives the function."""
+    def check(self, *, gradients: bool = True, exact: bool = True, everywhere: bool = True) -> Any:
+        """Raises AssertionError where the function differs from the session; gives the function.
+
+        Args:
+            gradients: Whether to compare gradients as well.
+            exact: Whether values have to be equal, or nearly so.
+            everywhere: Whether to call it in a ``tf.function`` and in ``Dataset.map`` too.
+        """
         tf = self.tf
         function, states = self.function()
         fed = [tf.constant(each) for each in self.fed]
@@ -120,16 +130,17 @@ class Program:
         for state, end in zip(states, self.ends, strict=True):
             np.testing.assert_allclose(state.numpy(), end, rtol=0 if exact else 1e-5)
         reset()
-        same([each.numpy() for each in tf.function(lambda *inputs: function(*inputs))(*fed)])
-        reset()
-        if self.fed:
+        if everywhere:
+            same([each.numpy() for each in tf.function(lambda *inputs: function(*inputs))(*fed)])
+            reset()
+        if everywhere and self.fed:
             data = tf.data.Dataset.from_tensors(tuple(fed)).map(lambda *inputs: tuple(function(*inputs)))
             same([each.numpy() for each in next(iter(data))])
             reset()
         if gradients and self.trained:
             self._check_gradients(function, states, fed)
             reset()
-            if states or fed:
+            if everywhere:
                 tf.function(lambda: self._slopes(function, states, fed))()
             reset()
         return function

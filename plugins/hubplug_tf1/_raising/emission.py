@@ -73,6 +73,7 @@ class Raiser:
 
     Attributes:
         targets: Ops that are to run although nothing may take what they give.
+        constants: By name those that are so small that each function can have them.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Raiser:
         self._provided = provided
         self.functions = {each.signature.name: each for each in graph_def.library.function}
         self.gradients = {each.function_name: each.gradient_func for each in graph_def.library.gradient}
+        self.constants = {node.name: _constant(node) for node in graph_def.node if _is_small_constant(node)}
         self.plans: dict[Loop, Any] = {}
         self._dtypes: Callable[[Tensor], Any] | None = None
 
@@ -225,11 +227,12 @@ class Region:
         graph_def = tf.compat.v1.GraphDef()
         graph_def.versions.CopyFrom(self._raiser.graph_def.versions)
         mapped: dict[str, Any] = {}
+        constants: dict[str, Any] = {}
         for item, controls in self._batch.values():
             assert item.op is not None
             node = graph_def.node.add()
             node.CopyFrom(item.op.node)
-            node.input[:] = [self._input(item, tensor, mapped) for tensor in item.op.inputs]
+            node.input[:] = [self._input(item, tensor, mapped, constants) for tensor in item.op.inputs]
             for name in controls:
                 if name not in self._batch:
                     mapped["^" + name] = self._anchor(name)
@@ -239,26 +242,34 @@ class Region:
             library = self._raiser.graph_def.library
             graph_def.library.function.extend(each for each in library.function if each.signature.name in names)
             graph_def.library.gradient.extend(each for each in library.gradient if each.function_name in names)
-        made: Any = tf.import_graph_def(graph_def, mapped, list(self._batch), name="")
-        self.values.ops.update(zip(self._batch, made, strict=True))
+        graph_def.node.extend(constants.values())
+        made_names = [*self._batch, *constants]
+        made: Any = tf.import_graph_def(graph_def, mapped, made_names, name="")
+        self.values.ops.update(zip(made_names, made, strict=True))
         self._batch = {}
 
-    def _input(self, item: Item, tensor: Tensor, mapped: dict[str, Any]) -> str:
+    def _input(self, item: Item, tensor: Tensor, mapped: dict[str, Any], constants: dict[str, Any]) -> str:
         source = self.values.source(tensor)
         name = f"{source[0]}:{source[1]}"
-        if source[0] not in self._batch:
-            mapped[name] = self.tensor(source, item.name)
+        if source[0] in self._batch or source[0] in constants:
+            return name
+        found = self.tensor(source, item.name, captured=False)
+        if found.graph is not self._graph and source[0] in self._raiser.constants:
+            # Made anew: shapes are found, and work is saved, where a value is known.
+            constants[source[0]] = self._raiser.constants[source[0]]
+        else:
+            mapped[name] = within(self._graph, found)
         return name
 
-    def tensor(self, tensor: Tensor, taker: str) -> Any:
-        """A tensor as this graph has it."""
+    def tensor(self, tensor: Tensor, taker: str, *, captured: bool = True) -> Any:
+        """A tensor as this graph has it; if it is not to be captured, as the graph has it where it is."""
         found = self.values.find(tensor)
         if found is None:
             raise RaisingError(
                 f"Op {taker!r} takes {tensor[0]}:{tensor[1]}, which is not there under the conditions under which it runs",
                 hint=_HINT,
             )
-        return within(self._graph, found)
+        return within(self._graph, found) if captured else found
 
     def _anchor(self, name: str) -> Any:
         """A tensor of the op that stands for one to wait for."""
@@ -515,6 +526,17 @@ def within(graph: Any, tensor: Any) -> Any:
     if getattr(tensor, "graph", None) is graph:
         return tensor
     return graph.capture(tensor) if hasattr(graph, "capture") else tf.convert_to_tensor(tensor)
+
+
+def _is_small_constant(node: Any) -> bool:
+    return node.op == "Const" and node.ByteSize() <= 512
+
+
+def _constant(node: Any) -> Any:
+    copy = tf.compat.v1.NodeDef()
+    copy.CopyFrom(node)
+    del copy.input[:]
+    return copy
 
 
 def _leaf(merge: Item, value: int) -> int:
