@@ -96,13 +96,14 @@ class _Writer:
             if passed and not block:
                 return [values[-1]] * count
             found = self._block(values, depth - 1, effects=effects)
-            return [tf.identity(each) for each in (found * count)[-count:]]
+            return self._after(found, (found * count)[-count:])
 
         # In TensorFlow 1 a condition waits for nothing but what it takes.
         with tf.control_dependencies(values if effects else []):
             predicate = tf.identity(predicate)
         found = tf.cond(predicate, lambda: branch(True), lambda: branch(False))
-        return list(found) if isinstance(found, (list, tuple)) else [found]
+        found = list(found) if isinstance(found, (list, tuple)) else [found]
+        return self._after(found, found)
 
     def _case(self, values: list[Any], depth: int, effects: bool) -> list[Any]:
         cases = [
@@ -124,7 +125,8 @@ class _Writer:
 
         def turn(i: Any, *state: Any) -> Any:
             inside = [*values, tf.cast(i, tf.float32) * 0.1 + state[0], *state]
-            found = (self._block(inside, depth - 1, effects=effects) * count)[-count:]
+            found = self._block(inside, depth - 1, effects=effects)
+            found = self._after(found, (found * count)[-count:])
             return [i + 1, *(tf.ensure_shape(tf.tanh(each), [3]) for each in found)]
 
         with tf.control_dependencies(values if effects else []):
@@ -134,7 +136,12 @@ class _Writer:
                 parallel_iterations=1 if effects else self._rng.choice([1, 10]),
                 maximum_iterations=self._rng.choice([None, 2]),
             )  # fmt: skip
-        return list(found[1:])
+        return self._after(found, found[1:])
+
+    def _after(self, done: list[Any], values: list[Any]) -> list[Any]:
+        """Values that are there when all is done, so that there is one order of effects."""
+        with self._tf.control_dependencies(done):
+            return [self._tf.identity(each) for each in values]
 
     def _array(self, values: list[Any], depth: int, effects: bool) -> list[Any]:
         tf, one, shift = self._tf, self._rng.choice(values), self._rng.choice(values)

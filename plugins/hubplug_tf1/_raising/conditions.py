@@ -101,6 +101,7 @@ class Scope:
             self._connect(item)
         self.items: dict[str, Item] = {item.name: item for item in self._ordered(items)}
         for item in self.items.values():
+            self._wait_as_switches(item)
             item.context = self._context(item)
 
     def _variable(self, merge: Op) -> Variable:
@@ -137,13 +138,21 @@ class Scope:
             if name in self.producers:
                 item.needs.add(self.producers[name])
 
+    def _wait_as_switches(self, item: Item) -> None:
+        """A Switch becomes nothing that could wait; what takes something from it waits in its place."""
+        switches = [self.items[self.producers[name]] for name, _ in item.read if name in self.producers]
+        waits = [name for each in switches if each.type == "Switch" for name in each.controls]
+        if waits:
+            item.controls = list(dict.fromkeys([*item.controls, *waits]))
+            item.needs.update(self.producers[name] for name in waits if name in self.producers)
+
     def predicate(self, tensor: Tensor) -> Tensor:
         """Where a predicate comes from, as far as it is the same value."""
         chain = []
         while tensor not in self._predicates:
             chain.append(tensor)
             op = self._ops.get(tensor[0])
-            if op is None or op.type not in {"Identity", "Switch"} or not op.data or op.data[0] != op.inputs[0]:
+            if op is None or not _passes_on(op):
                 self._predicates[tensor] = tensor
                 break
             tensor = op.inputs[0]
@@ -211,6 +220,11 @@ def scopes_of(ops: Mapping[str, Op], loops: Iterable[Loop], loop_of: Mapping[str
     found: dict[Loop | None, Scope] = {loop: Scope(loop, ops, loop.ops, inner.get(loop, ())) for loop in loops}
     found[None] = Scope(None, ops, [op for op in ops.values() if op.name not in loop_of], inner.get(None, ()))
     return found
+
+
+def _passes_on(op: Op) -> bool:
+    """Whether what an op gives is what it takes, no later."""
+    return op.type in {"Identity", "Switch"} and not op.controls and op.data[:1] == op.inputs[:1]
 
 
 def _within(context: Context, step: tuple[Tensor, int]) -> Context | None:

@@ -68,7 +68,13 @@ def _raise(graph_def: Any, tensors: Mapping[str, Any], return_elements: Sequence
     for each in wanted:
         if op_name(each) not in nodes:
             raise ValueError(f"{each!r} is not in the graph")
-    needed = needed_nodes(nodes, wanted, cut_tensors=tensors.keys())
+    try:
+        needed = needed_nodes(nodes, wanted, cut_tensors=tensors.keys())
+    except KeyError as error:
+        raise RaisingError(
+            f"The graph lacks the op {error.args[0]!r}, which others take something from",
+            hint="the module's graph is damaged; fetch it anew",
+        ) from None
     del graph_def.node[:]
     graph_def.node.extend(node for each, node in nodes.items() if each in needed)
     use_lists(graph_def)

@@ -47,6 +47,7 @@ class _Rewriting:
         self._nodes = {node.name: node for node in graph_def.node}
         self._added: list[Any] = []
         self._origin: dict[str, Any] = {}
+        self._sizes = {node.name: node.input[0] for node in graph_def.node if node.op == _ARRAY}
 
     def run(self) -> None:
         takers: dict[str, list[Any]] = {}
@@ -126,6 +127,12 @@ class _Rewriting:
                 node, "TensorListSetItem", [flow, inputs[1], inputs[2]],
                 element_dtype=dtype, resize_if_index_out_of_bounds=resize,
             )  # fmt: skip
+        elif node.op == "TensorArrayScatterV3" and self._is_filled_once(node, array):
+            size = self._sizes[array.name]
+            _set(
+                node, "TensorListScatterV2", [inputs[2], inputs[1], self._shape(node, shape), size],
+                element_dtype=dtype, shape_type=int32,
+            )  # fmt: skip
         elif node.op == "TensorArrayScatterV3":
             _set(node, "TensorListScatterIntoExistingList", [flow, inputs[2], inputs[1]], element_dtype=dtype)
         elif node.op == "TensorArraySplitV3":
@@ -150,6 +157,13 @@ class _Rewriting:
             _set(node, "TensorListLength", [flow])
         else:
             _set(node, "NoOp", [])
+
+    def _is_filled_once(self, node: Any, array: Any) -> bool:
+        """Whether an array of a known size gets its elements from a tensor right where it is made.
+
+        Then there is no list before that a gradient would be asked for.
+        """
+        return op_name(node.input[3]) == array.name and not array.attr["dynamic_size"].b
 
     def _shape(self, node: Any, shape: Any) -> str:
         known = tf.TensorShape(shape)
