@@ -18,10 +18,11 @@ from hubplug.shown.terminal import say
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(tf1: bool, as_module: bool, script: str, arguments: tuple[str, ...]) -> None:
     """Run a program that was written for tensorflow_hub, unmodified."""
-    from hubplug_compat._running import become, choose_keras, find_problem
+    from hubplug_compat._running import become, choose_keras, find_problem, keep_tensorflow_quiet
 
     if not as_module and (problem := find_problem(script)):
         raise problem
+    keep_tensorflow_quiet()
     if advice := choose_keras():
         say(f"hubplug: {advice}", err=True)
     become([*(["-m"] if as_module else []), script, *arguments], tf1=tf1)

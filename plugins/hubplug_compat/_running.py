@@ -112,6 +112,11 @@ def choose_keras() -> str | None:
     )
 
 
+def keep_tensorflow_quiet() -> None:
+    """Keeps what TensorFlow logs about the machine, on standard error, away from what the program says, but for its errors."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
 def _tensorflow_release() -> tuple[int, int] | None:
     for name in ("tensorflow", "tensorflow-cpu"):
         try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -10,6 +14,7 @@ from hubplug.cli.commands import HANDLE, PROFILE, example, for_machines
 from hubplug.errors import ConfigError, ValidationError, needs
 from hubplug.hub import Hub
 from hubplug.in_effect import current_hub
+from hubplug.settings.config import environment_value
 from hubplug.shown.terminal import say
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding, Handle
@@ -157,8 +162,32 @@ def _print(findings: Sequence[Finding], subject: str, form: str, module: str | N
 
 def _import_tensorflow() -> None:
     """Before anything is checked, so that ``complete`` compares with the ops of the TensorFlow that is to run them."""
-    with needs("tensorflow", "tensorflow"):
+    with needs("tensorflow", "tensorflow"), _its_notes_held_back():
         import tensorflow  # noqa: F401
+
+
+@contextmanager
+def _its_notes_held_back() -> Iterator[None]:
+    """What TensorFlow writes about the machine would stand around the answer: it is shown if the import fails, or is asked for.
+
+    TF_CPP_MIN_LOG_LEVEL says how much to write, but newer TensorFlows write the first of it all the same.
+    """
+    if environment_value("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    sys.stderr.flush()
+    own = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(own, notes.read())
+            raise
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
 
 
 def _status(findings: Sequence[Finding]) -> int:

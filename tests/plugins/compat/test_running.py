@@ -293,3 +293,15 @@ def test_what_cannot_be_run_is_two_lines(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = subprocess.run([*RUN, "empty"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[0] == "error: empty is a directory without __main__.py"
+
+
+@pytest.mark.parametrize(("given", "seen"), [(None, "2"), ("0", "0")])
+def test_tensorflow_is_quiet_unless_someone_wants_to_hear_it(
+    given: str | None, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    if given is not None:
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", given)
+    (tmp_path / "p.py").write_text("import os\nprint(os.environ['TF_CPP_MIN_LOG_LEVEL'])\n")
+    done = subprocess.run([*RUN, "p.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == f"{seen}\n"

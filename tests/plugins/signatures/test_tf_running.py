@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -227,3 +228,22 @@ result = CliRunner().invoke(validate, [*arguments, "--run"])
 assert "op-of-another-release" in result.output, result.output
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_tensorflow_says_nothing_around_the_answer(text_module: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [
+        sys.executable,
+        "-m",
+        "hubplug",
+        "validate",
+        str(text_module),
+        "--profile",
+        "text-feature-vector",
+        "--run",
+    ]
+    done = subprocess.run(
+        command, env={**environment, "CUDA_VISIBLE_DEVICES": "-1"}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{text_module}: no findings\n"
+    assert done.stderr == ""
