@@ -42,7 +42,7 @@ def pack(directory: Path, output: str, force: bool, compress: bool, form: str) -
 
 @click.command(
     epilog=example(
-        "hubplug publish ./model models/publisher/model/2 --profile text-feature-vector",
+        "hubplug publish ./model models/publisher/model/2 --profile complete",
         "hubplug publish ./model gs://bucket/models/publisher/model/2",
     )
 )
