@@ -57,7 +57,7 @@ def works(wheel: Path, python: str, tensorflow: bool) -> bool:
     """Whether the wheel can be installed and used on a Python."""
     with tempfile.TemporaryDirectory() as folder:
         environment = Path(folder, "environment", "bin", "python")
-        wanted = f"{wheel}[tensorflow-cpu]" if tensorflow else str(wheel)
+        wanted = f"{wheel}[serve,tensorflow-cpu]" if tensorflow else f"{wheel}[serve]"
         program = [str(ROOT / "examples" / "quickstart.py")] if tensorflow else ["-c", WITHOUT_TENSORFLOW]
         commands = (
             [python, "-m", "venv", str(environment.parents[1])],
