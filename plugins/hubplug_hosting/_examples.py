@@ -52,26 +52,23 @@ def examples(facts: Mapping[str, Any], handle: str) -> list[Example]:
         "        session.run([tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()])\n"
         "        print(session.run(outputs))"
     )
-    found = [Example("In a graph (TensorFlow 1)", graph)]
-    if "KerasLayer" in hubplug.__all__:
+    found = [
+        Example("In a graph (TensorFlow 1)", graph),
+        Example(
+            "Eagerly (TensorFlow 2)",
+            f"import hubplug as hub\nimport tensorflow as tf\n\nmodule = hub.Module({handle!r}{tagged})\nprint({applied})",
+        ),
+    ]
+    if "KerasLayer" in hubplug.__all__ and "default" in signature["outputs"]:
+        named = "" if name == "default" else f", signature={name!r}, output_key='default'"
+        given = _as_tensor(next(iter(values.values()))) if len(values) == 1 else fed
         found.append(
             Example(
-                "Eagerly (TensorFlow 2)",
+                "As a Keras layer",
                 "import hubplug as hub\nimport tensorflow as tf\n\n"
-                f"module = hub.Module({handle!r}{tagged})\nprint({applied})",
+                f"layer = hub.KerasLayer({handle!r}{named}{tagged})\nprint(layer({given}))",
             )
         )
-        if "default" in signature["outputs"]:
-            chosen_signature = "" if name == "default" else f", signature={name!r}, output_key='default'"
-            single = next(iter(values.values())) if len(values) == 1 else fed
-            layer_input = f"tf.constant({single})" if single.startswith("[") else single
-            found.append(
-                Example(
-                    "As a Keras layer",
-                    "import hubplug as hub\nimport tensorflow as tf\n\n"
-                    f"layer = hub.KerasLayer({handle!r}{chosen_signature}{tagged})\nprint(layer({layer_input}))",
-                )
-            )
     return found
 
 

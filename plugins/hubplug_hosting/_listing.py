@@ -7,7 +7,6 @@ import stat
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import groupby
 
 from hubplug_hosting._catalogue import Place, all_places
 from hubplug_hosting._members import opened_directory
@@ -50,13 +49,14 @@ def list_models(root: str, below: tuple[str, ...] = (), words: str = "") -> list
     """The models below the root, or below a directory in it, whose names have every one of some words, by name."""
     wanted = words.casefold().split()
     places = [place for place in all_places(root, below) if all(word in place.name.casefold() for word in wanted)]
-    models = []
+    models: dict[str, list[Version]] = {}
     with opened_directory(root) as descriptor:
-        for name, group in groupby(sorted(places, key=lambda place: place.model[0]), key=lambda place: place.model[0]):
-            versions = [_version(place, descriptor) for place in group]
-            versions.sort(key=lambda version: int(version.number or -1), reverse=True)
-            models.append(Model(name, tuple(versions)))
-    return models
+        for place in places:
+            name, number = place.model
+            models.setdefault(name, []).append(_version(place, number, descriptor))
+    for versions in models.values():
+        versions.sort(key=lambda version: int(version.number or -1), reverse=True)
+    return [Model(name, tuple(models[name])) for name in sorted(models)]
 
 
 def versions_of(root: str, place: Place) -> list[str]:
@@ -81,7 +81,7 @@ def near_names(root: str, components: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys([*(folded[name] for name in close), *(by_last[name] for name in also)]))[:_MOST_NEAR]
 
 
-def _version(place: Place, root: int) -> Version:
+def _version(place: Place, number: str | None, root: int) -> Version:
     size, modified = 0, 0.0
     with suppress(OSError), ExitStack() as opened:  # one that has just been removed
         if place.is_archive:
@@ -90,7 +90,7 @@ def _version(place: Place, root: int) -> Version:
             size, modified = status.st_size, status.st_mtime
         else:
             size, modified = _extent(opened.enter_context(opened_directory(".", place.components, dir_fd=root)), 0)
-    return Version(place, place.model[1], size, modified)
+    return Version(place, number, size, modified)
 
 
 def _extent(directory: int, depth: int) -> tuple[int, float]:
