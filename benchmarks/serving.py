@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = make_tree(Path(folder), asked.modules, asked.mebibytes)
         with served(root) as (address, pid):
-            measure_pages(address, asked.modules)
+            measure_pages(address, pid, asked.modules)
             measure_downloads(address, pid, root, asked.clients)
 
 
@@ -93,16 +93,24 @@ def get(address: str, path: str) -> tuple[float, bytes]:
     return seconds, body
 
 
-def measure_pages(address: str, modules: int) -> None:
+def measure_pages(address: str, pid: int, modules: int) -> None:
     """The list of all modules, and pages for the first time and later."""
+    get(address, "/healthz")
+    before = processor(pid)
     times = [get(address, "/")[0] for _ in range(11)]
+    say(f"list of {modules:,} modules, processor time", (processor(pid) - before) / 11)
     say(f"list of {modules:,} modules, first", times[0])
     say(f"list of {modules:,} modules, median of 10", statistics.median(times[1:]))
     found = re.findall(r'href="(/publisher[^"]*/\d)"', get(address, "/")[1].decode())
     chosen = found[:: max(1, len(found) // 20)][:20]
     firsts = [get(address, path)[0] for path in chosen]
     say(f"page of a module, first, median of {len(chosen)}", statistics.median(firsts))
+    for path in chosen:  # until nothing is looked at any more
+        while b"being checked" in get(address, path)[1]:
+            time.sleep(0.2)
+    before = processor(pid)
     later = [get(address, path)[0] for path in chosen for _ in range(5)]
+    say("page of a module, later, processor time", (processor(pid) - before) / len(later))
     say("page of a module, later, median", statistics.median(later))
     say("page of a module, later, longest", max(later))
 
@@ -155,6 +163,12 @@ def memory(pid: int) -> int:
     """Resident bytes of a process."""
     match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(match[1]) << 10 if match else 0
+
+
+def processor(pid: int) -> float:
+    """Seconds of processor time that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def say(what: str, seconds: float) -> None:

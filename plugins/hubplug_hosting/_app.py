@@ -20,7 +20,7 @@ from hubplug_hosting._access import CHALLENGE, Gate, line_of_log
 from hubplug_hosting._artifacts import Artifact, Artifacts
 from hubplug_hosting._catalogue import ARCHIVE_SUFFIXES, BadPath, Place, components_of, find_place
 from hubplug_hosting._descriptions import Description, Descriptions
-from hubplug_hosting._listing import Model, list_models, near_names
+from hubplug_hosting._listing import Listing, Model, list_models, near_names
 from hubplug_hosting._pages import (
     Site,
     index_data,
@@ -63,6 +63,7 @@ class ModuleApp:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._listing = Listing(settings.root)
         # Apart from the threads that read and look, which nobody shall have to wait for.
         self._makers = CapacityLimiter(_MAKERS)
 
@@ -120,7 +121,7 @@ class ModuleApp:
         asked = query.get(_FORMAT, [])
         if not components and not asked:
             words = " ".join(query.get("q", []))[:_LONGEST_SEARCH]
-            models = await to_thread.run_sync(list_models, self._settings.root, (), words)
+            models = await to_thread.run_sync(self._listing.search, words)
             return await self._listed(request, site, models, words=words)
         place = await to_thread.run_sync(find_place, self._settings.root, components)
         if place is None:

@@ -39,6 +39,7 @@ _MEMORY = 4 << 30
 _SECONDS = 120
 _LONGEST_ANSWER = 8 << 20
 _MOST_KEPT = 2_000
+_MOST_UNPACKED = 4
 _LARGEST_README = 256 << 10
 
 
@@ -71,7 +72,10 @@ class Descriptions:
         self._profiles = profiles_of(hub)
         self._work = work
         self._memory, self._seconds = memory, seconds
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="hubplug-describe")
+        # One after the other; the checks of one module, which take longer, do not hold up the facts of the next.
+        self._describing = ThreadPoolExecutor(1, thread_name_prefix="hubplug-describe")
+        self._checking = ThreadPoolExecutor(1, thread_name_prefix="hubplug-check")
+        self._unpacked = threading.BoundedSemaphore(_MOST_UNPACKED)
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Description] = OrderedDict()
         self._closed = threading.Event()
@@ -79,7 +83,8 @@ class Descriptions:
     def close(self) -> None:
         """Ends what is being looked at."""
         self._closed.set()
-        self._pool.shutdown()
+        self._describing.shutdown()
+        self._checking.shutdown()
 
     def get(self, artifact: Artifact, path: str, readme: str | None) -> Description:
         """The description of an archive, which may not be there yet; ``artifact`` may be closed then.
@@ -101,7 +106,7 @@ class Descriptions:
             while len(self._known) > _MOST_KEPT:
                 self._known.popitem(last=False)
         if not self._read(key, known):
-            self._pool.submit(self._describe, key, known, path, artifact.sha256, readme)
+            self._describing.submit(self._describe, key, known, path, artifact.sha256, readme)
         return known
 
     def _read(self, key: str, known: Description) -> bool:
@@ -114,35 +119,40 @@ class Descriptions:
         return False
 
     def _describe(self, key: str, known: Description, path: str, sha256: str, readme: str | None) -> None:
+        self._unpacked.acquire()
+        folder = ""
         try:
             folder = tempfile.mkdtemp(prefix="looking-", dir=self._work.path())
-            try:
-                # Whatever characters are in its path, they are in no handle.
-                suffix = next(suffix for suffix in ARCHIVE_SUFFIXES if path.endswith(suffix))
-                archive = Path(folder, f"archive{suffix}")
-                archive.symlink_to(path)
-                job = Job(
-                    self._config,
-                    f"{archive}#sha256={sha256}",
-                    folder,
-                    readme,
-                    self._profiles,
-                    self._memory,
-                    self._seconds,
-                )
-                facts = self._ask(job)
-                known.facts.set_result(facts)
-                known.checks.set_result({} if "problem" in facts else self._ask(replace(job, archive="")))
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-            if not any("problem" in answer for answer in (facts, known.checks.result())):
-                with replace_file(self._work.path() / f"{key}.facts.json") as file:
-                    file.write(json.dumps({"facts": facts, "checks": known.checks.result()}).encode())
+            # Whatever characters are in its path, they are in no handle.
+            archive = Path(folder, f"archive{next(suffix for suffix in ARCHIVE_SUFFIXES if path.endswith(suffix))}")
+            archive.symlink_to(path)
+            pinned = f"{archive}#sha256={sha256}"
+            job = Job(self._config, pinned, folder, readme, self._profiles, self._memory, self._seconds)
+            known.facts.set_result(self._ask(job))
+            if "problem" not in known.facts.result():
+                self._checking.submit(self._check, key, known, replace(job, archive=""))
+                return
         except Exception as error:  # whoever waits gets an answer
             _LOG.error("%s could not be described: %s", path, error)
-            for future in (known.facts, known.checks):
-                if not future.done():
-                    future.set_result({"problem": "it could not be looked at"})
+        self._finish(known, folder)
+
+    def _check(self, key: str, known: Description, job: Job) -> None:
+        try:
+            known.checks.set_result(self._ask(job))
+            if "problem" not in known.checks.result():
+                with replace_file(self._work.path() / f"{key}.facts.json") as file:
+                    file.write(json.dumps({"facts": known.facts.result(), "checks": known.checks.result()}).encode())
+        except Exception as error:
+            _LOG.error("what was found of a module could not be kept: %s", error)
+        self._finish(known, job.folder)
+
+    def _finish(self, known: Description, folder: str) -> None:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._unpacked.release()
+        for future in (known.facts, known.checks):
+            if not future.done():
+                future.set_result({"problem": "it could not be looked at"})
 
     def _ask(self, job: Job) -> dict[str, Any]:
         problem, said = run_child(_PROGRAM, pickle.dumps(job), self._seconds, cancelled=self._closed)

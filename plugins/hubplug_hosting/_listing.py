@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +15,7 @@ from hubplug_hosting._members import opened_directory
 
 _DEEPEST = 8
 _MOST_NEAR = 5
+_SECONDS_KEPT = 1.0
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,29 @@ class Model:
         return self.versions[0]
 
 
-def list_models(root: str, below: tuple[str, ...] = (), words: str = "") -> list[Model]:
-    """The models below the root, or below a directory in it, whose names have every one of some words, by name."""
-    wanted = words.casefold().split()
-    places = [place for place in all_places(root, below) if all(word in place.name.casefold() for word in wanted)]
+class Listing:
+    """All models of a tree, looked for at most once a second, however many ask."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._models: list[Model] = []
+        self._until = 0.0
+
+    def search(self, words: str = "") -> list[Model]:
+        """Those whose names have every one of some words, by name."""
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._models = list_models(self._root)
+                self._until = time.monotonic() + _SECONDS_KEPT
+            models = self._models
+        wanted = words.casefold().split()
+        return [model for model in models if all(word in model.name.casefold() for word in wanted)]
+
+
+def list_models(root: str, below: tuple[str, ...] = ()) -> list[Model]:
+    """The models below the root, or below a directory in it, by name."""
+    places = all_places(root, below)
     models: dict[str, list[Version]] = {}
     with opened_directory(root) as descriptor:
         for place in places:
