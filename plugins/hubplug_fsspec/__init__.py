@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 from hubplug.errors import ConfigError, HandleError
 from hubplug.files.tree import TreeWriter
-from hubplug.hookspecs import RunFetch, RunPublish, hookimpl
+from hubplug.hookspecs import RunFetch, RunPublish, RunResolve, hookimpl
 from hubplug.shown.words import scheme_meant
 from hubplug.types import ArchiveStream, Declined, Handle, Plan, Source
 from hubplug.urls import scheme_of
+from hubplug.web import Network
 
 # What other plugins own, what reads the machine itself, and what hides another location inside the handle.
 _NEVER = frozenset({
@@ -38,7 +39,7 @@ class Fsspec:
     def __init__(
         self,
         schemes: Sequence[str] = (
-            "gs", "gcs", "s3", "s3a", "hdfs", "webhdfs", "abfs", "abfss", "az", "oss", "oci", "memory",
+            "gs", "gcs", "s3", "s3a", "hdfs", "webhdfs", "abfs", "abfss", "az", "oss", "oci", "hf", "memory",
         ),
         storage_options: Mapping[str, Mapping[str, Any]] = {},
         parallel: int = 8,
@@ -75,10 +76,12 @@ class Fsspec:
         return f"Fsspec(schemes={list(self._schemes)})"
 
     @hookimpl
-    def hubplug_resolve(self, handle: Handle) -> Source | Declined | None:
+    def hubplug_resolve(self, handle: Handle) -> Source | Plan[RunResolve] | Declined | None:
         scheme = handle.scheme.lower()
         if declined := self._find_refusal(scheme):
             return declined
+        if scheme == "hf":
+            return self._at_commit(handle)
         return Source(handle, _location_of(handle), cacheable=scheme != _IN_THIS_PROCESS)
 
     @hookimpl
@@ -90,7 +93,7 @@ class Fsspec:
         def run(tree: TreeWriter, auth_for: Callable[..., Any]) -> ArchiveStream | None:
             from hubplug_fsspec._fetching import fetch
 
-            return fetch(source, self._storage_options.get(scheme, {}), tree, self._parallel, self._progress)
+            return fetch(source, self._options(scheme), tree, self._parallel, self._progress)
 
         return Plan(
             f"copy {source} with fsspec", run, network=scheme != _IN_THIS_PROCESS, credentials=self._credentials(scheme)
@@ -101,6 +104,8 @@ class Fsspec:
         scheme = handle.scheme.lower()
         if declined := self._find_refusal(scheme):
             return declined
+        if scheme == "hf":
+            return Declined("exports to Hugging Face are commits, which hubplug does not make")
         location = _location_of(handle)
 
         def run(produce: Callable[[Path], None]) -> None:
@@ -114,6 +119,26 @@ class Fsspec:
             network=scheme != _IN_THIS_PROCESS,
             credentials=self._credentials(scheme),
         )
+
+    def _at_commit(self, handle: Handle) -> Source | Plan[RunResolve]:
+        from hubplug_fsspec._hugging_face import RepositoryPath, commit_of
+
+        place = RepositoryPath.of_handle(handle)
+        if place.is_pinned:
+            return Source(handle, str(place))
+
+        def run(auth_for: Network) -> Handle:
+            return handle.instead(str(place.at(commit_of(place, self._storage_options.get("hf", {})))))
+
+        return Plan(f"ask which commit {place} is", run, network=True, credentials=self._credentials("hf"))
+
+    def _options(self, scheme: str) -> Mapping[str, Any]:
+        options = self._storage_options.get(scheme, {})
+        if scheme != "hf":
+            return options
+        from hubplug_fsspec._hugging_face import options_of
+
+        return options_of(options)
 
     def _credentials(self, scheme: str) -> str:
         from hubplug_fsspec._credentials import describe_credentials

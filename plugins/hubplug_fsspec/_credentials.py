@@ -11,6 +11,7 @@ _FOUND_BY = {
     "s3fs": "the variables AWS_*, the files in ~/.aws, else the role of the machine",
     "adlfs": "the variables AZURE_STORAGE_*, else Azure's default credentials",
     "ocifs": "the file ~/.oci/config",
+    "huggingface_hub": "the variable HF_TOKEN, else the token that `hf auth login` keeps",
     "pyarrow": "the configuration of Hadoop, with a Kerberos ticket where it wants one",
 }
 _PACKAGES = {
@@ -23,6 +24,7 @@ _PACKAGES = {
     "az": "adlfs",
     "oci": "ocifs",
     "hdfs": "pyarrow",
+    "hf": "huggingface_hub",
 }
 _METHODS_OF_GCSFS = {
     "google_default": "Google's default credentials",
@@ -33,7 +35,7 @@ _METHODS_OF_GCSFS = {
 # These say where and how, not who.
 _NO_CREDENTIALS = frozenset({
     "endpoint_url", "project", "consistency", "requests_timeout", "session_kwargs", "config_kwargs", "client_kwargs",
-    "use_ssl", "default_block_size", "block_size", "version_aware", "requester_pays", "host", "port", "use_https",
+    "use_ssl", "default_block_size", "block_size", "version_aware", "requester_pays", "endpoint", "host", "port", "use_https",
     "default_location", "access", "max_concurrency", "anon",
 })  # fmt: skip
 

@@ -33,6 +33,11 @@ def as_fetch_error(error: Exception, shown: str, storage_options: Mapping[str, A
     """
     if isinstance(error, HubplugError):
         return error
+    if any(type(one).__name__ == "GatedRepoError" for one in causes_of(error)):
+        return AccessError(
+            f"{shown}: the repository is gated, and access was refused",
+            hint="accept its conditions on its page, and set HF_TOKEN to a token of your account",
+        )
     if _is_missing(error):
         return MissingError(f"{shown} does not exist", hint="check the handle for a misspelling")
     problem, hint = _in_words(error, storage_options)

@@ -97,6 +97,8 @@ def _how_to_get(scheme: str) -> str:
     package = str(known.get("class", scheme)).partition(".")[0]
     if package == "gcsfs":
         return "pip install 'hubplug[gcs]'"
+    if package == "huggingface_hub":
+        return "pip install 'hubplug[hf]'"
     if package != "fsspec":
         return f"pip install {package}"
     said = str(known.get("err", f"install the fsspec implementation of {scheme}://"))
