@@ -16,8 +16,9 @@ import pluggy
 from hubplug import hookspecs
 from hubplug.errors import HubplugError, NobodyAnswered, PluginError
 from hubplug.settings.config import Config
+from hubplug.settings.entry_points import installed_plugins
 from hubplug.settings.members import HOOKS, Member, find_misfit, hooks_of_class, in_file
-from hubplug.settings.plugins import installed_plugins, make_members, refuse_options_of_no_plugin
+from hubplug.settings.plugins import make_members, refuse_options_of_no_plugin
 from hubplug.spec import ModuleSpec
 from hubplug.types import Declined, Finding, Handle, Plan, Source
 from hubplug.urls import redact_all

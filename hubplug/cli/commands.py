@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from hubplug.errors import HubplugError
-from hubplug.hub import Hub
-from hubplug.settings.config import load_config
+
+if TYPE_CHECKING:
+    from hubplug.hub import Hub
 
 F = TypeVar("F", bound=Callable[..., Any])
 _JSON = "hubplug.json"
@@ -60,6 +61,13 @@ def for_machines(*forms: str) -> Callable[[F], F]:
     return lambda command: full(short(command))
 
 
+def current_hub() -> Hub:
+    """The Hub in effect. What it needs is imported when a command runs: `hubplug --help` imports every command."""
+    from hubplug import in_effect
+
+    return in_effect.current_hub()
+
+
 class Completed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
     """A text of which the shell can complete what a Hub knows; any other is fine too."""
 
@@ -75,6 +83,9 @@ class Completed(click.ParamType):  # type: ignore[type-arg]  # generic since cli
         self._paths = paths
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from hubplug.hub import Hub
+        from hubplug.settings.config import load_config
+
         given = ctx.find_root().params
         try:
             config = load_config(given.get("config"), chain=given.get("chain"), offline=given.get("offline") or None)

@@ -8,20 +8,19 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hubplug.cli.commands import CHAIN, HANDLE, Group, example, for_machines, print_json
+from hubplug.cli.commands import CHAIN, HANDLE, Group, current_hub, example, for_machines, print_json
 from hubplug.cli.completion import completion
-from hubplug.cli.describing import describe_in_words, rows_of_way, way_in_words
 from hubplug.cli.settings import config, plugins
 from hubplug.errors import HubplugError, PluginError
-from hubplug.in_effect import current_hub, default_hub_anew
-from hubplug.settings.config import environment_with, load_config
-from hubplug.settings.plugins import installed_commands, load_entry_point, origin_of_plugin
+from hubplug.settings.entry_points import installed_commands, load_entry_point, origin_of_plugin
 from hubplug.shown.terminal import say
-from hubplug.types import LocalModule
+
+if TYPE_CHECKING:
+    from hubplug.types import LocalModule
 
 _INTERRUPTED = 128 + 2  # as a shell reports a process that SIGINT ended
 
@@ -76,6 +75,9 @@ def hubplug(ctx: click.Context, config: str | None, chain: str | None, offline: 
     """Resolve, look at, pack and serve TensorFlow Hub modules."""
     if not (config or chain or offline):
         return
+    from hubplug.in_effect import default_hub_anew
+    from hubplug.settings.config import environment_with, load_config
+
     load_config(config, chain=chain, offline=offline or None)
     said = {
         "HUBPLUG_CONFIG": config and str(Path(config).absolute()),
@@ -114,6 +116,8 @@ def resolve(handle: str, form: str) -> None:
 @for_machines()
 def explain(handle: str, exported: bool, form: str) -> None:
     """Show the way of a handle through the chain, without fetching anything."""
+    from hubplug.cli.describing import rows_of_way, way_in_words
+
     answers = current_hub().explain_export(handle) if exported else current_hub().explain(handle)
     rows = rows_of_way(answers)
     if form == "json":
@@ -134,6 +138,8 @@ def explain(handle: str, exported: bool, form: str) -> None:
 @for_machines()
 def show(handle: str, form: str) -> None:
     """Show a module's signatures, variables, assets and where it came from."""
+    from hubplug.cli.describing import describe_in_words
+
     hub = current_hub()
     description = hub.use_spec(handle, lambda spec: spec.describe())
     if provenance := hub.resolve(handle).provenance:

@@ -10,7 +10,7 @@ from string import Template
 
 from hubplug.errors import ConfigError
 from hubplug.files.staging import publish
-from hubplug.settings.plugins import installed_plugins
+from hubplug.settings.entry_points import installed_plugins
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 

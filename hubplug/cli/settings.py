@@ -9,11 +9,8 @@ from typing import Any
 
 import click
 
-from hubplug.chain import build_chain
-from hubplug.cli.commands import Group, example, for_machines, print_json
+from hubplug.cli.commands import Group, current_hub, example, for_machines, print_json
 from hubplug.errors import ConfigError, HubplugError
-from hubplug.in_effect import current_hub
-from hubplug.settings.config import load_config
 from hubplug.shown.terminal import aligned, painted, say
 
 
@@ -28,6 +25,7 @@ def plugins(ctx: click.Context, form: str) -> None:
     """List the installed plugins, the hooks they implement, and which are in the chain."""
     if ctx.invoked_subcommand is not None:
         return
+    from hubplug.settings.config import load_config
     from hubplug.settings.inventory import inventory, inventory_of_parts
 
     problem = None
@@ -79,6 +77,7 @@ def config_check() -> None:
 
     Exit status 2 if something in it is wrong.
     """
+    from hubplug.chain import build_chain
     from hubplug.settings.inventory import find_profile_error
 
     hub = current_hub()

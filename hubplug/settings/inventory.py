@@ -9,9 +9,10 @@ from typing import Any
 from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.files.tree import Limits
 from hubplug.settings.config import DEFAULT, Config
+from hubplug.settings.entry_points import installed_plugins, load_entry_point, origin_of_plugin
 from hubplug.settings.members import Member, hooks_of_class
 from hubplug.settings.options import options_schema
-from hubplug.settings.plugins import installed_plugins, load_entry_point, make_members, origin_of_plugin
+from hubplug.settings.plugins import make_members
 from hubplug.shown.redaction import without_secrets
 from hubplug.shown.words import nearest
 from hubplug.urls import redact

@@ -6,23 +6,26 @@ chain names. A plugin that is named and cannot be had is an error: authenticatio
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from hubplug.errors import ConfigError, HubplugError, PluginError
 from hubplug.settings.config import DEFAULT, EVERY_OTHER, Config, environment_switch, expand
 from hubplug.settings.config import environment_value as _environment_value
+from hubplug.settings.entry_points import (
+    GROUP,
+    distribution_name,
+    installed_plugins,
+    load_entry_point,
+    origin_of_plugin,
+)
 from hubplug.settings.members import Member, find_misfit
 from hubplug.settings.options import find_declaration_error, find_option_error, missing_options
 from hubplug.settings.trust import refuse_untrusted_options
 from hubplug.shown.redaction import scrub, scrub_foreign, secrets_in, showable_cause
 from hubplug.shown.words import nearest
 
-GROUP = "hubplug"
-COMMANDS_GROUP = "hubplug.commands"
 DISTRIBUTION = "hubplug"
 _SWITCH_OFF = "HUBPLUG_DISABLE_PLUGIN_AUTOLOAD"
 
@@ -61,16 +64,6 @@ def _make_member(
     return Member(name, plugin, origin, overrides)
 
 
-def installed_plugins() -> Mapping[str, Sequence[EntryPoint]]:
-    """Every plugin that an installed distribution offers, by name; two entries where two distributions offer it."""
-    return _by_name(GROUP)
-
-
-def installed_commands() -> Mapping[str, Sequence[EntryPoint]]:
-    """Every subcommand that an installed distribution offers, by name."""
-    return _by_name(COMMANDS_GROUP)
-
-
 def effective_names(config: Config, installed: Mapping[str, Sequence[EntryPoint]]) -> list[str]:
     """The chain with the third-party plugins that come by themselves put in their place, and without the disabled ones.
 
@@ -79,10 +72,10 @@ def effective_names(config: Config, installed: Mapping[str, Sequence[EntryPoint]
     """
     used = {config.plugin(name).use for name in config.chain if name != EVERY_OTHER}
     third_party = sorted(
-        (_distribution_name(entry_point), name)
+        (distribution_name(entry_point), name)
         for name, offered in installed.items()
         for entry_point in offered
-        if _distribution_name(entry_point) != DISTRIBUTION and name not in used
+        if distribution_name(entry_point) != DISTRIBUTION and name not in used
     )
     others = list(dict.fromkeys(name for _, name in third_party))
     names: list[str] = []
@@ -97,47 +90,6 @@ def effective_names(config: Config, installed: Mapping[str, Sequence[EntryPoint]
                 hint=f"{nearest(name, sorted({*names, *installed}))}; it is a list of HUBPLUG_DISABLE_PLUGINS too",
             )
     return [name for name in names if name not in config.disabled]
-
-
-def load_entry_point(entry_point: EntryPoint, named_in: str | None = None) -> Any:
-    """Imports what an entry point names.
-
-    Args:
-        entry_point: What a distribution offers.
-        named_in: The configuration whose chain names it; None: it comes by itself, or is a command.
-
-    Raises:
-        PluginError: It cannot be imported; says which distribution it came from and how to go on without it.
-    """
-    try:
-        return entry_point.load()
-    except Exception as error:
-        missing = f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else None
-        kind, way_out = "plugin", "mend or uninstall the distribution"
-        if entry_point.group == COMMANDS_GROUP:
-            kind = "command"
-        elif named_in is not None:
-            way_out = f"mend the distribution, or take {entry_point.name} out of the chain"
-        else:
-            way_out += f", or leave it out: HUBPLUG_DISABLE_PLUGINS={entry_point.name}"
-        raise PluginError(
-            f"{named_in + ': chain: the' if named_in else 'The'} {kind} {entry_point.name!r} ({entry_point.value}) of "
-            f"{origin_of_plugin(entry_point)} cannot be imported: {type(error).__name__}: {error}",
-            hint=f"{missing}; or {way_out}" if missing else way_out,
-        ) from error
-
-
-@cache
-def _scan(group: str, path: tuple[str, ...]) -> dict[str, tuple[EntryPoint, ...]]:
-    found: dict[str, dict[str, EntryPoint]] = {}
-    for entry_point in entry_points(group=group):
-        # An editable install beside a wheel of the same distribution offers everything twice.
-        found.setdefault(entry_point.name, {}).setdefault(_distribution_name(entry_point), entry_point)
-    return {name: tuple(offered.values()) for name, offered in found.items()}
-
-
-def _by_name(group: str) -> Mapping[str, Sequence[EntryPoint]]:
-    return _scan(group, tuple(sys.path))
 
 
 def _entry_point(config: Config, name: str, use: str, installed: Mapping[str, Sequence[EntryPoint]]) -> EntryPoint:
@@ -250,19 +202,3 @@ def _construct(config: Config, name: str, kind: Any, options: Mapping[str, Any],
             f"{sorted(options)}: {type(error).__name__}: {scrub_foreign(str(error), secrets)}",
             hint=f"look at plugins.{name}.options in {config.where}",
         ) from showable_cause(error, secrets)
-
-
-def _distribution_name(entry_point: EntryPoint) -> str:
-    return _name_and_version(entry_point.dist)[0].lower() if entry_point.dist else ""
-
-
-def origin_of_plugin(entry_point: EntryPoint) -> str:
-    """``name version`` of the distribution that offers a plugin."""
-    return " ".join(_name_and_version(entry_point.dist)) if entry_point.dist else "an unknown distribution"
-
-
-@cache
-def _name_and_version(distribution: Distribution) -> tuple[str, str]:
-    # Each access to one of them reads and parses the distribution's metadata anew.
-    metadata = distribution.metadata
-    return metadata["Name"], metadata["Version"]

@@ -7,23 +7,19 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hubplug.cli.commands import HANDLE, Completed, Group, example, for_machines, print_json
+from hubplug.cli.commands import HANDLE, Completed, Group, current_hub, example, for_machines, print_json
 from hubplug.errors import CacheError, HubplugError
-from hubplug.in_effect import current_hub
 from hubplug.shown.terminal import Colour, aligned, painted, say
-from hubplug.types import Handle
 from hubplug.urls import redact, scheme_of
 from hubplug_cache import CacheDirectory
-from hubplug_cache._catalogue import Listed, describe, list_entries
-from hubplug_cache._layout import entry_name, is_entry_name
-from hubplug_cache._pruning import choose_victims, remove
 from hubplug_cache._quantities import parse_size, parse_span, size_in_words
-from hubplug_cache._sweeping import sweep
-from hubplug_cache._trouble import cache_error
+
+if TYPE_CHECKING:
+    from hubplug_cache._catalogue import Listed
 
 _CACHE_NAME = Completed(lambda hub: [name for name, _ in hub.instances(CacheDirectory)])
 _CACHE = click.option(
@@ -87,6 +83,7 @@ def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form:
     An entry of a writable cache that is found damaged is marked, and the next resolve fetches it again. Exit status 1 if
     there is a damaged one.
     """
+    from hubplug_cache._trouble import cache_error
     from hubplug_cache._verifying import find_faults, mark
 
     rows: list[dict[str, Any]] = []
@@ -131,6 +128,8 @@ def prune(
     max_size: int | None, older_than: float | None, dry_run: bool, grace: float, name: str | None, form: str
 ) -> None:
     """Remove the entries that were not used for longest, while others may read."""
+    from hubplug_cache._pruning import choose_victims
+
     if max_size is None and older_than is None:
         raise click.UsageError("say what to remove: --max-size, --older-than, or both")
     chosen = [
@@ -250,6 +249,9 @@ def _writable(name: str | None) -> list[tuple[str, CacheDirectory]]:
 
 
 def _entries(plugin: CacheDirectory) -> list[Listed]:
+    from hubplug_cache._catalogue import list_entries
+    from hubplug_cache._trouble import cache_error
+
     root = plugin.root().path
     try:
         return list_entries(root)
@@ -261,6 +263,9 @@ def _selected(
     handles: tuple[str, ...], name: str | None, writable: bool = False
 ) -> list[tuple[str, CacheDirectory, Listed]]:
     """The entries of handles or keys in the order asked for, each once; all of them if none are named."""
+    from hubplug.types import Handle
+    from hubplug_cache._layout import is_entry_name
+
     caches = _writable(name) if writable else _caches(name)
     if not handles:
         return [(cache_name, plugin, entry) for cache_name, plugin in caches for entry in _entries(plugin)]
@@ -282,6 +287,10 @@ def _selected(
 
 def _entries_of(text: str, root: Path) -> list[Listed]:
     """The entry of a key or a handle; for a local archive every entry that was made from it."""
+    from hubplug.types import Handle
+    from hubplug_cache._catalogue import describe, list_entries
+    from hubplug_cache._layout import entry_name, is_entry_name
+
     handle = text if is_entry_name(text) else Handle.parse(text).text
     entry = describe(root / (text if is_entry_name(text) else entry_name(handle)))
     if entry is not None or scheme_of(handle) or is_entry_name(text):
@@ -293,6 +302,10 @@ def _entries_of(text: str, root: Path) -> list[Listed]:
 
 def _remove(chosen: list[tuple[str, CacheDirectory, list[Listed]]], grace: float, dry_run: bool, form: str) -> None:
     """Removes entries of several caches, says what is gone, and fails where some are not."""
+    from hubplug_cache._pruning import remove
+    from hubplug_cache._sweeping import sweep
+    from hubplug_cache._trouble import cache_error
+
     rows: list[dict[str, Any]] = []
     failed: list[CacheError] = []
     for cache_name, plugin, entries in chosen:

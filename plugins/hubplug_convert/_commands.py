@@ -6,8 +6,7 @@ from functools import partial
 
 import click
 
-from hubplug.cli.commands import HANDLE, example, for_machines
-from hubplug.in_effect import current_hub
+from hubplug.cli.commands import HANDLE, current_hub, example, for_machines
 from hubplug.shown.terminal import say
 
 

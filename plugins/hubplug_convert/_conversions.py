@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
 from hubplug.errors import ConfigError, PluginError
-from hubplug.settings.plugins import origin_of_plugin
+from hubplug.settings.entry_points import origin_of_plugin
 from hubplug.shown.words import nearest
 from hubplug_convert._contract import Conversion
 

@@ -9,9 +9,8 @@ from typing import TextIO
 
 import click
 
-from hubplug.cli.commands import HANDLE, example, for_machines, print_json
+from hubplug.cli.commands import HANDLE, current_hub, example, for_machines, print_json
 from hubplug.errors import ConfigError
-from hubplug.in_effect import current_hub
 from hubplug.shown.terminal import painted, say
 
 _MOST_JOBS = 8

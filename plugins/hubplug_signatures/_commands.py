@@ -7,20 +7,20 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
-from hubplug.cli.commands import HANDLE, PROFILE, example, for_machines
+from hubplug.cli.commands import HANDLE, PROFILE, current_hub, example, for_machines
 from hubplug.errors import ConfigError, ValidationError, needs
-from hubplug.hub import Hub
-from hubplug.in_effect import current_hub
 from hubplug.settings.config import environment_value
 from hubplug.shown.terminal import say
-from hubplug.spec import ModuleSpec
 from hubplug.types import Finding, Handle
 from hubplug_signatures import CommonSignatures
-from hubplug_signatures._profiles import PROFILES
-from hubplug_signatures._reports import in_words, report
+
+if TYPE_CHECKING:
+    from hubplug.hub import Hub
+    from hubplug.spec import ModuleSpec
 
 _FORM = for_machines("sarif")
 _DEFAULT_PROFILES = ("complete", "safe")
@@ -80,6 +80,8 @@ def validate(
     checkpoint and assets; safe looks for ops that reach outside of the graph. A clean scan lowers the risk of loading a
     module; it is not a proof.
     """
+    from hubplug_signatures._profiles import PROFILES
+
     hub = current_hub()
     asked = profiles or _DEFAULT_PROFILES
     if run and PROFILES.keys().isdisjoint(asked):
@@ -144,6 +146,8 @@ def _scan(hub: Hub, spec: ModuleSpec, allow_ops: Sequence[str]) -> list[Finding]
 def _run(
     spec: ModuleSpec, profiles: Sequence[str], findings: Sequence[Finding], timeout: float, memory_mib: int
 ) -> list[Finding]:
+    from hubplug_signatures._profiles import PROFILES
+
     broken = {finding.rule.partition("/")[0] for finding in findings if finding.level == "error"}
     wanted = [name for name in dict.fromkeys(profiles) if name in PROFILES and name not in broken]
     if not wanted or "safe" in broken:
@@ -154,6 +158,8 @@ def _run(
 
 
 def _print(findings: Sequence[Finding], subject: str, form: str, module: str | None = None) -> None:
+    from hubplug_signatures._reports import in_words, report
+
     if form == "text":
         say(*in_words(findings, subject))
     else:

@@ -12,7 +12,7 @@ import pytest
 
 from hubplug.errors import ConfigError
 from hubplug.hub import Hub
-from hubplug.settings.plugins import installed_plugins
+from hubplug.settings.entry_points import installed_plugins
 from hubplug.testing import (
     AuthContract,
     CacheContract,

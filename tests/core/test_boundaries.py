@@ -19,7 +19,7 @@ import pytest
 
 import hubplug
 import hubplug_format
-from hubplug.settings.plugins import installed_plugins
+from hubplug.settings.entry_points import installed_plugins
 from hubplug_format import ModuleBuilder, write_module
 
 CORE = Path(hubplug.__file__).parent

@@ -12,8 +12,8 @@ import pytest
 
 import hubplug
 from hubplug.errors import ConfigError, HubplugError, MissingError, NobodyAnswered, PluginError
+from hubplug.settings.entry_points import installed_plugins
 from hubplug.settings.members import HOOKS
-from hubplug.settings.plugins import installed_plugins
 from hubplug.types import Declined, Handle, Source
 from tests.core.small_plugins import Resolver
 

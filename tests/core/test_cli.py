@@ -22,8 +22,8 @@ from click.testing import CliRunner, Result
 import hubplug
 from hubplug.cli.main import hubplug as command
 from hubplug.in_effect import current_hub
+from hubplug.settings.entry_points import installed_plugins
 from hubplug.settings.inventory import config_schema, inventory
-from hubplug.settings.plugins import installed_plugins
 from tests.core.small_plugins import toy_plugins
 
 MakeHub = Callable[..., hubplug.Hub]

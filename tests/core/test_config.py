@@ -14,9 +14,9 @@ import pytest
 import hubplug
 from hubplug.errors import ConfigError, PluginError
 from hubplug.settings.config import DEFAULT, Config, environment_fingerprint, load_config, parse_config
+from hubplug.settings.entry_points import installed_plugins, load_entry_point
 from hubplug.settings.members import hooks_of_class
 from hubplug.settings.options import option_parameters
-from hubplug.settings.plugins import installed_plugins, load_entry_point
 from hubplug.settings.trust import guarded_options
 
 ROOT = Path(__file__).resolve().parents[2]

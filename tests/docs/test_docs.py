@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hubplug.settings.entry_points import installed_plugins
 from hubplug.settings.members import HOOKS
-from hubplug.settings.plugins import installed_plugins
 from tests.docs.documents import (
     NOT_RUN,
     PAGES,

@@ -17,8 +17,8 @@ import pytest
 import hubplug
 from hubplug.files.tree import Limits
 from hubplug.settings.config import DEFAULT
+from hubplug.settings.entry_points import installed_plugins
 from hubplug.settings.options import option_parameters
-from hubplug.settings.plugins import installed_plugins
 from tests.docs.documents import PAGES, ROOT, text_of
 from tools.documentation.commands import every_command
 from tools.documentation.errors import error_classes

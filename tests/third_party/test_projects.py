@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hubplug.settings.plugins import installed_plugins
+from hubplug.settings.entry_points import installed_plugins
 from hubplug.testing import Reply, Request, ScriptedServer, archive_of
 from hubplug_format import ModuleBuilder, write_module
 

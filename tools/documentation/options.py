@@ -9,8 +9,8 @@ import typing
 from typing import Any
 
 from hubplug.settings.config import DEFAULT
+from hubplug.settings.entry_points import installed_plugins, load_entry_point
 from hubplug.settings.options import option_parameters
-from hubplug.settings.plugins import installed_plugins, load_entry_point
 from hubplug.settings.shapes import Shape
 
 
