@@ -45,13 +45,10 @@ def _mark(nodes: Iterable[Any]) -> None:
 
 
 def _is_differentiated(node: Any) -> bool:
-    """Whether gradients may be asked for from floating point outputs to floating point inputs of an op."""
+    """Whether TensorFlow looks for the gradient of an op: one with floating point outputs."""
     definition = registered_op_def(node.op)
-    if definition is None:
-        return False
-    return all(
-        any(kind in _FLOATING for argument in arguments for kind in _types(argument, node))
-        for arguments in (definition.input_arg, definition.output_arg)
+    return definition is not None and any(
+        kind in _FLOATING for argument in definition.output_arg for kind in _types(argument, node)
     )
 
 
@@ -80,8 +77,10 @@ def _say_what_is_missing(op: Any, *upstream: Any) -> list[Any]:
         "tf.stop_gradient around its outputs"
     )
     inputs = upstream if op is None else op.inputs
+    if not any(each.dtype.as_datatype_enum in _FLOATING for each in inputs):
+        return [None for _ in inputs]
     with tf.control_dependencies([tf.raw_ops.Assert(condition=tf.constant(False), data=[tf.constant(message)])]):
-        return [tf.zeros_like(each) if each.dtype.is_floating or each.dtype.is_complex else None for each in inputs]
+        return [tf.zeros_like(each) if each.dtype.as_datatype_enum in _FLOATING else None for each in inputs]
 
 
 _register()

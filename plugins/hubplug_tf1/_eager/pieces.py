@@ -13,7 +13,7 @@ from hubplug_tf1._eager.missing_gradients import mark_missing_gradients
 from hubplug_tf1._graph.renaming import rename_functions
 from hubplug_tf1._graph.subgraph import needed_nodes, op_name, reachable_functions, tensor_name
 from hubplug_tf1._graph.variant import Variant
-from hubplug_tf1._private_tensorflow.functions import keep_with, register_functions
+from hubplug_tf1._private_tensorflow.functions import keep_with, register_functions, tell_handles_of_loops
 from hubplug_tf1._raising.importing import import_raised
 from hubplug_tf1._raising.references import resource_graph
 
@@ -98,7 +98,9 @@ def import_piece(piece: Piece, provide: Provide) -> list[Any]:
     rename_functions(graph_def, f"_hubplug_{next(_numbers)}")
     registered = register_functions(graph_def.library)
     found = import_raised(graph_def, provided, piece.wanted, name=_SCOPE)
-    keep_with(tf.compat.v1.get_default_graph(), registered)
+    graph = tf.compat.v1.get_default_graph()
+    tell_handles_of_loops(graph)
+    keep_with(graph, registered)
     return found
 
 

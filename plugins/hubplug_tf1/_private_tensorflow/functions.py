@@ -81,3 +81,19 @@ def is_compiled(graph: Any) -> bool:
     except ImportError:
         return False
     return bool(GraphOrParentsInXlaContext(graph))
+
+
+def tell_handles_of_loops(graph: Any) -> None:
+    """Lets the outputs of loops, as far as they are handles of variables, say of what shape those are.
+
+    An import does not tell, and gradients of loops ask. A loop has an output for each of its inputs.
+    """
+    try:
+        from tensorflow.python.ops.handle_data_util import copy_handle_data
+    except ImportError:
+        return
+    for operation in graph.get_operations():
+        if operation.type in ("While", "StatelessWhile"):
+            for given, output in zip(operation.inputs, operation.outputs, strict=True):
+                if output.dtype == tf.resource:
+                    copy_handle_data(given, output)
