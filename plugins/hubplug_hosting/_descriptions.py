@@ -49,7 +49,7 @@ class Description:
 
     Attributes:
         facts: What it says about itself, or ``problem``; there before the profiles are checked.
-        checks: Profile -> ``state`` and ``findings``, or ``problem``.
+        checks: Profile -> ``state`` and ``findings``; or only a ``problem``, as when there is one in the facts.
     """
 
     facts: Future[dict[str, Any]] = field(default_factory=Future)

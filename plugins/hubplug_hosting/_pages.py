@@ -110,8 +110,8 @@ def index_data(models: Sequence[Model], site: Site) -> dict[str, Any]:
 def module_page(view: ModuleView, site: Site) -> str:
     """What there is to know about a module without loading it."""
     handle = site.base_url + (view.archive["path"] if site.is_static else quote(view.name))
-    checks = view.checks or {}
-    kept = [name for name, check in checks.items() if name not in _COMMON and check.get("state") == "kept"]
+    checks = {} if view.checks is None or "problem" in view.checks else view.checks
+    kept = [name for name, check in checks.items() if name not in _COMMON and check["state"] == "kept"]
     return _render(
         "module.html",
         site,

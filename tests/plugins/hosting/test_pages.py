@@ -178,6 +178,7 @@ def test_an_archive_that_cannot_be_looked_at_says_so_and_is_served_all_the_same(
     paths = hostile_archives(tree / "odd")
     with ModuleServer(tree) as server:
         for path in paths:
+            assert "problem" in checked(server, path)["checks"]
             page = ask(server, path)
             assert page.status == 200
             assert "could not be looked at" in page.text

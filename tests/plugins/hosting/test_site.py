@@ -71,10 +71,11 @@ def test_writing_it_again_adds_what_is_new_and_changes_no_archive(tree, tmp_path
 
 def test_what_cannot_be_served_is_left_out_and_said(tree, tmp_path):
     (tree / "publisher/plain/variables/variables.index").unlink()
+    (tree / "publisher/model/12.tar.gz").write_bytes(b"no archive")
     done = CliRunner().invoke(command, ["site", str(tree), str(tmp_path / "www"), "--url", URL])
     assert done.exit_code == 1
     assert "left out: publisher/plain: " in done.output
-    assert (tmp_path / "www/publisher/model/index.html").is_file()
+    assert "could not be looked at" in (tmp_path / "www/publisher/model/index.html").read_text()
     assert not (tmp_path / "www/publisher/plain").exists()
 
 
