@@ -372,3 +372,20 @@ def test_a_command_that_builds_no_graph_needs_no_tensorflow_and_no_requests(
             assert {status} == 0
     """
     assert not {"tensorflow", "requests", "fsspec", "gcsfs"} & heavy_ones(run(code, cwd=tmp_path))
+
+
+@needs_installation
+def test_the_help_imports_nothing_that_only_a_command_needs(tmp_path: Path) -> None:
+    """It is to start as fast as `import requests`: each command, imported for its sentence, leaves the rest to its run."""
+    code = """
+        from hubplug.cli.main import main
+        try:
+            main(["--help"])
+        except SystemExit:
+            pass
+    """
+    imported = set(run(code, cwd=tmp_path))
+    assert "hubplug_cache._commands" in imported
+    later = {"chain", "hub", "in_effect", "retrieval", "pins", "asking", "settings.plugins", "files.tree"}
+    assert not imported & {f"hubplug.{name}" for name in later}
+    assert not imported & {"hubplug_cache._entry", "hubplug_signatures._profiles", "hubplug_doctor._looking"}
