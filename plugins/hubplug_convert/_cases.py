@@ -52,7 +52,11 @@ def find_unsupported(signature: SignatureInfo) -> list[str]:
 
 
 def cases_of(
-    name: str, signature: SignatureInfo, words: Sequence[bytes], image_size: Sequence[int] | None
+    name: str,
+    signature: SignatureInfo,
+    words: Sequence[bytes],
+    image_size: Sequence[int] | None,
+    records: Sequence[bytes] = (),
 ) -> Iterator[Case]:
     """The cases of a signature; the same each time.
 
@@ -61,11 +65,12 @@ def cases_of(
         signature: Its inputs; none of them is one of ``find_unsupported``.
         words: Of its vocabulary.
         image_size: Height and width that were attached, or None.
+        records: Serialized records that the graph parses.
     """
     if not signature.inputs:
         yield Case(name, "no inputs", {})
         return
-    groups = text_groups(words)
+    groups = text_groups(words, records)
     makers = {key: _Maker(info, groups, image_size) for key, info in signature.inputs.items()}
     sizes = _SIZES if any(maker.is_open for maker in makers.values()) else _SIZES[:1]
     for rows, length, rank in sizes:

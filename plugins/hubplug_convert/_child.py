@@ -12,6 +12,8 @@ import re
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +24,7 @@ from hubplug_convert._comparing import compare
 from hubplug_convert._contract import Conversion, Request, Runner
 from hubplug_convert._conversions import GROUP, load_conversion
 from hubplug_convert._values import pack_all, read_records, unpack_all, write_record
+from hubplug_format import OpRegistry, SavedModelFile
 
 # Beyond what the parent waits, for a parent that has ended without killing it.
 _GRACE = 10
@@ -65,6 +68,7 @@ def do(job: Mapping[str, Any]) -> dict[str, Any]:
 
         write_saved_model(Path(job["graph"]), request.source, job["inputs"], job["outputs"])
         return {}
+    _import_packages_of_ops(request)
     conversion = load_conversion(EntryPoint(job["name"], job["value"], GROUP))
     if job["do"] == "convert":
         return {"notes": list(conversion.convert(request, Path(job["result"])) or ())}
@@ -73,6 +77,16 @@ def do(job: Mapping[str, Any]) -> dict[str, Any]:
     with open(job["cases"], "rb") as cases, open(job["answers"], "ab") as answers:
         _apply(runner, root, cases, answers, job["first"], again=job["do"] == "source")
     return {"gradients": _gradients(runner, job)}
+
+
+def _import_packages_of_ops(request: Request) -> None:
+    """Ops of other packages than TensorFlow are there once the package was imported, as programs that use the model do."""
+    variant = SavedModelFile.read(request.source).variant(request.tags)
+    ops = variant.stripped_ops or [node.op for node in variant.graph.nodes]
+    registry = OpRegistry.bundled()
+    for package in sorted({package for op in ops if (package := registry.package_of(op))}):
+        with suppress(ImportError):  # whoever lacks it is told by name, when the ops are needed
+            import_module(package.replace("-", "_"))
 
 
 def _open(job: Mapping[str, Any], conversion: Conversion, request: Request) -> Runner:

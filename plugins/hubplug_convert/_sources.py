@@ -13,6 +13,7 @@ from hubplug.spec import ModuleSpec
 from hubplug.urls import under_prefix
 from hubplug_convert._cases import Case, cases_of, find_unsupported
 from hubplug_convert._contract import Request
+from hubplug_convert._records import records_for
 from hubplug_convert._texts import words_of
 from hubplug_format import MODULE_DEF_FILE, Graph, GraphVariant, SavedModelFile, image_size
 
@@ -60,12 +61,13 @@ def generate_cases(request: Request, variant: GraphVariant, examples: Mapping[st
         ExportError: For an input, none can be generated, and none were given.
     """
     words = words_of(request.source, variant)
+    records = records_for(variant, words)
     found: list[Case] = []
     for name in request.signatures:
         signature = variant.signatures[name]
         given = list(examples.get(name, ()))
         if not (unsupported := find_unsupported(signature)):
-            found += cases_of(name, signature, words, image_size(variant))
+            found += cases_of(name, signature, words, image_size(variant), records)
         elif not given:
             raise ExportError(
                 f"Signature {name!r} cannot be verified: no values can be generated for {', '.join(unsupported)}",

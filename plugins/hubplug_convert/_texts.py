@@ -52,8 +52,8 @@ def _words_of_file(path: Path) -> Iterable[bytes]:
     return [word for line in few for word in {line, *line.split(b"\t")[:1], *line.split()[:1]}]
 
 
-def text_groups(words: Sequence[bytes]) -> dict[str, list[bytes]]:
-    """By what they are, the strings to be tried."""
+def text_groups(words: Sequence[bytes], records: Sequence[bytes] = ()) -> dict[str, list[bytes]]:
+    """By what they are, the strings to be tried, the ordinary first."""
     chosen = random.Random(_SEED)
     known = list(words) or [b"word", b"the", b"a"]
     unknown = [text.encode() for text in _UNKNOWN]
@@ -62,6 +62,7 @@ def text_groups(words: Sequence[bytes]) -> dict[str, list[bytes]]:
         for _ in range(20)
     ]
     return {
+        **({"records that it parses": list(records)} if records else {}),
         "sentences": [*sentences, b"several words, and a comma.", b"A question?"],
         "words of the vocabulary": chosen.sample(known, min(len(known), 60)),
         "words out of the vocabulary": unknown,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hubplug.testing import write_tiny_module
+from hubplug_format import ModuleBuilder, write_module
 from tests.plugins.convert.conftest import Convert
 from tests.plugins.convert.toys import Good
 
@@ -167,3 +168,19 @@ def test_a_conversion_goes_to_a_url_that_a_plugin_publishes_to(convert: Convert,
         status, report = convert(module, "memory://converted/other", "--to", "WrongByLittle", "--json")
         assert (status, report["written"]) == (1, False)
         assert not fsspec.filesystem("memory").exists("/converted/other")
+
+
+def test_packages_that_bring_ops_of_the_model_are_imported(
+    convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the programs that use it do: or its ops would not be there."""
+    builder = ModuleBuilder()
+    x = builder.placeholder("x", "float32", [None])
+    builder.node("SentencepieceOp", name="tokenizer")
+    builder.signature(inputs={"x": x}, outputs={"default": x})
+    write_module(tmp_path / "module", builder)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "tensorflow_text.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    status, report = convert(tmp_path / "module", tmp_path / "out", "--to", "SaysWhatWasImported", "--json")
+    assert (status, report["notes"]) == (0, ["tensorflow_text is imported: True"])

@@ -38,7 +38,6 @@ OTHER_VALUES_EACH_TIME = "signature 'default', output 'default': the source give
 REFUSED = {
     "dropout": OTHER_VALUES_EACH_TIME,
     "sampling_by_frequency": OTHER_VALUES_EACH_TIME,
-    "example_parsing": "signature 'default' could not be verified: the source takes none of the generated inputs",
 }
 WITH_GRADIENTS = (
     "dense_layer",

@@ -80,11 +80,14 @@ def test_a_tf1_saved_model_becomes_a_module_of_its_own(convert: Convert, tmp_pat
 def test_signatures_that_cannot_be_compared_are_refused_by_name_or_left_out(convert: Convert, tmp_path: Path) -> None:
     def build() -> dict[str, Any]:
         x, examples = v1.placeholder(tf.float32, [None, 4]), v1.placeholder(tf.string, [None])
-        parsed = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([2], tf.float32)})
+        # What only the publisher's clients know how to make.
+        known = tf.reduce_all(tf.equal(tf.strings.length(examples), 12345))
+        with tf.control_dependencies([tf.debugging.Assert(known, [examples])]):
+            lengths = tf.strings.length(examples)
         return {
             "serving_default": ({"x": x}, {"default": x + 1.0}),
             "random": ({"x": x}, {"default": tf.nn.dropout(x, rate=0.5, seed=1)}),
-            "examples": ({"examples": examples}, {"default": parsed["x"]}),
+            "examples": ({"examples": examples}, {"default": lengths}),
         }
 
     source = write(tmp_path / "source", build)
@@ -95,8 +98,7 @@ def test_signatures_that_cannot_be_compared_are_refused_by_name_or_left_out(conv
     assert unverified.startswith(
         "signature 'examples' could not be verified: the source takes none of the generated inputs"
     )
-    features = tf.train.Features(feature={"x": tf.train.Feature(float_list=tf.train.FloatList(value=[1.0, 2.0]))})
-    np.savez(tmp_path / "real.npz", examples=np.array([tf.train.Example(features=features).SerializeToString()]))
+    np.savez(tmp_path / "real.npz", examples=np.array([b"x" * 12345]))
     arguments = ["--signature", "serving_default", "--signature", "examples"]
     status, report = convert(
         source, tmp_path / "out", *arguments, "--example", f"examples={tmp_path / 'real.npz'}", "--json"
@@ -124,3 +126,29 @@ def test_a_frozen_graph_becomes_a_module(convert: Convert, frozen: Path, tmp_pat
     found = evaluate(tmp_path / "out", "default", x=[[1.0, 1.0]], words=["b"])
     np.testing.assert_array_equal(found["default"], [[2.0, 3.0]])
     np.testing.assert_array_equal(found["ids"], [2])
+
+
+def test_records_are_made_for_graphs_that_parse_them(convert: Convert, tmp_path: Path) -> None:
+    """As Estimators export them for serving."""
+
+    def build() -> dict[str, Any]:
+        examples = v1.placeholder(tf.string, [None])
+        features = {
+            "age": tf.io.FixedLenFeature([], tf.int64),
+            "image": tf.io.FixedLenFeature([2, 3], tf.float32),
+            "words": tf.io.VarLenFeature(tf.string),
+            "parts": tf.io.RaggedFeature(tf.float32),
+        }
+        parsed = v1.io.parse_example(examples, features)
+        lengths = tf.strings.length(tf.sparse.to_dense(parsed["words"], b""))
+        outputs = {
+            "age": parsed["age"],
+            "image": parsed["image"] * 2.0,
+            "lengths": lengths,
+            "parts": tf.reduce_sum(parsed["parts"], 1),
+        }
+        return {"serving_default": ({"examples": examples}, outputs)}
+
+    status, report = convert(write(tmp_path / "source", build), tmp_path / "out", "--json")
+    assert status == 0, report["problems"]
+    assert report["signatures"]["serving_default"]["calls_compared"] >= 4

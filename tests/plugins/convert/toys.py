@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -87,6 +88,12 @@ class RefersToTheSource(Conversion):
     def convert(self, request: Any, dest: Path) -> list[str]:
         (dest / "more.json").write_text(str(request.source / "assets" / "vocab.txt"))
         return super().convert(request, dest)
+
+
+class SaysWhatWasImported(Conversion):
+    def convert(self, request: Any, dest: Path) -> list[str]:
+        super().convert(request, dest)
+        return [f"tensorflow_text is imported: {'tensorflow_text' in sys.modules}"]
 
 
 class CannotConvert(Conversion):
