@@ -97,7 +97,12 @@ def _raise(graph_def: Any, tensors: Mapping[str, Any], return_elements: Sequence
     raiser = Raiser(graph_def, tensors, scopes, targets, make_loop)
     with tf.name_scope(name) if name else nullcontext():
         region = Region(raiser, root, list(root.items.values()), frozenset(), values)
-        region.make()
+        try:
+            region.make()
+        except RecursionError:
+            raise RaisingError(
+                "Loops and conditions are nested too deeply for functions of TensorFlow 2", hint=_HINT
+            ) from None
         return [tensors[each] if each in tensors else _result(each, region, root) for each in return_elements]
 
 

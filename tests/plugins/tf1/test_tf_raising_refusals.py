@@ -153,6 +153,22 @@ def test_gradients_of_loops_that_tensorflow_1_made_are_refused(build: Callable[[
         raised(graph_def_of(with_gradient), "y:0")
 
 
+def test_conditions_in_each_other_are_raised_until_python_has_had_enough() -> None:
+    def nested(depth: int, x: Any) -> Any:
+        others = []
+        for each in range(depth, 0, -1):
+            other, x = tf.raw_ops.Switch(data=x, pred=x[0] > each)
+            others.append(other * float(each))
+        for other in reversed(others):
+            x, _ = tf.raw_ops.Merge(inputs=[other, x])
+        return x
+
+    function = raised(graph_def_of(lambda x: nested(20, x)), "y:0")
+    np.testing.assert_array_equal(function(tf.constant([3.5])), [70.0])
+    with pytest.raises(RaisingError, match="nested too deeply"):
+        raised(graph_def_of(lambda x: nested(90, x)), "y:0")
+
+
 def test_an_op_in_a_condition_runs_if_the_condition_holds() -> None:
     state = tf.Variable([0.0])
 
