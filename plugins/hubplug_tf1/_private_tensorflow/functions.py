@@ -8,14 +8,19 @@ from typing import Any
 
 import tensorflow as tf
 
+from hubplug_tf1._errors import PrivateNameError
+
 
 def call_flat(function: Any, tensors: Sequence[Any]) -> Any:
     """Calls a concrete function with tensors of the dtypes and shapes that it takes.
 
     The public call binds them to the parameters of a Python function each time, which takes as long as a small module does.
     """
-    call = getattr(function, "_call_flat", None)
-    return function(*tensors) if call is None else call(list(tensors), function.captured_inputs)
+    try:
+        call = function._call_flat
+    except AttributeError:
+        return function(*tensors)
+    return call(list(tensors), function.captured_inputs)
 
 
 def take_by_name(function: Any, names: Sequence[str]) -> Any:
@@ -32,13 +37,24 @@ def register_functions(library: Any) -> object:
     """Lets the eager runtime know the functions of a library, until what is returned is freed.
 
     An import tells them to the graph alone, and functions of the graph call them under eager execution.
-    """
-    from tensorflow.python.eager import context
 
+    Raises:
+        PrivateNameError: This TensorFlow has another way.
+    """
+    try:
+        from tensorflow.python.eager import context
+
+        add = context.context().add_function_def
+    except (ImportError, AttributeError):
+        raise PrivateNameError(
+            f"TensorFlow {tf.__version__} has no add_function_def, so that a module with functions does not work under "
+            "eager execution",
+            hint="make the Module in a graph: `with tf.Graph().as_default():`",
+        ) from None
     registered = _Registered()
-    names = [function.signature.name for function in library.function]
     for function in library.function:
-        context.context().add_function_def(function)
+        add(function)
+    names = [function.signature.name for function in library.function]
     weakref.finalize(registered, _forget, names).atexit = False
     return registered
 

@@ -350,6 +350,13 @@ def test_a_gradient_that_is_not_here_is_missed_only_when_it_is_asked_for(tmp_pat
     np.testing.assert_array_equal(tape.gradient(plain, module.variables[0]), [1.0, 2.0])
 
 
+def test_a_saved_model_of_one_with_such_a_gradient_works_elsewhere(tmp_path: Path) -> None:
+    module = hubplug.Module(unknown_gradient(tmp_path / "m"))
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures=dict(module.signatures))
+    again = tf.saved_model.load(str(tmp_path / "saved"))
+    np.testing.assert_array_equal(again.signatures["default"](tf.constant([1.0, 2.0]))["default"], [1.0, 2.0])
+
+
 def test_what_xla_cannot_compile_is_refused_before_the_process_ends(dense: str, text: str) -> None:
     words, numbers = hubplug.Module(text), hubplug.Module(dense, trainable=True)
     compiled = tf.function(lambda x: words(x), jit_compile=True, autograph=False)

@@ -9,6 +9,7 @@ import ast
 import importlib
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -19,8 +20,10 @@ import tensorflow as tf
 
 import hubplug
 import hubplug_tf1
+from hubplug_tf1._errors import PrivateNameError
 from hubplug_tf1._graph.tensor_info import build_tensor_info, parse_tensor_info
 from hubplug_tf1._private_tensorflow import columns, functions, gradients, graphs, single_ops, tapes, type_specs
+from tests.module_kinds import export, function_call
 
 v1 = tf.compat.v1
 
@@ -171,6 +174,29 @@ def test_without_a_class_for_feature_columns_it_is_said_which(monkeypatch: pytes
     monkeypatch.setattr(columns, "_CLASSES", (("feature_column", "_Gone"), ("gone", "Gone")))
     with pytest.raises(ImportError, match=rf"TensorFlow {tf.__version__} has no _Gone or Gone"):
         columns.dense_feature_column()
+
+
+def eager_results(path: Path) -> list[Any]:
+    """What a module with a function gives under eager execution, with its gradient, and in a function around."""
+    module = hubplug.Module(str(path), trainable=True)
+    x = tf.constant([2.0, 3.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = module(x)
+    return [y.numpy(), tape.gradient(y, x).numpy(), tf.function(lambda v: module(v), autograph=False)(x).numpy()]
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(("file", "name"), [each for each in private_names() if each[0] in ("functions", "gradients")])
+def test_without_a_private_name_an_eager_module_gives_the_same_or_says_which_it_lacks(
+    file: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = export(tf, hubplug, function_call, tmp_path)
+    expected = eager_results(path)
+    take_away(monkeypatch, file, name)
+    with suppress(PrivateNameError):
+        for ours, theirs in zip(eager_results(path), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_names_are_looked_for_in_every_file_of_the_room() -> None:
