@@ -6,12 +6,11 @@ A socket is opened only by a plan that says so, and none when hubplug is offline
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from hubplug.chain import Answer, Chain, blamed, member_of, mistake_of
 from hubplug.errors import OfflineError
-from hubplug.files.answers import KnownAnswer, keep_answer, last_answer
+from hubplug.files.answers import KnownAnswer, last_answer
 from hubplug.settings.config import Config
 from hubplug.settings.trust import refuse_leak
 from hubplug.types import AuthRequest, Handle
@@ -62,12 +61,6 @@ def refuse_network(answer: Answer, handle: Handle, config: Config, looked: Seque
 def known_answer(answer: Answer, handle: Handle, config: Config) -> KnownAnswer | None:
     """What the plan of this plugin named for a handle when it was run last."""
     return last_answer(config.answers_path, member_of(answer).name, handle)
-
-
-def keep(answer: Answer, handle: Handle, named: Handle, config: Config) -> None:
-    """Keeps what a plan named; where that cannot be written, it will have to be asked for again."""
-    with suppress(OSError):
-        keep_answer(config.answers_path, member_of(answer).name, handle, named.text)
 
 
 class _Signer:

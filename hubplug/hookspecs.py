@@ -65,9 +65,9 @@ class RunFetch(Protocol):
 
 
 class RunUnpack(Protocol):
-    """What a plan of ``hubplug_unpack`` does: writes the members of the archive through ``tree``."""
+    """What a plan of ``hubplug_unpack`` does: writes the members through ``tree``, or gives the archive that is inside."""
 
-    def __call__(self, tree: TreeWriter, /) -> None: ...
+    def __call__(self, tree: TreeWriter, /) -> ArchiveStream | None: ...
 
 
 class RunExport(Protocol):
@@ -331,7 +331,8 @@ def hubplug_unpack(archive: ArchiveStream) -> Plan[RunUnpack] | Declined | None:
         archive: Look at it with ``peek``; consume it only in the plan.
 
     Returns:
-        A plan whose ``run(tree)`` reads the archive to its last byte and writes its members through ``tree``.
+        A plan whose ``run(tree)`` reads the archive to its last byte and writes its members through ``tree``; or returns an
+        ArchiveStream of what is inside, which is unpacked in its place: all that a compression needs for tar archives.
 
     Order:
         After the plan of ``hubplug_fetch`` has given an archive.

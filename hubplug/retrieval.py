@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubplug.asking import Asker, keep, known_answer, refuse_network
+from hubplug.asking import Asker, known_answer, refuse_network
 from hubplug.chain import Answer, Chain, blamed, member_of, mistake_of
 from hubplug.errors import ArchiveError, FormatError, HubplugError, PluginError, SourceChanged
+from hubplug.files.answers import keep_answer
 from hubplug.files.places import empty
 from hubplug.pins import Pins
 from hubplug.settings.config import Config
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _LOG = logger("hubplug")
 _MOST_RESTARTS = 2
+_MOST_LAYERS = 3
 
 
 class Retrieval:
@@ -38,8 +40,6 @@ class Retrieval:
     def __init__(self, chain: Chain, config: Config) -> None:
         self._chain = chain
         self._config = config
-        self._limits = config.limits
-        self._server_schemes = config.server_schemes
 
     def source(self, handle: Handle, pins: Pins) -> Source:
         """Asks ``hubplug_resolve`` until a plugin names a source; plans are run."""
@@ -63,8 +63,7 @@ class Retrieval:
                 if named is None:
                     return answers, None
             refuse_leak(handle.text, named.text, self._config)
-            answered = isinstance(answer.value, Plan)
-            handle = replace(on_the_trail(named, handle), answered=answered)
+            handle = replace(on_the_trail(named, handle), answered=isinstance(answer.value, Plan))
             refuse_loop(trail, handle.text)
 
     def _named_by_plan(self, answer: Answer, handle: Handle, pins: Pins, run: bool) -> tuple[Answer, Handle | None]:
@@ -80,7 +79,7 @@ class Retrieval:
         elif run:
             refuse_network(answer, handle, self._config)
             named: Handle = answer.run(Asker(self._chain, self._config, handle, handle.text), expect=(Handle,))
-            keep(answer, handle, named, self._config)
+            keep_answer(self._config.answers_path, member_of(answer).name, handle, named.text)
             return answer, named
         else:
             return answer, None
@@ -137,7 +136,7 @@ class Retrieval:
         """Fetch, unpack, check; what is in ``dest`` at the end is a module."""
         from hubplug.files.tree import Limits, TreeWriter
 
-        tree = TreeWriter(dest, Limits(**self._limits))
+        tree = TreeWriter(dest, Limits(**self._config.limits))
         archive_sha256 = etag = None
         arrived = self._fetch(source, tree, pins, looked)
         if isinstance(arrived, ArchiveStream):
@@ -177,11 +176,11 @@ class Retrieval:
                 got.blame = partial(blamed, member=member_of(answer), doing=f"stream of {got.name}")
                 return got
             if answer.value.lasting and known is None:
-                keep(answer, source.handle, got, self._config)
+                keep_answer(self._config.answers_path, member_of(answer).name, source.handle, got.text)
             source = self._source_named_by_fetch(on_the_trail(got, source.handle), pins)
             refuse_loop(trail, source.location)
 
-    def _unpack(self, archive: ArchiveStream, tree: TreeWriter) -> None:
+    def _unpack(self, archive: ArchiveStream, tree: TreeWriter, depth: int = 1) -> None:
         answer = self._chain.ask("hubplug_unpack", archive)
         if answer.member is None:
             reasons = "".join(f"; {name}: {reason}" for name, reason in answer.declined)
@@ -189,7 +188,14 @@ class Retrieval:
                 f"What came from {archive.name} is not an archive that this chain can unpack{reasons}",
                 hint=answer.hint or "a plugin can add other formats (hubplug_unpack)",
             )
-        answer.run(tree)
+        inner = answer.run(tree, expect=(ArchiveStream, type(None)))
+        if inner is not None:
+            if depth == _MOST_LAYERS or not tree.is_empty:
+                raise ArchiveError(f"{archive.name} is an archive in an archive, {depth} deep, or with files beside it")
+            with inner:
+                self._unpack(inner, tree, depth + 1)
+            if archive.peek(1):
+                raise ArchiveError(f"{archive.name} goes on after the end of what is inside it", hint="fetch it again")
         _refuse_empty(tree, answer, f"unpacked nothing of {archive.name}")
 
     def _demand_module(self, module: LocalModule, location: str) -> None:
@@ -208,8 +214,8 @@ class Retrieval:
             )
 
     def _source_named_by_fetch(self, handle: Handle, pins: Pins) -> Source:
-        if handle.named_by_server and handle.scheme.lower() not in self._server_schemes:
-            allowed = " or ".join(f"{scheme}://" for scheme in self._server_schemes)
+        if handle.named_by_server and handle.scheme.lower() not in self._config.server_schemes:
+            allowed = " or ".join(f"{scheme}://" for scheme in self._config.server_schemes)
             raise HubplugError(
                 f"The server of {handle.original} named {handle}, and a server may "
                 + (f"only name {allowed}" if allowed else "name no other place"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,11 +61,7 @@ def last_answer(directory: Path, asked_of: str, handle: Handle) -> KnownAnswer |
 
 
 def keep_answer(directory: Path, asked_of: str, handle: Handle, text: str) -> None:
-    """Keeps an answer with the time, in place of the one before.
-
-    Raises:
-        OSError: The system could not write it.
-    """
+    """Keeps an answer with the time, in place of the one before, where that can be written."""
     if redact(text) != text:
         return
     content = {
@@ -75,9 +72,10 @@ def keep_answer(directory: Path, asked_of: str, handle: Handle, text: str) -> No
         "answer": text,
         "time": time.time(),
     }
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with replace_file(_place(directory, asked_of, handle)) as file:
-        file.write(json.dumps(content, indent=1).encode("ascii") + b"\n")
+    with suppress(OSError):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replace_file(_place(directory, asked_of, handle)) as file:
+            file.write(json.dumps(content, indent=1).encode("ascii") + b"\n")
 
 
 def _place(directory: Path, asked_of: str, handle: Handle) -> Path:

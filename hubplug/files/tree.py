@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -64,6 +65,7 @@ class TreeFile:
         self._again = again
         self._sha256 = hashlib.sha256()
         self._advised = 0
+        self._is_elsewhere = False
         self.name = name
         self.size = size
         self.written = 0
@@ -78,19 +80,23 @@ class TreeFile:
         """
         self._tree._count_bytes(self, len(data))
         self._sha256.update(data)
-        rest = memoryview(b"" if self._again else data)
+        rest = memoryview(b"" if self._again or self._is_elsewhere else data)
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except OSError as error:
                 raise self._tree._cannot_write(self.name, len(rest) + self.missing, error) from error
-        if self._again is None and self.written - self._advised >= _WRITEBACK:
+        if self._again is None and not self._is_elsewhere and self.written - self._advised >= _WRITEBACK:
             self._start_writeback()
 
     @property
     def missing(self) -> int:
         """Announced bytes that have not been written yet."""
         return max((self.size or 0) - self.written, 0)
+
+    def _keep_elsewhere(self) -> None:
+        """From now on what is written is only counted and hashed: the bytes are in another file, which takes the name."""
+        self._is_elsewhere = True
 
     def _start_writeback(self) -> None:
         """Lets the disk begin now, so that the sync at the end has little left to wait for."""
@@ -190,6 +196,44 @@ class TreeWriter:
             self._records[name] = record
             if not sync_now:
                 self._unsynced.append(name)
+
+    def adopt(self, directory: Path) -> None:
+        """Takes what another library has put into a directory: files are moved here, and copied only from another disk.
+
+        They are checked, hashed and synced as if they had been written. What was not taken when this raises stays where it is.
+
+        Args:
+            directory: No one may write there any more.
+
+        Raises:
+            UnsafeArchiveError: A name is bad, something is neither file nor directory, or a cap is exceeded.
+            CacheError: The system could not read or move a file.
+        """
+        for folder, folders, files in os.walk(directory):
+            for name in sorted([*folders, *files]):
+                path = Path(folder, name)
+                target, status = path.relative_to(directory).as_posix(), path.lstat()
+                if stat.S_ISDIR(status.st_mode):
+                    self.directory(target)
+                elif stat.S_ISREG(status.st_mode):
+                    self._take(path, target, status.st_size)
+                else:
+                    raise UnsafeArchiveError(f"{abridged(target)} is neither a file nor a directory")
+
+    def _take(self, path: Path, name: str, size: int) -> None:
+        with self.open(name, size) as file, path.open("rb") as source:
+            is_new = file._again is None and os.fstat(source.fileno()).st_dev == os.fstat(file._descriptor).st_dev
+            if is_new:  # what is written to the file is hashed; the one that is moved over its name has it already
+                file._keep_elsewhere()
+            while data := source.read(_WRITEBACK):
+                file.write(data)
+            if is_new:
+                try:
+                    os.fchmod(source.fileno(), FILE_MODE)
+                    os.fsync(source.fileno())
+                    path.replace(self.root / name)
+                except OSError as error:
+                    raise self._cannot_write(name, size, error) from error
 
     def finish(self) -> tuple[FileRecord, ...]:
         """Puts on the disk what is not there yet, the directories above all, and ends the writing.

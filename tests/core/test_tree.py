@@ -428,3 +428,66 @@ def test_the_last_of_many_small_files_are_synced_at_the_end(root, monkeypatch):
     assert len(synced) < 500
     tree.finish()
     assert sorted(synced) == sorted([str(root), *(str(root / f"{number}") for number in range(500))])
+
+
+# What another library has downloaded
+
+
+def test_a_directory_is_adopted_without_copying(root: Path, tmp_path: Path) -> None:
+    downloaded = tmp_path / "downloaded"
+    (downloaded / "variables").mkdir(parents=True)
+    (downloaded / "empty").mkdir()
+    (downloaded / "saved_model.pb").write_bytes(b"graph")
+    (downloaded / "variables" / "data").write_bytes(b"x" * 3_000_000)
+    before = {path.name: path.stat().st_ino for path in downloaded.rglob("*") if path.is_file()}
+    tree = TreeWriter(root)
+    tree.adopt(downloaded)
+    records = tree.finish()
+    assert [(one.path, one.size, one.sha256) for one in records] == [
+        ("saved_model.pb", 5, hashlib.sha256(b"graph").hexdigest()),
+        ("variables/data", 3_000_000, hashlib.sha256(b"x" * 3_000_000).hexdigest()),
+    ]
+    assert {path.name: path.stat().st_ino for path in root.rglob("*") if path.is_file()} == before
+    assert (root / "variables" / "data").read_bytes() == b"x" * 3_000_000
+    assert stat.S_IMODE((root / "saved_model.pb").stat().st_mode) == 0o444
+    assert (root / "empty").is_dir()
+    assert not [path for path in downloaded.rglob("*") if path.is_file()]
+
+
+def test_a_file_of_another_disk_is_copied(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == root.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    import tempfile
+
+    with tempfile.TemporaryDirectory(dir=other) as folder:
+        Path(folder, "a").write_bytes(b"data")
+        tree = TreeWriter(root)
+        tree.adopt(Path(folder))
+        assert [(one.path, one.size) for one in tree.finish()] == [("a", 4)]
+        assert (root / "a").read_bytes() == Path(folder, "a").read_bytes() == b"data"
+
+
+@pytest.mark.parametrize("kind", ["link", "link to a directory", "pipe"])
+def test_what_is_neither_file_nor_directory_is_not_adopted(root: Path, tmp_path: Path, kind: str) -> None:
+    downloaded = tmp_path / "downloaded"
+    downloaded.mkdir()
+    if kind == "pipe":
+        os.mkfifo(downloaded / "odd")
+    else:
+        (downloaded / "odd").symlink_to("/etc/hostname" if kind == "link" else "/etc")
+    with pytest.raises(UnsafeArchiveError, match="'odd' is neither a file nor a directory"):
+        TreeWriter(root).adopt(downloaded)
+
+
+def test_the_caps_and_names_hold_for_what_is_adopted(root: Path, tmp_path: Path) -> None:
+    downloaded = tmp_path / "downloaded"
+    downloaded.mkdir()
+    (downloaded / "a").write_bytes(b"x" * 100)
+    with pytest.raises(UnsafeArchiveError, match="max_bytes"):
+        TreeWriter(root, Limits(max_bytes=99)).adopt(downloaded)
+    assert (downloaded / "a").is_file()
+    assert list(root.iterdir()) == []
+    (downloaded / "A").write_bytes(b"y")
+    with pytest.raises(UnsafeArchiveError, match="one name"):
+        TreeWriter(root).adopt(downloaded)
