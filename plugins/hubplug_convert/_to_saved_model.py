@@ -207,7 +207,8 @@ class ReusableRunner:
         ports = self._ports[signature]
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
-            if signature == self._called:
+            # A call gives one of several outputs, if that is named so.
+            if signature == self._called and (len(ports.outputs) == 1 or _DEFAULT not in ports.outputs):
                 outputs = self._model(ports.as_tensors(inputs), training=False)
                 values = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
             else:
