@@ -97,7 +97,9 @@ def site(ctx: click.Context, root: Path, out: Path, url: str, form: str) -> None
     if form == "json":
         print_json(asdict(written))
     else:
-        say(f"{out}: {written.modules} modules of {written.models} models; for nginx: include {out}/nginx.conf")
+        modules = f"{written.modules} module{'s' * (written.modules != 1)}"
+        models = f"{written.models} model{'s' * (written.models != 1)}"
+        say(f"{out}: {modules} of {models}; for nginx: include {out}/nginx.conf")
     for name, reason in written.problems:
         say(f"left out: {name}: {reason}", err=True)
     for name in written.unmapped:

@@ -20,6 +20,7 @@ import pytest
 import trustme
 
 from hubplug_format import ModuleBuilder, Type, write_module
+from hubplug_hosting import ModuleServer
 from tools.documentation import expand
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +33,9 @@ NOT_RUN = ("text", "dockerfile", "nginx", "r")
 _COMMANDS_NOT_RUN = ("pip install ", "tox run")
 # Where an environment shares its packages with another one, the script on PATH may be the wrong one's.
 _OURS = 'pytest() { python -m pytest "$@"; }'
+
+# A server that the pages ask: it is there while such a session lasts, and serves the tree `models`.
+_MODELS_SERVER = "https://models.example/"
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NEEDS_TENSORFLOW = re.compile(r"\btensorflow|\.Module\(|\.export\(|quickstart\.py")
@@ -134,6 +138,10 @@ def play(page: str) -> None:
 
 
 def _type_in(session: str) -> None:
+    if _MODELS_SERVER in session:
+        with ModuleServer("models") as server:
+            _type_in(session.replace(_MODELS_SERVER, server.url))
+        return
     folder = Path.cwd()
     for typed in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]:
         command, _, printed = typed.partition("\n")
