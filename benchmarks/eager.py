@@ -43,6 +43,14 @@ def export_dense(path: str) -> None:
         module.export(path, session)
 
 
+def handwritten_dense(rows: int) -> Call:
+    """A ``tf.function`` of what the dense layer is, as one writes it in TensorFlow 2."""
+    weights = tf.Variable(tf.random.normal([64, 64]))
+    function = tf.function(lambda x: tf.matmul(x, weights), input_signature=[tf.TensorSpec([None, 64], tf.float32)])
+    x = tf.constant(np.random.default_rng(0).random([rows, 64]).astype(np.float32))
+    return lambda: function(x)
+
+
 def sample(info: Any, rows: int) -> np.ndarray[Any, Any]:
     shape = [rows if length is None else length for length in info.get_shape().as_list()]
     if info.dtype == tf.string:
@@ -120,7 +128,10 @@ def main() -> None:
         if options.module is None:
             export_dense(path)
         print(f"TensorFlow {tf.__version__}, Python {sys.version.split()[0]}, {options.rows} rows")
-        show("a call", compare(calls(path, options.rows), options.turns, options.calls))
+        ways = calls(path, options.rows)
+        if options.module is None:
+            ways["tf.function written by hand"] = handwritten_dense(options.rows)
+        show("a call", compare(ways, options.turns, options.calls))
         show("construction", compare(constructions(path), max(3, options.turns // 10), 1))
 
 

@@ -52,3 +52,12 @@ def test_the_benchmark_of_eager_execution_prints_ratios() -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "signature of tf.saved_model.load" in done.stdout
+
+
+def test_the_benchmark_of_fit_prints_the_ratio_of_two_models_that_learn_alike() -> None:
+    command = [sys.executable, str(RUN.with_name("keras_fit.py")), "--turns", "1", "--epochs", "1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "ratio:" in done.stdout
+    ours, native = (line.rpartition(" ")[2] for line in done.stdout.splitlines() if "accuracy in training" in line)
+    assert float(ours.rstrip("%")) == pytest.approx(float(native.rstrip("%")), abs=8)
