@@ -124,7 +124,7 @@ def test_a_model_behind_the_companys_sign_on_is_resolved(
     site = installed(EXAMPLES / "corp_auth")
     command = ("-m", "hubplug", "--config", str(corp_config))
     explained = run(*command, "explain", "corp://team/model/3", cwd=tmp_path, path=site)
-    assert f"resolve  corp-auth: ask for {corp_server.url('/models/team/model/3')} instead" in explained
+    assert f"resolve  corp-auth: redirected to {corp_server.url('/models/team/model/3')}" in explained
     assert "auth     corp-auth: TokenAuth" in explained
     assert corp_server.requests == []
     output = run(*command, "resolve", "corp://team/model/3", cwd=tmp_path, path=site)
@@ -192,7 +192,7 @@ def test_a_new_project_installs_and_its_tests_pass(
     rows = json.loads(run("-m", "hubplug", "plugins", "--format", "json", cwd=tmp_path, path=installed(project)))
     assert (rows[0]["name"], rows[0]["distribution"]) == (name, f"{name} 0.1.0")
     explained = run("-m", "hubplug", "explain", f"{name}://team/model/3", cwd=tmp_path, path=installed(project))
-    assert f"{name}: ask for https://models.example.com/team/model/3 instead" in explained
+    assert f"{name}: redirected to https://models.example.com/team/model/3" in explained
 
 
 @pytest.mark.parametrize("name", ["Corp", "corp_auth", "-x", "x-", "1x", "a/b", "../x", ""])
