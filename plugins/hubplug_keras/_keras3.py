@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import keras
@@ -55,15 +56,29 @@ class Keras3Layer(KerasLayer):
 
     def compute_output_spec(self, inputs: Any, training: Any = None) -> Any:
         """The outputs as symbols; one of unknown rank takes that of the first input."""
+        rank = len(tf.nest.flatten(inputs)[0].shape)
+        try:
+            outputs = self._trace(tf.nest.map_structure(_spec_of, inputs), training)
+        except (TypeError, ValueError):
+            # Keras takes the product of a dense symbol and a number for sparse.
+            if not any(getattr(symbol, "sparse", False) for symbol in tf.nest.flatten(inputs)):
+                raise
+            with suppress(TypeError, ValueError):
+                outputs = self._trace(tf.nest.map_structure(_dense_spec_of, inputs), training)
+                return tf.nest.map_structure(lambda output: _symbol_of(output, rank), outputs)
+            raise
+        return tf.nest.map_structure(lambda output: _symbol_of(output, rank), outputs)
+
+    def _trace(self, specs: Any, training: Any) -> Any:
+        """What comes out for inputs of these specs, in a function that is not kept."""
         seen: list[Any] = []
 
         def run(values: Any) -> Any:
             seen.append(self._run(values, bool(training)))
             return seen[0]
 
-        tf.function(run, autograph=False).get_concrete_function(tf.nest.map_structure(_spec_of, inputs))
-        rank = len(tf.nest.flatten(inputs)[0].shape)
-        return tf.nest.map_structure(lambda output: _symbol_of(output, rank), seen[0])
+        tf.function(run, autograph=False).get_concrete_function(specs)
+        return seen[0]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the outputs; ``output_shape`` with the batch of the input where it was given."""
@@ -117,6 +132,10 @@ def _spec_of(symbol: Any) -> Any:
         return tf.SparseTensorSpec(symbol.shape, symbol.dtype)
     if getattr(symbol, "ragged", False):
         return tf.RaggedTensorSpec(symbol.shape, symbol.dtype, symbol.ragged_rank or 1)
+    return _dense_spec_of(symbol)
+
+
+def _dense_spec_of(symbol: Any) -> Any:
     return tf.TensorSpec(symbol.shape, symbol.dtype)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from hubplug.errors import HubplugError
 from hubplug.shown.logs import logger
 from hubplug_keras._errors import LayerError, UnsavableError
 from hubplug_keras._inputs import as_tensors, plain_to_tensors
@@ -131,6 +132,14 @@ class KerasLayer:
 
     def _run(self, inputs: Any, training: Any) -> Any:
         """The outputs in eager execution, or in the graph or function around it."""
+        try:
+            return self._outputs(inputs, training)
+        except HubplugError as error:
+            # Keras would raise another one, of its class and with its message, but without the hint.
+            error._keras_call_info_injected = True  # type: ignore[attr-defined]
+            raise
+
+    def _outputs(self, inputs: Any, training: Any) -> Any:
         wrapped = self._wrapped.value
         self._check_training(wrapped)
         inputs = as_tensors(inputs, wrapped.dtypes, self.variable_dtype)

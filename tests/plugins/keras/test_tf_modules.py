@@ -215,3 +215,20 @@ def test_what_a_module_has_not_is_refused(layer: Any, text_module: str, options:
 def test_an_output_that_the_signature_has_not_is_said(layer: Any, text_module: str) -> None:
     with pytest.raises(ValueError, match=r"does not contain the output key no \(available: \['default'\]\)"):
         layer(text_module, output_key="no")(["a"])
+
+
+def test_what_to_do_is_said_inside_of_keras_too(keras: Any, layer: Any, text_module: str) -> None:
+    made = layer(text_module, signature="scaled", output_key="no")
+    values = {"words": tf.constant(["a"]), "scale": tf.constant([[1.0]])}
+    symbols = {"words": keras.Input((), dtype="string"), "scale": keras.Input((1,))}
+    for inputs in (values, symbols):
+        with pytest.raises(hubplug.errors.HubplugError, match="\nhint: give output_key=..., one of these$"):
+            made(inputs)
+
+
+def test_it_takes_what_is_computed_of_an_input(keras: Any, layer: Any, normalizing: str) -> None:
+    inputs = keras.Input((2,))
+    made = layer(normalizing)
+    model = keras.Model(inputs, made(inputs * 2.0))
+    values = np.float32([[1.0, 2.0]])
+    np.testing.assert_array_equal(model.predict(values, verbose=0), made(values * 2.0))
