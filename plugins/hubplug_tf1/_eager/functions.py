@@ -175,6 +175,21 @@ class Signatures(Mapping[str, Any]):
         return f"<signatures {', '.join(self)}>"
 
 
+def is_training(training: Any) -> bool:
+    """Whether a call is one in training, as it has to be known when a function is traced.
+
+    Raises:
+        InputError: It is a tensor that has no value yet.
+    """
+    known = tf.get_static_value(training) if tf.is_tensor(training) else training
+    if known is None and tf.is_tensor(training):
+        raise InputError(
+            "training= is a tensor of the function that is being traced, and has no value yet",
+            hint="give True or False; or tf.cond(training, lambda: m(x, training=True), lambda: m(x))",
+        )
+    return bool(known)
+
+
 def input_tensors(signature: Signature) -> list[str]:
     """The tensors of the module that the inputs of a signature are fed for, in the order of their keys."""
     return [tensor_name(name) for key in sorted(signature.inputs) for name in signature.inputs[key].tensor_names]

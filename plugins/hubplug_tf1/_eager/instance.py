@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hubplug.spec import ExportRequest
 from hubplug_tf1._application.instance import instantiate as add_to_graph
-from hubplug_tf1._eager.functions import Functions
+from hubplug_tf1._eager.functions import Functions, is_training
 from hubplug_tf1._eager.state import State, Values, restored, stored_variables, trainable_keys
 from hubplug_tf1._errors import GraphError, MissingOpsError, SessionError
 from hubplug_tf1._graph.variant import Variant
@@ -131,7 +131,7 @@ class Instance(tf.Module):
                 "is applied in a graph of TensorFlow 1.",
                 hint="make a Module inside of `with graph.as_default():`; or apply this one outside of it",
             )
-        return self.functions.apply(inputs, signature, as_dict, training and self._trainable)
+        return self.functions.apply(inputs, signature, as_dict, is_training(training) and self._trainable)
 
     def request_export(self, path: str, session: Any) -> ExportRequest:
         """What is to be written; see ``hubplug.Module.export``."""

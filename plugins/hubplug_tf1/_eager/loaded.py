@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from hubplug.spec import ModuleSpec
-from hubplug_tf1._eager.functions import Functions, Signatures
+from hubplug_tf1._eager.functions import Functions, Signatures, is_training
 from hubplug_tf1._eager.instance import make_state
 from hubplug_tf1._eager.state import State, trainable_keys
 from hubplug_tf1._errors import GraphError
@@ -79,8 +79,9 @@ class LoadedModule(tf.__internal__.tracking.AutoTrackable):
             TypeError: Inputs or outputs do not fit the signature (InputError).
             ValueError: There is no such signature (UnknownSignatureError), or a dtype does not fit.
         """
-        functions = self._in_training if training else self._functions
-        return functions.apply(inputs, signature, as_dict, training)
+        updates = is_training(training)
+        functions = self._in_training if updates else self._functions
+        return functions.apply(inputs, signature, as_dict, updates)
 
 
 @not_converted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -47,7 +47,7 @@ class Resource(tf.saved_model.experimental.TrackableResource):
         def make() -> Any:
             return tf.import_graph_def(self._graph_def, return_elements=[self._handle_name])[0]
 
-        return tf.function(make, autograph=False)() if tf.compat.v2.executing_eagerly() else make()
+        return _once(make) if tf.compat.v2.executing_eagerly() else make()
 
     def _initialize(self) -> None:
         self._run(self._initializers)
@@ -64,6 +64,11 @@ class Resource(tf.saved_model.experimental.TrackableResource):
                 import_piece(piece, provide)
 
         if tf.compat.v2.executing_eagerly():
-            tf.function(run, autograph=False)()
+            _once(run)
         else:
             run()
+
+
+def _once(make: Callable[[], Any]) -> Any:
+    # Called as it is, a tf.function of each table would look like one that is traced again and again, and be warned of.
+    return tf.function(make, autograph=False).get_concrete_function()()

@@ -222,7 +222,7 @@ def test_what_to_do_is_said_inside_of_keras_too(keras: Any, layer: Any, text_mod
     values = {"words": tf.constant(["a"]), "scale": tf.constant([[1.0]])}
     symbols = {"words": keras.Input((), dtype="string"), "scale": keras.Input((1,))}
     for inputs in (values, symbols):
-        with pytest.raises(hubplug.errors.HubplugError, match="\nhint: give output_key=..., one of these$"):
+        with pytest.raises(hubplug.errors.HubplugError, match=r"\nhint: give output_key=\.\.\., one of these$"):
             made(inputs)
 
 

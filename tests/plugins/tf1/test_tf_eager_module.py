@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 import hubplug
+from hubplug.errors import InputError
 from hubplug_tf1 import load_object
 from tests.module_kinds import batch_norm, dense_layer, export, function_call, partitioned, sparse_text_embedding
 
@@ -112,6 +113,16 @@ def test_update_ops_run_in_training_alone(tmp_path: Path) -> None:
     np.testing.assert_allclose(once, 0.1 * x.mean((0, 1, 2)), rtol=1e-5)
     trained.update_ops(x)
     np.testing.assert_allclose(trained.variable_map["mean"], 1.9 * once, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [lambda handle: hubplug.Module(handle, trainable=True), hubplug.load])
+def test_training_has_to_be_known_when_a_function_is_traced(make: Any, tmp_path: Path) -> None:
+    module = make(str(export(tf, hubplug, batch_norm, tmp_path)))
+    inputs = tf.ones([2, 4, 4, 2])
+    with pytest.raises(InputError, match="training= is a tensor of the function that is being traced"):
+        tf.function(lambda training: module(inputs, training=training))(tf.constant(True))
+    for known in (np.bool_(True), tf.constant(True)):
+        np.testing.assert_array_equal(module(inputs, training=known), module(inputs, training=True))
 
 
 def test_second_derivatives_and_persistent_tapes_work(tmp_path: Path) -> None:
@@ -218,6 +229,16 @@ def test_a_session_is_refused_where_state_is_eager_and_missed_where_it_is_in_a_g
             module.export("anywhere", session)
         with pytest.raises(TypeError, match=r"takes a tf\.compat\.v1\.Session"):
             in_graph.export("anywhere", None)
+
+
+def test_many_tables_are_nothing_to_warn_of(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    tf.get_logger().addHandler(caplog.handler)
+    try:
+        made = [hubplug.Module(text) for _ in range(8)]
+    finally:
+        tf.get_logger().removeHandler(caplog.handler)
+    assert len(made) == 8
+    assert "retracing" not in caplog.text
 
 
 def test_it_is_freed_with_its_tables(text: str) -> None:
