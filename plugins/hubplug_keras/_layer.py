@@ -136,7 +136,7 @@ class KerasLayer:
             return self._outputs(inputs, training)
         except HubplugError as error:
             # Keras would raise another one, of its class and with its message, but without the hint.
-            error._keras_call_info_injected = True  # type: ignore[attr-defined]
+            error._keras_call_info_injected = True
             raise
 
     def _outputs(self, inputs: Any, training: Any) -> Any:
