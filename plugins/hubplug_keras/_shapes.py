@@ -43,8 +43,7 @@ def with_shapes(outputs: Any, shapes: Any) -> Any:
     """Outputs that have the shapes that are said of them.
 
     Raises:
-        LayerError: The structures differ.
-        ValueError: A shape is not that of the output.
+        LayerError: The structures differ, or a shape is not that of the output.
     """
     if shapes is None:
         return outputs
@@ -59,7 +58,13 @@ def with_shapes(outputs: Any, shapes: Any) -> Any:
     if not isinstance(shapes, tuple):
         raise _mismatch(outputs, shapes)
     if tf.is_tensor(outputs) and hasattr(outputs, "set_shape"):
-        outputs.set_shape([outputs.shape[0] if outputs.shape.rank else None, *shapes])
+        said = [outputs.shape[0] if outputs.shape.rank else None, *shapes]
+        if not outputs.shape.is_compatible_with(said):
+            raise LayerError(
+                f"output_shape={shapes!r} is not compatible with what the layer gives, of shape {outputs.shape}",
+                hint="give the shape without the batch, or none at all",
+            )
+        outputs.set_shape(said)
     return outputs
 
 

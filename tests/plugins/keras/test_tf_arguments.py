@@ -164,7 +164,7 @@ def test_the_output_shape_is_what_it_is_told(layer: Any) -> None:
     assert tuple(made.compute_output_shape((None, 3))) == (None, 3)
     assert tuple(made.compute_output_shape((7, 3))) == (7, 3)
     assert tf.function(made).get_concrete_function(tf.TensorSpec([None, 3])).output_shapes == [None, 3]
-    with pytest.raises(ValueError, match="not compatible"):
+    with pytest.raises(ValueError, match=r"output_shape=\(4,\) is not compatible with what the layer gives"):
         layer(lambda inputs: inputs, output_shape=[4])(tf.zeros([2, 3]))
     with pytest.raises(ValueError, match="does not have the same nested structure as the output"):
         layer(lambda inputs: inputs, output_shape={"a": [4]})(tf.zeros([2, 3]))
