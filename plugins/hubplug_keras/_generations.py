@@ -9,6 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from hubplug.errors import MissingDependencyError
+
 PACKAGE = "hubplug"
 NAME = "KerasLayer"
 
@@ -21,8 +23,22 @@ def layer_class(keras: Any = None) -> type[Any]:
 
     Returns:
         A subclass of its ``keras.layers.Layer``; the same each time.
+
+    Raises:
+        MissingDependencyError: Keras cannot be imported.
     """
-    return _class_on((tf.keras if keras is None else keras).layers.Layer)
+    return _class_on(_usual_layer() if keras is None else keras.layers.Layer)
+
+
+def _usual_layer() -> Any:
+    try:
+        return tf.keras.layers.Layer
+    except ImportError as error:
+        # Of a package that Keras itself misses, like that of another backend, TensorFlow says nothing.
+        raise MissingDependencyError(
+            f"hub.KerasLayer needs Keras, which cannot be imported: {error.__context__ or error}",
+            hint="pip install keras, and set KERAS_BACKEND=tensorflow, or leave it unset",
+        ) from None
 
 
 def keras_of(layer: type[Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -244,3 +245,19 @@ def test_the_layer_of_a_program_is_that_of_its_tf_keras() -> None:
     assert hubplug.KerasLayer is layer_class(tf.keras)
     assert hubplug.KerasLayer.__name__ == "KerasLayer"
     assert issubclass(hubplug.KerasLayer, tf.keras.layers.Layer)
+
+
+@pytest.mark.skipif(
+    find_spec("jax") is not None or find_spec("keras") is None, reason="is about a backend that is missing"
+)
+def test_a_keras_that_cannot_be_imported_says_what_to_set() -> None:
+    program = "import hubplug; hubplug.KerasLayer"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "KERAS_BACKEND": "jax", "TF_USE_LEGACY_KERAS": "0"},
+        capture_output=True,
+        text=True,
+    )
+    if not tf.__version__.startswith("2.15"):
+        assert "hub.KerasLayer needs Keras, which cannot be imported: No module named 'jax'" in done.stderr
+        assert "set KERAS_BACKEND=tensorflow" in done.stderr
