@@ -51,9 +51,9 @@ class ModuleRunner:
             trainable, total = v1.trainable_variables(), sum_of(outputs.values())
             if total is None or not trainable:
                 return {}
-            found = tf.gradients(total, trainable)
+            found = tf.compat.v2.gradients(total, trainable)
             there = {
-                variable.op.name.partition("/")[2]: tf.convert_to_tensor(gradient)
+                variable.op.name.partition("/")[2]: tf.compat.v2.convert_to_tensor(gradient)
                 for variable, gradient in zip(trainable, found, strict=True)
                 if gradient is not None
             }
@@ -101,7 +101,7 @@ def as_tensorflow_value(value: Any) -> Any:
 def sum_of(outputs: Any) -> Any:
     """The sum of all floats in outputs, to take the gradient of; None where there are none."""
     flat = [each for output in outputs for each in tf.nest.flatten(output, expand_composites=True)]
-    floats = [tf.cast(tf.reduce_sum(each), tf.float32) for each in flat if each.dtype.is_floating]
+    floats = [tf.cast(tf.compat.v2.reduce_sum(each), tf.float32) for each in flat if each.dtype.is_floating]
     return tf.add_n(floats) if floats else None
 
 

@@ -53,7 +53,7 @@ class ModuleToSavedModel:
 
 def _reusable(loaded: Any, ports: Ports | None) -> Any:
     """An object with the reusable interface, to be saved."""
-    model = tf.__internal__.tracking.AutoTrackable()
+    model = tf.compat.v2.__internal__.tracking.AutoTrackable()
     # Its tables and assets are saved with it.
     model.module = loaded
     model.variables = list(loaded.variables)
@@ -192,7 +192,7 @@ class ReusableRunner:
 
     def __init__(self, request: Request, result: Path) -> None:
         spec = module_spec(request)
-        self._model: Any = tf.saved_model.load(str(result))
+        self._model: Any = tf.compat.v2.saved_model.load(str(result))
         self._ports = {name: Ports(spec, request, name) for name in request.signatures}
         self._called = _called(request.signatures)
 
@@ -216,7 +216,7 @@ class ReusableRunner:
             total = sum_of(values)
         found = tape.gradient(total, variables)
         return {
-            variable.name.partition("/")[2].partition(":")[0]: tf.convert_to_tensor(gradient).numpy()
+            variable.name.partition("/")[2].partition(":")[0]: tf.compat.v2.convert_to_tensor(gradient).numpy()
             for variable, gradient in zip(variables, found, strict=True)
             if gradient is not None
         }
@@ -267,14 +267,14 @@ def _unused(name: str, taken: set[str]) -> str:
 
 def _as_tensor(value: Any, spec: Any) -> Any:
     if isinstance(value, Sparse):
-        return tf.SparseTensor(value.indices, tf.constant(value.values, spec.dtype), value.dense_shape)
+        return tf.SparseTensor(value.indices, tf.compat.v2.constant(value.values, spec.dtype), value.dense_shape)
     if isinstance(value, Ragged):
         splits = []
         while isinstance(value, Ragged):
-            splits.append(tf.constant(value.row_splits, spec.row_splits_dtype))
+            splits.append(tf.compat.v2.constant(value.row_splits, spec.row_splits_dtype))
             value = value.values
-        return tf.RaggedTensor.from_nested_row_splits(tf.constant(value, spec.dtype), splits, validate=False)
-    return tf.constant(value, spec.dtype)
+        return tf.RaggedTensor.from_nested_row_splits(tf.compat.v2.constant(value, spec.dtype), splits, validate=False)
+    return tf.compat.v2.constant(value, spec.dtype)
 
 
 def _as_value(value: Any) -> Any:

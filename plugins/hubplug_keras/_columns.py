@@ -52,7 +52,7 @@ class _Fields(NamedTuple):
     trainable: bool
 
 
-class _TextEmbeddingColumnV2(tf.__internal__.feature_column.DenseColumn, _Fields):
+class _TextEmbeddingColumnV2(tf.compat.v2.__internal__.feature_column.DenseColumn, _Fields):
     # Estimators of the second generation ask this before they use their own.
     _is_v2_column = True
     _applied_shape: Any = None

@@ -14,10 +14,10 @@ def plain_to_tensors(inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
         return {key: plain_to_tensors(value) for key, value in inputs.items()}
     if isinstance(inputs, (str, bytes, bool, int, float, np.ndarray, np.generic)):
-        return tf.convert_to_tensor(inputs)
+        return tf.compat.v2.convert_to_tensor(inputs)
     if isinstance(inputs, (list, tuple)):
         if inputs and all(_is_plain(part) for part in inputs):
-            return tf.convert_to_tensor(inputs)
+            return tf.compat.v2.convert_to_tensor(inputs)
         return type(inputs)([plain_to_tensors(part) for part in inputs]) if not hasattr(inputs, "_fields") else inputs
     return inputs
 

@@ -109,7 +109,7 @@ class _Weight(keras.Variable):
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
         # `model.export` keeps weights and tables, and would write the paths of assets as they are.
         children: dict[str, Any] = super()._trackable_children(save_type, **kwargs)
-        if save_type == "savedmodel" and isinstance(self._owner, tf.__internal__.tracking.Trackable):
+        if save_type == "savedmodel" and isinstance(self._owner, tf.compat.v2.__internal__.tracking.Trackable):
             children["owner"] = self._owner
         return children
 

@@ -146,7 +146,9 @@ class KerasLayer:
         if training is None or not self.trainable:
             outputs = wrapped.apply(inputs, False)
         elif tf.is_tensor(training) and tf.get_static_value(training) is None:
-            outputs = tf.cond(training, lambda: wrapped.apply(inputs, True), lambda: wrapped.apply(inputs, False))
+            outputs = tf.compat.v2.cond(
+                training, lambda: wrapped.apply(inputs, True), lambda: wrapped.apply(inputs, False)
+            )
         else:
             outputs = wrapped.apply(inputs, bool(tf.get_static_value(training) if tf.is_tensor(training) else training))
         return with_shapes(_pick(outputs, wrapped.options.output_key), wrapped.options.output_shape)

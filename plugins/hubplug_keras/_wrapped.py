@@ -148,7 +148,11 @@ def _flat(variables: Any) -> list[Any]:
 
 def _holds_numbers(variable: Any) -> bool:
     """Whether Keras can save it: texts and handles stay the object's own."""
-    return isinstance(variable, tf.Variable) and variable.dtype.base_dtype not in (tf.string, tf.resource, tf.variant)
+    return isinstance(variable, tf.compat.v2.Variable) and variable.dtype.base_dtype not in (
+        tf.string,
+        tf.resource,
+        tf.variant,
+    )
 
 
 def _dtypes_of(signature: Any) -> Any:

@@ -105,7 +105,7 @@ class Functions:
                 found = self._made.get(key)
                 if found is None:
                     # Not what is traced around, nor its devices and control dependencies.
-                    with tf.init_scope(), tf.device(None), collector_paused():
+                    with tf.init_scope(), tf.compat.v2.device(None), collector_paused():
                         found = self._made[key] = make()
         return found
 

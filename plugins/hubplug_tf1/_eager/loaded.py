@@ -28,7 +28,7 @@ class _Spec(Protocol):
     def prepare(self, tags: Collection[str] | None) -> Variant: ...
 
 
-class LoadedModule(tf.__internal__.tracking.AutoTrackable):
+class LoadedModule(tf.compat.v2.__internal__.tracking.AutoTrackable):
     """A module that is called with ``training=``, has its variables and losses, and can be saved.
 
     Attributes:

@@ -79,8 +79,10 @@ def _say_what_is_missing(op: Any, *upstream: Any) -> list[Any]:
     inputs = upstream if op is None else op.inputs
     if not any(each.dtype.as_datatype_enum in _FLOATING for each in inputs):
         return [None for _ in inputs]
-    with tf.control_dependencies([tf.raw_ops.Assert(condition=tf.constant(False), data=[tf.constant(message)])]):
-        return [tf.zeros_like(each) if each.dtype.as_datatype_enum in _FLOATING else None for each in inputs]
+    with tf.control_dependencies(
+        [tf.raw_ops.Assert(condition=tf.compat.v2.constant(False), data=[tf.compat.v2.constant(message)])]
+    ):
+        return [tf.compat.v2.zeros_like(each) if each.dtype.as_datatype_enum in _FLOATING else None for each in inputs]
 
 
 _register()

@@ -171,7 +171,7 @@ def restored(checkpoint: str) -> Values:
         if stored:
             check_checkpoint(checkpoint, stored)
         for batch in restore_batches(stored):
-            with tf.device("/device:CPU:0"):
+            with tf.compat.v2.device("/device:CPU:0"):
                 tensors = tf.raw_ops.RestoreV2(
                     prefix=checkpoint,
                     tensor_names=[each.key for each in batch],
@@ -192,13 +192,15 @@ def _make_variable(name: str, stored: StoredVariable, value: Any, trained: bool,
     if changed and not trained:
         # Each replica has update ops of its own.
         mean = stored.dtype.is_floating
-        given["synchronization"] = tf.VariableSynchronization.ON_READ
-        given["aggregation"] = tf.VariableAggregation.MEAN if mean else tf.VariableAggregation.ONLY_FIRST_REPLICA
+        given["synchronization"] = tf.compat.v2.VariableSynchronization.ON_READ
+        given["aggregation"] = (
+            tf.compat.v2.VariableAggregation.MEAN if mean else tf.compat.v2.VariableAggregation.ONLY_FIRST_REPLICA
+        )
     return tf.compat.v2.Variable(value, **given)
 
 
 def _copy_of(variable: Any, replica: int) -> Any:
-    if not hasattr(variable, "values") or not isinstance(variable, tf.distribute.DistributedValues):
+    if not hasattr(variable, "values") or not isinstance(variable, tf.compat.v2.distribute.DistributedValues):
         return variable
     return variable.values[replica]
 

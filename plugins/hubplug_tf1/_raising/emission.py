@@ -206,7 +206,7 @@ class Region:
         elif isinstance(item.choice, int):
             self.values.same[op.name, 0] = op.inputs[item.choice]
             if self._is_index_taken(item):
-                self.values.tensors[op.name, 1] = tf.constant(item.choice)
+                self.values.tensors[op.name, 1] = tf.compat.v2.constant(item.choice)
         elif (
             op.type == "Identity" and not controls and not self._is_root and self._is_from_around(op.inputs[0])
         ) or op.type == "LoopCond":
@@ -278,7 +278,7 @@ class Region:
             return op.outputs[0]
         if name not in self._anchors:
             with tf.control_dependencies([op]):
-                self._anchors[name] = tf.constant(0, name="after")
+                self._anchors[name] = tf.compat.v2.constant(0, name="after")
         return self._anchors[name]
 
     def op(self, name: str) -> Any:
@@ -308,10 +308,10 @@ class Region:
         def chosen(choice: Choice | int) -> list[Any]:
             if isinstance(choice, int):
                 graph: Any = tf.compat.v1.get_default_graph()
-                return [within(graph, self.values.find(op.inputs[choice])), tf.constant(choice)]
+                return [within(graph, self.values.find(op.inputs[choice])), tf.compat.v2.constant(choice)]
             then, otherwise = choice.branches[1], choice.branches[0]
             predicate = within(tf.compat.v1.get_default_graph(), self.values.find(choice.predicate))
-            return tf.cond(predicate, lambda: chosen(then), lambda: chosen(otherwise))
+            return tf.compat.v2.cond(predicate, lambda: chosen(then), lambda: chosen(otherwise))
 
         with tf.control_dependencies(self.to_wait_for(item.controls)):
             self._set_merge(item, chosen(item.choice or 0))
@@ -376,20 +376,20 @@ class Region:
             )
             region.make()
             results = [region.tensor(tensor, merge) for tensor, merge in zip(its, merges, strict=True)]
-            results += [tf.constant(_leaf(merge, value)) for merge in indexed]
+            results += [tf.compat.v2.constant(_leaf(merge, value)) for merge in indexed]
             for tensor, side in exported.items():
                 results.append(region.tensor(tensor, "") if side == value else self._stand_in(tensor))
             inside = region.to_wait_for(name for name in anchored if name in region._items)
             if anchored or not results:
                 with tf.control_dependencies(inside):
-                    results.append(tf.constant(0))
+                    results.append(tf.compat.v2.constant(0))
             return results
 
         waited = {name for item in items for name in item.controls if name not in own}
         waited |= {name for merge in merges.values() for name in merge.controls}
         with tf.control_dependencies(self.to_wait_for(waited)):
             decides = self.tensor(predicate, items[0].name)
-            results = deque(tf.cond(decides, lambda: branch(1), lambda: branch(0)))
+            results = deque(tf.compat.v2.cond(decides, lambda: branch(1), lambda: branch(0)))
         last = results[-1].op
         for item in items:
             self._remember_names(item)
@@ -525,7 +525,7 @@ def within(graph: Any, tensor: Any) -> Any:
     """A tensor of a graph, or of one around it, as the graph has it."""
     if getattr(tensor, "graph", None) is graph:
         return tensor
-    return graph.capture(tensor) if hasattr(graph, "capture") else tf.convert_to_tensor(tensor)
+    return graph.capture(tensor) if hasattr(graph, "capture") else tf.compat.v2.convert_to_tensor(tensor)
 
 
 def _is_small_constant(node: Any) -> bool:

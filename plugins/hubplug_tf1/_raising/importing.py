@@ -95,7 +95,7 @@ def _raise(graph_def: Any, tensors: Mapping[str, Any], return_elements: Sequence
         values.tensors[op, int(index)] = value
     root = scopes[None]
     raiser = Raiser(graph_def, tensors, scopes, targets, make_loop)
-    with tf.name_scope(name) if name else nullcontext():
+    with tf.compat.v2.name_scope(name) if name else nullcontext():
         region = Region(raiser, root, list(root.items.values()), frozenset(), values)
         try:
             region.make()
@@ -137,7 +137,7 @@ def _within(graph: Any, value: Any) -> Any:
         return value
     if hasattr(graph, "capture"):
         return graph.capture(value)
-    return tf.convert_to_tensor(value)
+    return tf.compat.v2.convert_to_tensor(value)
 
 
 def _without_replaced_controls(graph_def: Any, input_map: Iterable[str]) -> Any:

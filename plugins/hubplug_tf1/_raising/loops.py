@@ -29,13 +29,13 @@ def make_loop(raiser: Raiser, loop: Loop, values: Values) -> None:
     graph: Any = tf.compat.v1.get_default_graph()
     starts = [_found(values, each.enter.inputs[0], graph, each.enter.name) for each in plan.scope.variables]
     indexed = [each for each in plan.scope.variables if (each.merge.name, 1) in plan.read]
-    starts += [tf.constant(0) for _ in indexed]
+    starts += [tf.compat.v2.constant(0) for _ in indexed]
     if plan.shapes is None:
         plan.shapes = [start.shape for start in starts]
     enter = loop.enters[0].node.attr
     while True:
         try:
-            results = tf.while_loop(
+            results = tf.compat.v2.while_loop(
                 lambda *turn: plan.condition(values, turn),
                 lambda *turn: plan.body(values, turn),
                 starts,
@@ -149,7 +149,7 @@ class _Plan:
                 with tf.control_dependencies(controls):
                     result = tf.identity(result)
             results.append(result)
-        results += [tf.constant(1) for _ in turn[len(results) :]]
+        results += [tf.compat.v2.constant(1) for _ in turn[len(results) :]]
         self._widen(results)
         return results
 
