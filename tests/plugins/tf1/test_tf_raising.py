@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from tests.raised_graphs import Build, Program, raised_ops
 
+# Functions are called as programs of TensorFlow 2 call them.
+pytestmark = pytest.mark.usefixtures("eager")
+
 v1 = tf.compat.v1
 
 OLD = {"Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond", "TensorArrayV3", "VariableV2"}

@@ -13,6 +13,9 @@ from hubplug_tf1._errors import RaisingError
 from hubplug_tf1._raising.importing import import_raised
 from tests.raised_graphs import world_of_tensorflow_1
 
+# Functions are called as programs of TensorFlow 2 call them.
+pytestmark = pytest.mark.usefixtures("eager")
+
 v1 = tf.compat.v1
 
 
