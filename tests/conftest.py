@@ -75,6 +75,13 @@ def eager() -> Iterator[None]:
 
 
 @pytest.fixture
+def programs_of_tensorflow_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs that a test starts are those of TensorFlow 2, also under ``--tf1-behavior``."""
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if not path.endswith("tf1_behavior")))
+
+
+@pytest.fixture
 def shared_modules() -> Path:
     """Real published modules; a clone without them skips."""
     if not SHARED_MODULES.is_dir():

@@ -54,6 +54,7 @@ def test_the_benchmark_of_eager_execution_prints_ratios() -> None:
     assert "signature of tf.saved_model.load" in done.stdout
 
 
+@pytest.mark.usefixtures("programs_of_tensorflow_2")
 def test_the_benchmark_of_fit_prints_the_ratio_of_two_models_that_learn_alike() -> None:
     command = [sys.executable, str(RUN.with_name("keras_fit.py")), "--turns", "1", "--epochs", "1"]
     done = subprocess.run(command, capture_output=True, text=True)
