@@ -157,6 +157,8 @@ class TestSaving:
             self.check(model)
 
     def test_a_copy(self) -> None:
+        if IS_TENSORFLOW_2_15 and self.keras.__name__ == "tf_keras":
+            pytest.skip("tf_keras 2.15 copies by a .keras file, whose layers it makes with TensorFlow's own Keras")
         self.check(copy.deepcopy(self.model))
 
 
