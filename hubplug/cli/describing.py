@@ -12,8 +12,10 @@ from hubplug.types import Handle, Plan
 
 def describe_in_words(description: Mapping[str, Any]) -> Iterator[object]:
     """What a module is: its format and files, and each signature as a table."""
+    if said_by := description.get("said_by"):
+        yield [painted("as the server says; not downloaded:", "yellow"), f" {said_by}"]
     for key, value in description.items():
-        if key != "variants" and value not in (None, {}, []):
+        if key not in ("said_by", "variants") and value not in (None, {}, []):
             yield [painted(f"{key.replace('_', ' ')}:", "bold"), f" {_plain_words(value)}"]
     for variant in description.get("variants", ()):
         yield [painted(f"graph variant {variant['tags']}", "bold"), "" if variant["tags"] else " (inference)"]

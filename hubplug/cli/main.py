@@ -137,13 +137,19 @@ def explain(handle: str, exported: bool, form: str) -> None:
 @click.argument("handle", type=HANDLE)
 @for_machines()
 def show(handle: str, form: str) -> None:
-    """Show a module's signatures, variables, assets and where it came from."""
+    """Show a module's signatures, variables, assets and where it came from.
+
+    Of a module that is not here, what a server of hubplug says of it; from any other server the module is downloaded.
+    """
     from hubplug.cli.describing import describe_in_words
+    from hubplug.cli.served import said_by_server
 
     hub = current_hub()
-    description = hub.use_spec(handle, lambda spec: spec.describe())
-    if provenance := hub.resolve(handle).provenance:
-        description = {**description, "location": provenance.location, "archive_sha256": provenance.archive_sha256}
+    description = said_by_server(hub, handle)
+    if description is None:
+        description = hub.use_spec(handle, lambda spec: spec.describe())
+        if provenance := hub.resolve(handle).provenance:
+            description = {**description, "location": provenance.location, "archive_sha256": provenance.archive_sha256}
     if form == "json":
         print_json(description)
         return

@@ -163,6 +163,12 @@ def test_nginx_sends_pages_to_people_and_data_to_programs(nginx):
     assert get(nginx + "/publisher/odd%20name/1.tar.gz")[1][:2] == b"\x1f\x8b"
 
 
+def test_hubplug_shows_what_nginx_says_without_downloading_it(nginx):
+    with hubplug.Hub().activate():
+        shown = CliRunner().invoke(command, ["show", f"{nginx}/publisher/model"])
+    assert shown.output.startswith(f"as the server says; not downloaded: {nginx}/publisher/model")
+
+
 def test_hubplug_resolves_what_nginx_serves(nginx):
     found = json.loads(get(nginx + "/publisher/model", Accept="application/json")[1])
     assert (Path(hubplug.resolve(found["pinned_handle"])) / "saved_model.pb").is_file()
