@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -44,27 +44,26 @@ def register_functions(library: Any) -> object:
     try:
         from tensorflow.python.eager import context
 
-        add = context.context().add_function_def
+        runtime = context.context()
+        add, has, remove = runtime.add_function_def, runtime.has_function, runtime.remove_function
     except (ImportError, AttributeError):
         raise PrivateNameError(
-            f"TensorFlow {tf.__version__} has no add_function_def, so that a module with functions does not work under "
-            "eager execution",
+            f"TensorFlow {tf.__version__} registers functions in another way, so that a module with functions does not work "
+            "under eager execution",
             hint="make the Module in a graph: `with tf.Graph().as_default():`",
         ) from None
     registered = _Registered()
     for function in library.function:
         add(function)
     names = [function.signature.name for function in library.function]
-    weakref.finalize(registered, _forget, names).atexit = False
+    # It runs at any moment and in any thread, where an import may neither wait nor fail: it gets what it calls.
+    weakref.finalize(registered, _forget, has, remove, names).atexit = False
     return registered
 
 
-def _forget(names: Iterable[str]) -> None:
-    from tensorflow.python.eager import context
-
-    for name in names:
-        if context.context().has_function(name):
-            context.context().remove_function(name)
+def _forget(has: Callable[[str], bool], remove: Callable[[str], None], names: Iterable[str]) -> None:
+    for name in filter(has, names):
+        remove(name)
 
 
 class _Registered:

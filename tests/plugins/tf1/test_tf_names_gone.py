@@ -6,6 +6,7 @@ A name is taken away from the code that uses it, which looks for another one tha
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
 import logging
 from collections.abc import Iterator
@@ -197,6 +198,21 @@ def test_without_a_private_name_an_eager_module_gives_the_same_or_says_which_it_
     with suppress(PrivateNameError):
         for ours, theirs in zip(eager_results(path), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("name", [name for file, name in private_names() if file == "functions"])
+def test_a_module_is_freed_without_asking_for_a_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = hubplug.Module(str(export(tf, hubplug, function_call, tmp_path)))
+    module(tf.constant([2.0, 3.0]))
+    failures: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", failures.append)
+    take_away(monkeypatch, "functions", name)
+    del module
+    gc.collect()
+    assert not failures
 
 
 def test_names_are_looked_for_in_every_file_of_the_room() -> None:
