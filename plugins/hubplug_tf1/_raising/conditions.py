@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError
 from typing import Any
 
 from hubplug_tf1._errors import RaisingError
 from hubplug_tf1._raising.frames import Loop, Op, Tensor
+from hubplug_tf1._raising.order import in_order
 
 Context = tuple[tuple[Tensor, int], ...]
 """Predicates with their values, outer ones first."""
@@ -161,23 +163,13 @@ class Scope:
         return found
 
     def _ordered(self, items: Mapping[str, Item]) -> list[Item]:
-        waiting = {name: len(item.needs) for name, item in items.items()}
-        takers: dict[str, list[str]] = {}
-        for name, item in items.items():
-            for need in item.needs:
-                takers.setdefault(need, []).append(name)
-        order = [name for name, count in waiting.items() if not count]
-        for name in order:
-            for taker in takers.get(name, ()):
-                waiting[taker] -= 1
-                if not waiting[taker]:
-                    order.append(taker)
-        if len(order) < len(items):
-            name = min(name for name, count in waiting.items() if count)
+        try:
+            return [items[name] for name in in_order({name: item.needs for name, item in items.items()})]
+        except CycleError as error:
+            name = min(error.args[1])
             raise RaisingError(
                 f"Op {name!r} ({items[name].type}) waits for what comes out of its own loop", hint=_DAMAGED
-            )
-        return [items[name] for name in order]
+            ) from None
 
     def context_of(self, tensor: Tensor) -> Context | None:
         """Under which conditions a tensor is there."""

@@ -7,9 +7,11 @@ name, if a graph was imported twice; they are apart then, since nothing connects
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from graphlib import CycleError
 from typing import Any
 
 from hubplug_tf1._errors import RaisingError
+from hubplug_tf1._raising.order import in_order
 
 Tensor = tuple[str, int]
 """The name of an op, and which of its outputs."""
@@ -132,8 +134,7 @@ def _sources(op: Op) -> list[str]:
 
 
 def _ordered(ops: Mapping[str, Op]) -> list[Op]:
-    waiting: dict[str, int] = {}
-    takers: dict[str, list[str]] = {}
+    needs: dict[str, set[str]] = {}
     for op in ops.values():
         sources = set(_sources(op))
         for name in sources:
@@ -144,22 +145,15 @@ def _ordered(ops: Mapping[str, Op]) -> list[Op]:
                 )
         if op.type == "Merge":
             sources = {name for name in sources if ops[name].type != "NextIteration"}
-        waiting[op.name] = len(sources)
-        for name in sources:
-            takers.setdefault(name, []).append(op.name)
-    order = [name for name, count in waiting.items() if not count]
-    for name in order:
-        for taker in takers.get(name, ()):
-            waiting[taker] -= 1
-            if not waiting[taker]:
-                order.append(taker)
-    if len(order) < len(ops):
-        name = min(name for name, count in waiting.items() if count)
+        needs[op.name] = sources
+    try:
+        return [ops[name] for name in in_order(needs)]
+    except CycleError as error:
+        name = min(error.args[1])
         raise RaisingError(
             f"Op {name!r} ({ops[name].type}) waits in a circle for itself",
             hint="the module's graph is damaged; fetch it anew",
-        )
-    return [ops[name] for name in order]
+        ) from None
 
 
 def _frame_of_inputs(op: Op, ops: Mapping[str, Op]) -> Frame:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from graphlib import CycleError
 from typing import Any
 
 import tensorflow as tf
@@ -18,6 +19,7 @@ from hubplug_tf1._errors import RaisingError
 from hubplug_tf1._graph.colocation import ATTRIBUTE, PREFIX, classes_of
 from hubplug_tf1._graph.protos import registered_op_def
 from hubplug_tf1._graph.subgraph import op_name, tensor_name
+from hubplug_tf1._raising.order import in_order
 
 _VARIABLES = frozenset({"Variable", "VariableV2"})
 _TABLES = frozenset({"HashTable", "MutableHashTable", "MutableHashTableOfTensors", "MutableDenseHashTable"})
@@ -122,30 +124,19 @@ class _Rewriting:
 
     def _in_order_of_references(self) -> list[str]:
         """All ops, those that give a reference before those that take it."""
-        order: list[str] = []
-        waiting: dict[str, int] = {}
-        takers: dict[str, list[str]] = {}
-        for name, node in self._nodes.items():
-            sources = [op_name(each) for each in node.input if each[0] != "^" and self._is_reference(tensor_name(each))]
-            waiting[name] = len(sources)
-            for source in sources:
-                takers.setdefault(source, []).append(name)
-        ready = [name for name, count in waiting.items() if not count]
-        while ready:
-            name = ready.pop()
-            order.append(name)
-            for taker in takers.get(name, ()):
-                waiting[taker] -= 1
-                if not waiting[taker]:
-                    ready.append(taker)
-        if len(order) < len(self._nodes):
-            name = min(name for name, count in waiting.items() if count)
+        needs = {
+            name: [op_name(each) for each in node.input if each[0] != "^" and self._is_reference(tensor_name(each))]
+            for name, node in self._nodes.items()
+        }
+        try:
+            return list(in_order(needs))
+        except CycleError as error:
+            name = min(error.args[1])
             raise RaisingError(
                 f"Op {name!r} ({self._nodes[name].op}) passes a reference to a variable around in a loop, which has no "
                 "equal in functions of TensorFlow 2",
                 hint="use the module in a graph of TensorFlow 1",
-            )
-        return order
+            ) from None
 
     def _is_reference(self, tensor: str) -> bool:
         name, _, index = tensor.partition(":")
