@@ -14,6 +14,7 @@ from typing import Any
 import pluggy
 
 from hubplug import hookspecs
+from hubplug.entries import CacheEntries
 from hubplug.errors import HubplugError, NobodyAnswered, PluginError
 from hubplug.settings.config import Config
 from hubplug.settings.entry_points import installed_plugins
@@ -29,6 +30,7 @@ _ANSWERS: Mapping[str, tuple[type, ...] | None] = {
     "hubplug_auth": None,
     "hubplug_send": (Plan,),
     "hubplug_cache": (Plan,),
+    "hubplug_entries": (CacheEntries,),
     "hubplug_fetch": (Plan,),
     "hubplug_unpack": (Plan,),
     "hubplug_load_format": (ModuleSpec,),
@@ -134,6 +136,10 @@ class Chain:
             PluginError: A plugin answered with a type that the hook does not allow, or failed with a foreign error.
             HubplugError: A plugin said "mine, and it failed".
         """
+        return next(self.answers(hook, *arguments))
+
+    def answers(self, hook: str, *arguments: Any) -> Iterator[Answer]:
+        """Every answer to a hook in the order of the chain, and at the end that of no plugin; as ``ask``."""
         declined: list[tuple[str, str]] = []
         error: type[HubplugError] | None = None
         hint: str | None = None
@@ -148,8 +154,8 @@ class Chain:
                     raise mistake_of(
                         member, f"answered {hook} with {type(value).__name__}, expected {expected}, Declined or None"
                     )
-                return Answer(hook, member, value, tuple(declined))
-        return Answer(hook, None, None, tuple(declined), error, hint)
+                yield Answer(hook, member, value, tuple(declined))
+        yield Answer(hook, None, None, tuple(declined), error, hint)
 
     def ask_or_raise(self, hook: str, what: str, *arguments: Any) -> Answer:
         """The first answer to a hook that some plugin has to answer.

@@ -7,7 +7,8 @@ Rules that hold for all of them:
 - An exception means "mine, and it failed". It stops the chain: no other plugin is asked, because falling from a private
   server that is down through to a public one would be dependency confusion.
 - Hooks decide, plans act: a hook does no I/O beyond a local ``stat``. What it would do goes into ``Plan.run``.
-- The first answer counts, in the order of the chain, but for ``hubplug_validate``, where everybody is asked.
+- The first answer counts, in the order of the chain, but for ``hubplug_entries`` and ``hubplug_validate``, where everybody is
+  asked.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pluggy
 
 if TYPE_CHECKING:
+    from hubplug.entries import CacheEntries
     from hubplug.files.tree import TreeWriter
     from hubplug.spec import ExportRequest, ModuleSpec
     from hubplug.types import (
@@ -246,6 +248,68 @@ def hubplug_cache(source: Source) -> Plan[RunCache] | Declined | None:
     Guarantees:
         ``produce`` returns only when the whole module is in ``dest``, is synced to the disk, and a plugin can read its
         format. A module that has not the pinned digest is never used, whatever a cache answers.
+    """
+
+
+@hookspec
+def hubplug_entries() -> CacheEntries | Declined | None:
+    """Says what a cache keeps, for ``hubplug cache``.
+
+    With these two fields ``list``, ``path``, ``verify`` and ``export`` work for a cache of any layout::
+
+        import json
+        import tempfile
+        from dataclasses import asdict
+        from pathlib import Path
+
+        import hubplug
+        from hubplug.entries import CacheEntries, CacheEntry
+
+        class Shelves:
+            def __init__(self, *, directory: str) -> None:
+                self.directory = Path(directory)
+
+            @hubplug.hookimpl
+            def hubplug_cache(self, source):
+                path = self.directory / source.key_sha256
+                if path.is_dir() and (source.handle.sha256 in (None, self.noted(path).archive_sha256)):
+                    return hubplug.Plan(f"use {path}", lambda produce: self.module(path, source), hit=True)
+                return None if path.is_dir() else hubplug.Plan(f"fill {path}", lambda produce: self.fill(path, source, produce))
+
+            def fill(self, path, source, produce):
+                with tempfile.TemporaryDirectory(dir=self.directory) as folder:
+                    (staging := Path(folder, "entry", "module")).mkdir(parents=True)
+                    note = asdict(produce(staging))
+                    (staging.parent / "note.json").write_text(json.dumps(note))
+                    staging.parent.rename(path)
+                return self.module(path, source)
+
+            def module(self, path, source):
+                return hubplug.LocalModule(path / "module", source.handle, self.noted(path))
+
+            def noted(self, path):
+                note = json.loads((path / "note.json").read_text())
+                files = tuple(hubplug.FileRecord(**record) for record in note.pop("files"))
+                return hubplug.Provenance(**note, files=files)
+
+            @hubplug.hookimpl
+            def hubplug_entries(self):
+                def entries():
+                    for note in self.directory.glob("*/note.json"):
+                        yield CacheEntry(note.parent.name, note.parent / "module", self.noted(note.parent))
+
+                return CacheEntries(self.directory, entries)
+
+    Returns:
+        A CacheEntries. Its functions list, verify, remove and add; those that it does not have are not offered. A cache without this hook
+        brings modules as any other, and the commands say that they do not know what it has.
+
+    Order:
+        By ``hubplug cache``; never on the way of a handle. All plugins, in the order of the chain.
+
+    Guarantees:
+        What is exported is hashed on the way, and an entry that differs from its provenance is refused. What is to be added has been
+        compared with what the archive says when ``produce`` returns.
     """
 
 

@@ -16,7 +16,7 @@ from hubplug.asking import Asker, known_answer, refuse_network
 from hubplug.chain import Answer, Chain, blamed, member_of, mistake_of
 from hubplug.errors import ArchiveError, FormatError, HubplugError, PluginError, SourceChanged
 from hubplug.files.answers import keep_answer
-from hubplug.files.places import empty
+from hubplug.files.places import empty, kept_until_exit
 from hubplug.pins import Pins
 from hubplug.settings.config import Config
 from hubplug.settings.trust import refuse_leak
@@ -230,17 +230,8 @@ class Retrieval:
         self, source: Source, pins: Pins, declined: Sequence[tuple[str, str]] = ()
     ) -> LocalModule:
         """A copy that no cache keeps: variables are read from it until the process ends."""
-        import atexit
-        import shutil
-        import tempfile
-
-        dest = Path(tempfile.mkdtemp(prefix="hubplug-"))
-        atexit.register(shutil.rmtree, dest, ignore_errors=True)
-        try:
+        with kept_until_exit() as dest:
             return LocalModule(dest, source.handle, self._produce(source, dest, pins, declined))
-        except BaseException:
-            shutil.rmtree(dest, ignore_errors=True)
-            raise
 
 
 def _refuse_empty(tree: TreeWriter, answer: Answer, what: str) -> None:

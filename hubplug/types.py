@@ -120,7 +120,7 @@ class Source:
     cacheable: bool = True
 
     def __post_init__(self) -> None:
-        _demand(self, handle=Handle, location=str, in_place=bool, cache_key=_OPTIONAL_TEXT, cacheable=bool)
+        demand_types(self, handle=Handle, location=str, in_place=bool, cache_key=_OPTIONAL_TEXT, cacheable=bool)
 
     @property
     def key(self) -> str:
@@ -160,7 +160,7 @@ class Declined:
     hint: str | None = None
 
     def __post_init__(self) -> None:
-        _demand(self, reason=str, hint=_OPTIONAL_TEXT)
+        demand_types(self, reason=str, hint=_OPTIONAL_TEXT)
         if self.error is not None and not (isinstance(self.error, type) and issubclass(self.error, HubplugError)):
             raise TypeError(f"Declined.error is {self.error!r}, expected a subclass of HubplugError")
 
@@ -193,7 +193,7 @@ class Plan(Generic[R_co]):
     asks_about: Sequence[str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _demand(self, what=str, network=bool, hit=bool, credentials=_OPTIONAL_TEXT, lasting=bool)
+        demand_types(self, what=str, network=bool, hit=bool, credentials=_OPTIONAL_TEXT, lasting=bool)
         if not callable(self.run):
             raise TypeError(f"Plan.run is {type(self.run).__name__}, expected a function")
 
@@ -241,7 +241,7 @@ class ArchiveStream:
         self.etag = etag
         self.media_type = media_type
         optional = {"location": _OPTIONAL_TEXT, "etag": _OPTIONAL_TEXT, "media_type": _OPTIONAL_TEXT}
-        _demand(self, name=str, size=(int, type(None)), **optional)
+        demand_types(self, name=str, size=(int, type(None)), **optional)
 
     def peek(self, size: int) -> bytes:
         """The next ``size`` bytes, or all there are, without consuming them."""
@@ -341,7 +341,7 @@ class LocalModule:
     provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
-        _demand(self, path=Path, handle=Handle, provenance=(Provenance, type(None)))
+        demand_types(self, path=Path, handle=Handle, provenance=(Provenance, type(None)))
 
 
 @dataclass(frozen=True)
@@ -391,7 +391,7 @@ class Finding:
     where: str | None = None
 
     def __post_init__(self) -> None:
-        _demand(self, rule=str, message=str, signature=_OPTIONAL_TEXT, where=_OPTIONAL_TEXT)
+        demand_types(self, rule=str, message=str, signature=_OPTIONAL_TEXT, where=_OPTIONAL_TEXT)
         if self.level not in _LEVELS:
             raise ValueError(f"Finding.level is {self.level!r}, expected one of {', '.join(_LEVELS)}")
 
@@ -414,7 +414,7 @@ class AuthRequest:
         return f"AuthRequest({redact(self.url)!r})"
 
 
-def _demand(value: object, **kinds: type | tuple[type, ...]) -> None:
+def demand_types(value: object, **kinds: type | tuple[type, ...]) -> None:
     """Checks the types of fields where they are made, so that whoever made the value is blamed for it.
 
     Raises:

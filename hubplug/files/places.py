@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -23,3 +25,18 @@ def empty(directory: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+@contextmanager
+def kept_until_exit() -> Iterator[Path]:
+    """A new directory that lives as long as the process; gone at once where filling it fails."""
+    import atexit
+    import tempfile
+
+    directory = Path(tempfile.mkdtemp(prefix="hubplug-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    try:
+        yield directory
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import threading
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hubplug.files.tree import TreeWriter
-from hubplug.testing._contract import CANARY, PluginContract, assert_quiet, missing
-from hubplug.testing._modules import archive_of, write_tiny_module
+from hubplug.testing._contract import CANARY, assert_quiet, missing
+from hubplug.testing._entries import EntriesContract
+from hubplug.testing._modules import write_tiny_module
+from hubplug.testing._producer import Producer as Producer
 from hubplug.types import Handle, LocalModule, Provenance, Source
 
 _SECONDS_OF_A_SLOW_DOWNLOAD = 0.5
@@ -26,8 +24,8 @@ class Interrupted(BaseException):
     """Not an Exception, as KeyboardInterrupt is not."""
 
 
-class CacheContract(PluginContract):
-    """Keeps modules. Define the fixtures ``make_plugin`` and ``place``."""
+class CacheContract(EntriesContract):
+    """Keeps modules, and says what it keeps. Define the fixtures ``make_plugin`` and ``place``."""
 
     hook = "hubplug_cache"
 
@@ -168,51 +166,6 @@ class CacheContract(PluginContract):
         for path in place.rglob("*"):
             assert CANARY not in str(path)
             assert not path.is_file() or CANARY.encode() not in path.read_bytes()
-
-
-class Producer:
-    """Stands for fetch and unpack: fills a directory with a module."""
-
-    def __init__(
-        self, source: Source, module: Path, log: Path, *, archive_sha256: str | None = None, seconds: float = 0.0
-    ) -> None:
-        self._source = source
-        self._module = module
-        self._log = log
-        # A cache may go by this digest: what differs has another one.
-        self._archive_sha256 = archive_sha256 or hashlib.sha256(archive_of(module, "")).hexdigest()
-        self._seconds = seconds
-        self.provenance: Provenance | None = None
-
-    def of(self, source: Source, **changes: Any) -> Producer:
-        """Another one, which writes into the same log."""
-        return Producer(source, changes.pop("module", self._module), self._log, **changes)
-
-    def count(self) -> int:
-        """How often this one, and those made from it, have been called, by whatever process."""
-        return len(self._log.read_text().splitlines()) if self._log.exists() else 0
-
-    def __call__(self, dest: Path) -> Provenance:
-        with self._log.open("a") as log:
-            log.write("called\n")
-        time.sleep(self._seconds)
-        tree = TreeWriter(dest)
-        for path in sorted(self._module.rglob("*")):
-            name = path.relative_to(self._module).as_posix()
-            if path.is_dir():
-                tree.directory(name)
-            else:
-                with tree.open(name) as file:
-                    file.write(path.read_bytes())
-        self.provenance = Provenance(
-            str(self._source.handle.original),
-            self._source.key_sha256,
-            str(self._source),
-            self._archive_sha256,
-            '"1"',
-            tree.finish(),
-        )
-        return self.provenance
 
 
 def _content(folder: Path) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from hubplug.types import Declined, LocalModule, Plan, Provenance, Source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hubplug.entries import CacheEntries
     from hubplug_cache._directory import Root
     from hubplug_cache._entry import Entry
 
@@ -70,23 +71,20 @@ class CacheDirectory:
 
     def known_handles(self) -> list[str]:
         """The handles whose modules are here, for the shell to complete; without those that hold secrets."""
-        from hubplug_cache._catalogue import handles_in
+        from hubplug_cache._contents import handles_in
 
         return handles_in(self.root().path)
 
-    def describe_state(self) -> dict[str, Any]:
-        """What a support ticket should say of this cache; `hubplug doctor` prints it."""
-        from hubplug_cache._catalogue import list_entries
+    @hookimpl
+    def hubplug_entries(self) -> CacheEntries:
+        """Says what is in the directory.
 
-        root = self.root().path
-        entries = list_entries(root)
-        return {
-            "directory": str(root),
-            "read_only": self.read_only,
-            "entries": len(entries),
-            "bytes": sum(entry.size for entry in entries),
-            "problems": [f"{entry.path}: {entry.fault}" for entry in entries if entry.state == "damaged"],
-        }
+        Raises:
+            CacheError: The directory cannot be used.
+        """
+        from hubplug_cache._contents import entries_of
+
+        return entries_of(self.root(), self.read_only, self.lock_timeout)
 
     @hookimpl
     def hubplug_cache(self, source: Source) -> Plan[RunCache] | Declined | None:

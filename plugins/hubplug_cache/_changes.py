@@ -14,8 +14,9 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from hubplug.files.listing import file_sha256
 from hubplug.files.unfinished import unfinished_path
-from hubplug_cache._files import file_sha256, write_file
+from hubplug_cache._files import write_file
 from hubplug_cache._layout import NOTE
 from hubplug_cache._manifest import MANIFEST_NAME, Manifest, ManifestError, parse_manifest, read_manifest
 from hubplug_cache._sweeping import sweep

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +11,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hubplug.cli.commands import HANDLE, Completed, Group, current_hub, example, for_machines, print_json
-from hubplug.errors import CacheError, HubplugError
+from hubplug.errors import CacheError
 from hubplug.shown.terminal import Colour, aligned, painted, say
 from hubplug.urls import redact, scheme_of
-from hubplug_cache import CacheDirectory
 from hubplug_cache._quantities import parse_size, parse_span, size_in_words
 
 if TYPE_CHECKING:
-    from hubplug_cache._catalogue import Listed
+    from hubplug.hub import Hub
+    from hubplug_cache._catalogue import Cache, Listed
 
-_CACHE_NAME = Completed(lambda hub: [name for name, _ in hub.instances(CacheDirectory)])
+
+def _cache_names(hub: Hub) -> list[str]:
+    return [member.name for member in hub.chain.members if "hubplug_entries" in hub.chain.hooks_of(member)]
+
+
 _CACHE = click.option(
-    "--cache", "name", metavar="NAME", type=_CACHE_NAME, help="Only the cache of this name in the chain."
+    "--cache",
+    "name",
+    metavar="NAME",
+    type=Completed(_cache_names),
+    help="Only the cache of this name in the chain.",
 )
 _GRACE = click.option(
     "--grace",
@@ -59,17 +66,18 @@ def cache() -> None:
 def list_(name: str | None, form: str) -> None:
     """List the entries of all caches of the chain."""
     caches = _caches(name)
-    rows = [(cache_name, entry) for cache_name, plugin in caches for entry in _entries(plugin)]
+    rows = [listed for cache in caches for listed in cache.entries()]
     if form == "json":
-        print_json([entry.as_json(cache_name) for cache_name, entry in rows])
+        print_json([listed.as_json() for listed in rows])
         return
     if not rows:
         _say_nothing_is_there(caches)
     else:
-        say(*aligned([_cells(cache_name, entry) for cache_name, entry in rows]))
-    for _, entry in rows:
-        if entry.fault:
-            say([painted(f"{entry.path.name}:", "red"), f" {entry.fault}"])
+        say(*aligned([_cells(listed) for listed in rows]))
+    for listed in rows:
+        if listed.entry.fault:
+            say([painted(f"{listed.entry.key}:", "red"), f" {listed.entry.fault}"])
+    _say_who_is_silent(name)
 
 
 @cache.command(epilog=example("hubplug cache verify", "hubplug cache verify https://models.example/publisher/model/1"))
@@ -83,31 +91,24 @@ def verify(ctx: click.Context, handles: tuple[str, ...], name: str | None, form:
     An entry of a writable cache that is found damaged is marked, and the next resolve fetches it again. Exit status 1 if
     there is a damaged one.
     """
-    from hubplug_cache._trouble import cache_error
-    from hubplug_cache._verifying import find_faults, mark
-
     rows: list[dict[str, Any]] = []
     selected = _selected(handles, name)
     if not selected and form == "text":
         _say_nothing_is_there(_caches(name))
-    for cache_name, plugin, entry in selected:
-        try:
-            faults = find_faults(entry.path)
-        except OSError as error:
-            faults = [cache_error("verify", entry.path, error).message]
-        if not plugin.read_only and entry.manifest is not None:
-            try:
-                mark(entry.path, faults)
-            except OSError as error:
-                say(f"warning: {cache_error('mark', entry.path, error).message}", err=True)
-        rows.append({**entry.as_json(cache_name), "state": "damaged" if faults else entry.state, "faults": faults})
+    for listed in selected:
+        faults = listed.cache.verify(listed.entry)
+        is_recorded = listed.entry.is_recorded
+        state = "damaged" if faults else "complete" if is_recorded else "adopted"
+        rows.append({**listed.as_json(), "state": state, "faults": faults})
         rows[-1].pop("fault")
         if form == "text":
-            verdict = "; ".join(faults) or ("whole, but no digests were recorded" if entry.manifest is None else "good")
+            verdict = "; ".join(faults) or ("good" if is_recorded else "whole, but no digests were recorded")
             colour: Colour = "red" if faults else "green"
-            say([f"{entry.path.name}  {entry.handle or 'of an unknown handle'}: ", painted(verdict, colour)])
+            say([f"{listed.entry.key}  {listed.shown}: ", painted(verdict, colour)])
     if form == "json":
         print_json(rows)
+    else:
+        _say_who_is_silent(name)
     if any(row["faults"] for row in rows):
         ctx.exit(1)
 
@@ -132,9 +133,9 @@ def prune(
 
     if max_size is None and older_than is None:
         raise click.UsageError("say what to remove: --max-size, --older-than, or both")
+    now = time.time()
     chosen = [
-        (cache_name, plugin, choose_victims(_entries(plugin), time.time(), max_size, older_than))
-        for cache_name, plugin in _writable(name)
+        (cache, choose_victims(cache.entries(), now, max_size, older_than)) for cache in _caches(name, able_to="remove")
     ]
     _remove(chosen, grace, dry_run, form)
 
@@ -146,10 +147,9 @@ def prune(
 @for_machines()
 def remove_(handles: tuple[str, ...], grace: float, name: str | None, form: str) -> None:
     """Remove the entries of HANDLES (or of keys, as `list` shows them) from the writable caches."""
-    by_cache: dict[str, tuple[str, CacheDirectory, list[Listed]]] = {}
-    for cache_name, plugin, entry in _selected(handles, name, writable=True):
-        by_cache.setdefault(cache_name, (cache_name, plugin, []))[2].append(entry)
-    _remove(list(by_cache.values()), grace, False, form)
+    selected = _selected(handles, name, able_to="remove")
+    caches = dict.fromkeys(listed.cache for listed in selected)
+    _remove([(cache, [listed for listed in selected if listed.cache is cache]) for cache in caches], grace, False, form)
 
 
 @cache.command(epilog=example("hubplug cache path", "hubplug cache path https://models.example/publisher/model/1"))
@@ -158,11 +158,11 @@ def remove_(handles: tuple[str, ...], grace: float, name: str | None, form: str)
 def path(handle: str | None, name: str | None) -> None:
     """Print the directory of the cache, or of the entry of HANDLE."""
     if handle is not None:
-        click.echo(_selected((handle,), name)[0][2].path)
+        click.echo(_selected((handle,), name)[0].entry.path)
         return
     caches = _caches(name)
-    writable = [plugin for _, plugin in caches if not plugin.read_only]
-    click.echo((writable or [caches[0][1]])[0].root().path)
+    writable = [cache for cache in caches if cache.offered.remove]
+    click.echo((writable or caches)[0].directory)
 
 
 @cache.command(
@@ -180,15 +180,15 @@ def export(archive: str, handles: tuple[str, ...], name: str | None, form: str) 
 
     if scheme_of(archive):
         raise click.UsageError(f"{redact(archive)} is not a local path: name the ARCHIVE to write, then the handles")
-    paths = {entry.path.name: entry.path for _, _, entry in reversed(_selected(handles, name))}
-    gone = export_entries(list(paths.values()), Path(archive), all_of_them=not handles)
-    for path in gone:
-        say(f"warning: {path} was removed meanwhile, and is left out", err=True)
-    count = len(paths) - len(gone)
+    entries = [listed.entry for listed in _selected(handles, name)]
+    written, gone = export_entries(entries, Path(archive), all_of_them=not handles)
+    for entry in gone:
+        say(f"warning: {entry.path} was removed meanwhile, and is left out", err=True)
     if form == "json":
-        print_json({"archive": archive, "entries": [key for key, path in paths.items() if path not in gone]})
+        print_json({"archive": archive, "entries": written})
         return
-    say(f"{archive}: {count} {'entry' if count == 1 else 'entries'}")
+    _say_who_is_silent(name)
+    say(f"{archive}: {len(written)} {'entry' if len(written) == 1 else 'entries'}")
 
 
 @cache.command("import", epilog=example("hubplug cache import modules.tar"))
@@ -199,9 +199,9 @@ def import_(archive: Path, name: str | None, form: str) -> None:
     """Add the entries of an ARCHIVE that `export` wrote; every file is compared with its manifest."""
     from hubplug_cache._transfer import import_entries
 
-    plugin = _writable(name)[0][1]
+    cache = _caches(name, able_to="add")[0]
     rows: list[dict[str, Any]] = []
-    for imported in import_entries(plugin.root(), archive, plugin.lock_timeout):
+    for imported in import_entries(cache.add, archive):
         rows.append({**asdict(imported), "path": str(imported.path)})
         if form == "text":
             say(f"{imported.path}  {imported.handle}{'' if imported.added else '  (was already there)'}")
@@ -216,119 +216,57 @@ def import_(archive: Path, name: str | None, form: str) -> None:
         )
 
 
-def _caches(name: str | None) -> list[tuple[str, CacheDirectory]]:
-    caches = current_hub().instances(CacheDirectory)
-    chosen = [(cache_name, plugin) for cache_name, plugin in caches if name in (None, cache_name)]
-    if not chosen:
-        known = ", ".join(cache_name for cache_name, _ in caches) or "none"
-        raise HubplugError(
-            f"The chain has no cache{f' named {name!r}' if name else ''}; its caches: {known}",
-            hint="`hubplug config show` prints the chain",
-        )
-    return chosen
+def _caches(name: str | None, *, able_to: str | None = None) -> list[Cache]:
+    from hubplug_cache._catalogue import caches_of
+
+    return caches_of(current_hub(), name, able_to=able_to)
 
 
-def _cells(cache_name: str, entry: Listed) -> tuple[object, ...]:
-    fetched = entry.manifest.time[:10] if entry.manifest else "-"
-    state = painted(entry.state, "red" if entry.state == "damaged" else "green")
-    size = f"{size_in_words(entry.size):>9}"
-    return painted(entry.path.name, "dim"), size, fetched, state, cache_name, entry.handle or "of an unknown handle"
+def _selected(handles: tuple[str, ...], name: str | None, *, able_to: str | None = None) -> list[Listed]:
+    from hubplug_cache._catalogue import find_entries
+
+    return find_entries(_caches(name, able_to=able_to), handles)
 
 
-def _say_nothing_is_there(caches: list[tuple[str, CacheDirectory]]) -> None:
+def _cells(listed: Listed) -> tuple[object, ...]:
+    fetched = listed.entry.filled[:10] if listed.entry.filled else "-"
+    state = painted(listed.state, "red" if listed.state == "damaged" else "green")
+    size = f"{size_in_words(listed.size):>9}"
+    return painted(listed.entry.key, "dim"), size, fetched, state, listed.cache.name, listed.shown
+
+
+def _say_nothing_is_there(caches: Sequence[Cache]) -> None:
     # On standard error, so that a program which counts lines finds none.
-    places = ", ".join(f"{cache_name} ({plugin.root().path})" for cache_name, plugin in caches)
+    places = ", ".join(f"{cache.name} ({cache.directory})" for cache in caches)
     say(f"no module is cached: {places}", err=True)
 
 
-def _writable(name: str | None) -> list[tuple[str, CacheDirectory]]:
-    writable = [(cache_name, plugin) for cache_name, plugin in _caches(name) if not plugin.read_only]
-    if not writable:
-        raise CacheError("Every cache of the chain is read-only", hint="put a writable one into hubplug.yaml")
-    return writable
+def _say_who_is_silent(name: str | None) -> None:
+    from hubplug_cache._catalogue import silent_caches
+
+    for silent in silent_caches(current_hub()) if name is None else ():
+        say(f"note: what the cache {silent} has is not known: its plugin does not implement hubplug_entries", err=True)
 
 
-def _entries(plugin: CacheDirectory) -> list[Listed]:
-    from hubplug_cache._catalogue import list_entries
-    from hubplug_cache._trouble import cache_error
-
-    root = plugin.root().path
-    try:
-        return list_entries(root)
-    except OSError as error:
-        raise cache_error("list", root, error) from error
-
-
-def _selected(
-    handles: tuple[str, ...], name: str | None, writable: bool = False
-) -> list[tuple[str, CacheDirectory, Listed]]:
-    """The entries of handles or keys in the order asked for, each once; all of them if none are named."""
-    from hubplug.types import Handle
-    from hubplug_cache._layout import is_entry_name
-
-    caches = _writable(name) if writable else _caches(name)
-    if not handles:
-        return [(cache_name, plugin, entry) for cache_name, plugin in caches for entry in _entries(plugin)]
-    selected: dict[tuple[str, Path], tuple[str, CacheDirectory, Listed]] = {}
-    for text in handles:
-        there = [
-            (cache_name, plugin, entry)
-            for cache_name, plugin in caches
-            for entry in _entries_of(text, plugin.root().path)
-        ]
-        if not there:
-            looked = ", ".join(str(plugin.root().path) for _, plugin in caches)
-            shown = text if is_entry_name(text) else Handle.parse(text)
-            raise CacheError(f"There is no entry for {shown} in {looked}", hint="`hubplug cache list` shows all")
-        for found in there:
-            selected.setdefault((found[0], found[2].path), found)
-    return list(selected.values())
-
-
-def _entries_of(text: str, root: Path) -> list[Listed]:
-    """The entry of a key or a handle; for a local archive every entry that was made from it."""
-    from hubplug.types import Handle
-    from hubplug_cache._catalogue import describe, list_entries
-    from hubplug_cache._layout import entry_name, is_entry_name
-
-    handle = text if is_entry_name(text) else Handle.parse(text).text
-    entry = describe(root / (text if is_entry_name(text) else entry_name(handle)))
-    if entry is not None or scheme_of(handle) or is_entry_name(text):
-        return [] if entry is None else [entry]
-    # The key of an archive has its size and time as well.
-    names = {handle, os.path.realpath(handle)}
-    return [entry for entry in list_entries(root) if entry.handle in names]
-
-
-def _remove(chosen: list[tuple[str, CacheDirectory, list[Listed]]], grace: float, dry_run: bool, form: str) -> None:
+def _remove(chosen: Sequence[tuple[Cache, list[Listed]]], grace: float, dry_run: bool, form: str) -> None:
     """Removes entries of several caches, says what is gone, and fails where some are not."""
-    from hubplug_cache._pruning import remove
-    from hubplug_cache._sweeping import sweep
-    from hubplug_cache._trouble import cache_error
-
     rows: list[dict[str, Any]] = []
-    failed: list[CacheError] = []
-    for cache_name, plugin, entries in chosen:
-        root, gone = plugin.root().path, entries
-        if not dry_run and root.is_dir():
-            why = remove([entry.path for entry in entries], grace)
-            failed.extend(why.values())
-            gone = [entry for entry in entries if entry.path not in why]
-            try:
-                sweep(root, grace)
-            except OSError as error:
-                raise cache_error("remove entries of", root, error) from error
-        rows.extend(entry.as_json(cache_name) for entry in gone)
+    failed: list[Exception] = []
+    for cache, entries in chosen:
+        why = {} if dry_run else cache.remove([listed.entry for listed in entries], grace)
+        failed.extend(why.values())
+        gone = [listed for listed in entries if listed.entry.key not in why]
+        rows.extend(listed.as_json() for listed in gone)
         if form == "text":
-            _say_what_is_gone(root, gone, dry_run)
+            _say_what_is_gone(cache, gone, dry_run)
     if form == "json":
         print_json(rows)
     if failed:
-        raise CacheError("; ".join(error.message for error in failed), hint="ask whoever owns them")
+        raise CacheError("; ".join(str(error) for error in failed), hint="ask whoever owns them")
 
 
-def _say_what_is_gone(root: Path, entries: list[Listed], dry_run: bool) -> None:
-    for entry in entries:
-        say(f"{entry.path.name}  {size_in_words(entry.size):>9}  {entry.handle or 'of an unknown handle'}")
-    total = size_in_words(sum(entry.size for entry in entries))
-    say(f"{root}: {'would remove' if dry_run else 'removed'} {len(entries)} of its entries, {total}")
+def _say_what_is_gone(cache: Cache, entries: list[Listed], dry_run: bool) -> None:
+    for listed in entries:
+        say(f"{listed.entry.key}  {size_in_words(listed.size):>9}  {listed.shown}")
+    total = size_in_words(sum(listed.size for listed in entries))
+    say(f"{cache.directory}: {'would remove' if dry_run else 'removed'} {len(entries)} of its entries, {total}")

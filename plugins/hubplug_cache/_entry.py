@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from hubplug.errors import CacheError
+from hubplug.files.listing import Tree, find_difference, is_hidden, kind_of, list_tree
 from hubplug.types import Source
 from hubplug.urls import redact
 from hubplug_cache._layout import DAMAGED, descriptor_of
@@ -44,23 +45,6 @@ class Entry:
     fault: str | None = None
     manifest: Manifest | None = None
     times: Mapping[str, int] | None = None
-
-
-@dataclass(frozen=True)
-class Tree:
-    """What is below a directory.
-
-    Attributes:
-        files: Sizes in bytes by relative path.
-        times: When each of them was written last (``st_mtime_ns``).
-        odd: What is neither file nor directory, by relative path.
-        changed: When something of it changed last (``st_ctime_ns``).
-    """
-
-    files: dict[str, int]
-    times: dict[str, int]
-    odd: dict[str, str]
-    changed: int = 0
 
 
 def find_entry(path: Path, source: Source, trusted_owners: frozenset[int] | None = None) -> Entry:
@@ -111,7 +95,7 @@ def inspect(path: Path, trusted_owners: frozenset[int] | None = None) -> Entry:
     except FileNotFoundError:
         return Entry(path, "absent")
     if not stat.S_ISDIR(status.st_mode):
-        return Entry(path, "damaged", f"it is {_kind(status.st_mode)} and not a directory")
+        return Entry(path, "damaged", f"it is {kind_of(status.st_mode)} and not a directory")
     if trusted_owners is not None and status.st_uid not in trusted_owners:
         return Entry(path, "damaged", f"it belongs to uid {status.st_uid}")
     tree = list_tree(path)
@@ -127,7 +111,7 @@ def inspect(path: Path, trusted_owners: frozenset[int] | None = None) -> Entry:
         return _without_manifest(path, tree)
     except ManifestError as error:
         return Entry(path, "damaged", f"{MANIFEST_NAME} is damaged: {error}")
-    if fault := find_fault(tree, manifest):
+    if fault := find_difference(tree, manifest.provenance.files):
         return Entry(path, "damaged", fault, manifest)
     if DAMAGED in tree.files:
         return Entry(path, "damaged", read_text(path / DAMAGED) or "it was marked as damaged", manifest)
@@ -138,52 +122,6 @@ def inspect(path: Path, trusted_owners: frozenset[int] | None = None) -> Entry:
     if fault := find_change(path, tree.times, manifest):
         return Entry(path, "damaged", fault, manifest)
     return Entry(path, "hit", None, manifest, tree.times)
-
-
-def find_fault(tree: Tree, manifest: Manifest) -> str | None:
-    """How the files of a directory differ from those of its manifest, or None."""
-    expected = {record.path: record.size for record in manifest.provenance.files}
-    for path, size in expected.items():
-        if path in tree.odd:
-            return f"{path} is {tree.odd[path]}"
-        if path not in tree.files:
-            return f"{path} is missing"
-        if tree.files[path] != size:
-            return f"{path} has {tree.files[path]:,} bytes instead of {size:,}"
-    for path in (*tree.files, *tree.odd):
-        # File managers and network file systems leave hidden files behind, which nothing loads.
-        if path not in expected and not _is_hidden(path):
-            return f"{path} does not belong to it"
-    return None
-
-
-def list_tree(root: Path) -> Tree:
-    """Every file below a directory; links are named, never followed.
-
-    Raises:
-        OSError: The system could not read a directory.
-    """
-    files: dict[str, int] = {}
-    times: dict[str, int] = {}
-    odd: dict[str, str] = {}
-    changed = os.lstat(root).st_ctime_ns
-    pending = [("", os.fspath(root))]
-    while pending:
-        prefix, directory = pending.pop()
-        with os.scandir(directory) as scan:
-            members = list(scan)
-        for member in members:
-            name = prefix + member.name
-            mode = (status := member.stat(follow_symlinks=False)).st_mode
-            changed = max(changed, status.st_ctime_ns)
-            if stat.S_ISREG(mode):
-                files[name] = status.st_size
-                times[name] = status.st_mtime_ns
-            elif stat.S_ISDIR(mode):
-                pending.append((name + "/", member.path))
-            else:
-                odd[name] = _kind(mode)
-    return Tree(files, times, odd, changed)
 
 
 def described_handle(entry: Path) -> str | None:
@@ -227,7 +165,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 def _without_manifest(path: Path, tree: Tree) -> Entry:
     for name, kind in tree.odd.items():
-        if not _is_hidden(name):
+        if not is_hidden(name):
             return Entry(path, "damaged", f"{name} is {kind}")
     fault = _structural_fault(path, tree.changed)
     return Entry(path, "damaged", fault) if fault else Entry(path, "hit")
@@ -262,17 +200,3 @@ def _is_foreign(manifest: Manifest, source: Source) -> bool:
 
 def _nearly_equal(left: str, right: str) -> bool:
     return len(left) == len(right) and sum(a != b for a, b in zip(left, right, strict=True)) <= 2
-
-
-def _is_hidden(path: str) -> bool:
-    return any(component.startswith(".") for component in path.split("/"))
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISLNK(mode):
-        return "a symbolic link"
-    if stat.S_ISREG(mode):
-        return "a file"
-    if stat.S_ISDIR(mode):
-        return "a directory"
-    return "a device, pipe or socket"

@@ -13,22 +13,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hubplug.errors import CacheError, HubplugError
 from hubplug.files.durable import sync_directory
+from hubplug.files.listing import find_difference, list_tree
 from hubplug.files.tree import FILE_MODE
 from hubplug.files.unfinished import delete, unfinished_directory, unfinished_path
 from hubplug.shown.logs import logger
 from hubplug.types import LocalModule, Provenance, Source
 from hubplug_cache._changes import settle_times
 from hubplug_cache._directory import Root
-from hubplug_cache._entry import Entry, find_entry, find_fault, identity, list_tree
+from hubplug_cache._entry import Entry, find_entry, identity
 from hubplug_cache._files import write_file
 from hubplug_cache._layout import FILLING, NOTE, descriptor_of
 from hubplug_cache._locking import lock_or_result
-from hubplug_cache._manifest import MANIFEST_NAME, Manifest
+from hubplug_cache._manifest import MANIFEST_NAME, Manifest, own_version
 from hubplug_cache._sweeping import set_aside, sweep
 from hubplug_cache._trouble import cache_error, is_disk_error
 
@@ -120,8 +120,8 @@ def _write(staging: Path, handle: str, key_sha256: str, provenance: Provenance) 
     """Adds the manifest to a filled staging directory."""
     provenance = replace(provenance, handle_sha256=key_sha256)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    manifest = Manifest(provenance, now, _own_version())
-    fault = find_fault(list_tree(staging), manifest) if provenance.files else "there are no files"
+    manifest = Manifest(provenance, now, own_version())
+    fault = find_difference(list_tree(staging), provenance.files) if provenance.files else "there are no files"
     if fault:
         raise CacheError(f"What was fetched for {handle} is not what was announced: {fault}")
     manifest = replace(manifest, times=settle_times(staging, (record.path for record in provenance.files)))
@@ -184,13 +184,6 @@ def _clear(path: Path, seen: tuple[int, int] | None, in_use: bool) -> None:
 def _delete_lonely_descriptor(path: Path) -> None:
     if not os.path.lexists(path):
         delete(descriptor_of(path))
-
-
-def _own_version() -> str:
-    try:
-        return version("hubplug")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 @contextmanager

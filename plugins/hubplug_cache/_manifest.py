@@ -13,6 +13,7 @@ import os
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,11 @@ def _text(content: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise ManifestError(f"its {name!r} is {reprlib.repr(value)}")
     return value
+
+
+def own_version() -> str:
+    """The version that manifests say."""
+    try:
+        return version("hubplug")
+    except PackageNotFoundError:
+        return "unknown"

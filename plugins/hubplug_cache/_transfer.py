@@ -1,7 +1,7 @@
-"""Carries entries to a machine without a network: one tar archive, checked against its manifests on the way in.
+"""Carries entries to a machine without a network: one tar archive, checked against its manifests on the way out and in.
 
 The archive holds ``hubplug-cache.json`` (which says that it is one), and for each entry ``<sha1>/.hubplug.json`` and then
-its files. It is reproducible: sorted, without times and owners.
+its files; ``<sha1>`` is that of the cache key. It is reproducible: sorted, without times and owners.
 """
 
 from __future__ import annotations
@@ -14,21 +14,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from hubplug.entries import CacheEntry
 from hubplug.errors import ArchiveError, CacheError, DigestMismatch, HubplugError
+from hubplug.files.listing import file_sha256, is_hidden, list_tree
 from hubplug.files.staging import replace_file
 from hubplug.files.tar.reading import Member, TarReader
 from hubplug.files.tar.writing import END, member_bytes
 from hubplug.files.tree import Limits, TreeWriter
 from hubplug.types import FileRecord, Provenance
-from hubplug.urls import redact
-from hubplug_cache._directory import Root
-from hubplug_cache._entry import Entry, described_handle, identity, inspect, list_tree
-from hubplug_cache._files import file_sha256
-from hubplug_cache._filling import publish
+from hubplug_cache._entry import identity
 from hubplug_cache._layout import entry_name, is_entry_name
-from hubplug_cache._locking import lock_or_result
-from hubplug_cache._manifest import MANIFEST_NAME, MAX_BYTES, Manifest, ManifestError, parse_manifest
-from hubplug_cache._sweeping import sweep
+from hubplug_cache._manifest import MANIFEST_NAME, MAX_BYTES, Manifest, ManifestError, own_version, parse_manifest
 from hubplug_cache._trouble import cache_error
 
 INDEX = "hubplug-cache.json"
@@ -36,6 +32,8 @@ _INDEX_BYTES = json.dumps({"format": 1}).encode("ascii") + b"\n"
 _CHUNK = 1 << 20
 # An archive may have any number of entries; each is unpacked with the usual caps.
 _LIMITS = Limits(max_members=sys.maxsize)
+
+Add = Callable[[str, Provenance, Callable[[Path], Provenance]], Path]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Imported:
         handle: The one that its manifest shows.
         added: False where the cache had it already.
         derived: Whether its place follows from that handle. Where it does not, since secrets were taken out of the handle or its
-            plugin keeps modules by another key, only the archive says which handle it is for.
+            cache is given another key, only the archive says which handle it is for.
     """
 
     path: Path
@@ -56,30 +54,33 @@ class Imported:
     derived: bool
 
 
-def export_entries(entries: Sequence[Path], archive: Path, *, all_of_them: bool = False) -> list[Path]:
+def export_entries(
+    entries: Sequence[CacheEntry], archive: Path, *, all_of_them: bool = False
+) -> tuple[list[str], list[CacheEntry]]:
     """Writes entries into a new tar archive, which appears when it is whole.
 
     Args:
-        entries: Which ones.
+        entries: Which ones; of several for one cache key the first.
         archive: The archive.
         all_of_them: Whether they are merely what there is, so that one that is removed meanwhile is left out.
 
     Returns:
-        The entries that were left out.
+        The names of those that are in it, and the entries that were left out because they were removed.
 
     Raises:
         CacheError: An entry is damaged, its handle is unknown, or the archive cannot be written.
     """
-    gone = []
+    gone: list[CacheEntry] = []
+    named = {name_in_archive(entry): entry for entry in reversed(entries)}
     try:
         with replace_file(archive) as file:
             file.writelines(member_bytes(INDEX, len(_INDEX_BYTES), [_INDEX_BYTES]))
-            for entry in sorted(entries):
-                before, at = identity(entry), file.tell()
+            for name, entry in sorted(named.items()):
+                before, at = identity(entry.path), file.tell()
                 try:
-                    file.writelines(_entry_bytes(entry))
+                    file.writelines(_entry_bytes(name, entry))
                 except (OSError, CacheError):
-                    if not all_of_them or (before is not None and identity(entry) == before):
+                    if not all_of_them or (before is not None and identity(entry.path) == before):
                         raise
                     gone.append(entry)
                     file.seek(at)
@@ -89,25 +90,44 @@ def export_entries(entries: Sequence[Path], archive: Path, *, all_of_them: bool 
         if isinstance(error, CacheError):
             raise
         raise cache_error("write", archive, error, hint="choose another place for the archive") from error
-    return gone
+    return [name for name, entry in named.items() if entry not in gone], gone
 
 
-def import_entries(root: Root, archive: Path, lock_timeout: float) -> Iterator[Imported]:
-    """Adds the entries of an archive to a cache, one after the other; those that are there already are only checked.
+def name_in_archive(entry: CacheEntry) -> str:
+    """The sha1 of an entry's cache key, by which it is found again.
+
+    Raises:
+        CacheError: It is not known.
+    """
+    if is_entry_name(entry.key):
+        return entry.key
+    if entry.provenance is None or not _is_derived(entry.provenance):
+        raise CacheError(
+            f"{entry.path} is kept under a key that {entry.named or 'an unknown handle'} does not say in full, so it could not "
+            "be found again elsewhere",
+            hint="name the entries to export",
+        )
+    return entry_name(entry.provenance.handle)
+
+
+def import_entries(add: Add, archive: Path) -> Iterator[Imported]:
+    """Gives the entries of an archive to a cache, one after the other; those that are there already are only checked.
+
+    Args:
+        add: ``CacheEntries.add`` of the cache.
+        archive: The archive.
 
     Raises:
         ArchiveError: The archive is damaged, or was not made by ``export_entries``.
         DigestMismatch: A file is not what its manifest says.
         CacheError: The cache cannot be used, or has another handle under the key of an entry.
     """
-    root.prepare()
     try:
         file = open(archive, "rb")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise cache_error("read", archive, error, hint="check the path, and who may read it") from error
     try:
         with file:
-            sweep(root.path)
             _demand_index(archive, file)
             members = TarReader(iter(lambda: file.read(_CHUNK), b""), str(archive), _LIMITS).members()
             first = next(members, None)
@@ -117,11 +137,11 @@ def import_entries(root: Root, archive: Path, lock_timeout: float) -> Iterator[I
                 name, _, rest = member.name.partition("/")
                 if not is_entry_name(name) or rest != MANIFEST_NAME:
                     raise ArchiveError(f"{archive}: {member.name!r} is where the manifest of an entry should be")
-                yield _import_entry(root, name, _read_manifest(archive, member), members, lock_timeout)
+                yield _import_entry(add, name, _read_manifest(archive, member).provenance, members)
     except OSError as error:
         if isinstance(error, HubplugError):
             raise
-        raise cache_error(f"import {archive} into", root.path, error) from error
+        raise cache_error("import", archive, error) from error
 
 
 def _demand_index(archive: Path, file: BinaryIO) -> None:
@@ -137,48 +157,52 @@ def _foreign(archive: Path) -> ArchiveError:
     )
 
 
-def manifest_for_export(path: Path) -> Manifest:
-    """The manifest of an entry; made anew for one that tensorflow_hub wrote.
+def manifest_for_export(entry: CacheEntry) -> Manifest:
+    """The manifest of an entry; made anew for one of which there is no record.
 
     Raises:
         CacheError: The entry is damaged, or its handle is not known.
     """
-    entry = inspect(path)
-    if entry.state != "hit":
+    path, recorded = entry.path, entry.provenance
+    if entry.fault is not None:
+        raise CacheError(f"{path} is damaged: {entry.fault}", hint="resolve its handle again")
+    if recorded is None:
         raise CacheError(
-            f"{path} is {entry.state}: {entry.fault or 'there is nothing'}", hint="resolve its handle again"
-        )
-    if entry.manifest is not None:
-        return replace(entry.manifest, times={})  # a copy's files have times of their own
-    handle = described_handle(path)
-    if handle is None or entry_name(handle) != path.name:
-        raise CacheError(
-            f"{path} has no manifest, and the note beside it does not name its handle, so it could not be found again",
+            f"{path} has no record of where it came from, and its handle is not known in full, so it could not be found again",
             hint="resolve its handle with hubplug",
         )
+    if recorded.files:
+        return Manifest(recorded, entry.filled or "", own_version())
     files = tuple(
         FileRecord(name, size, file_sha256(path / name))
         for name, size in sorted(list_tree(path).files.items())
-        if not any(component.startswith(".") for component in name.split("/"))
+        if not is_hidden(name)
     )
-    return Manifest(Provenance(redact(handle), _key_sha256(handle), redact(handle), files=files), "", "tensorflow_hub")
+    return Manifest(replace(recorded, files=files), "", "tensorflow_hub")
 
 
-def _entry_bytes(path: Path) -> Iterator[bytes]:
-    manifest = manifest_for_export(path)
+def _entry_bytes(name: str, entry: CacheEntry) -> Iterator[bytes]:
+    manifest = manifest_for_export(entry)
     data = manifest.to_bytes()
-    yield from member_bytes(f"{path.name}/{MANIFEST_NAME}", len(data), [data])
+    yield from member_bytes(f"{name}/{MANIFEST_NAME}", len(data), [data])
     for record in manifest.provenance.files:
-        yield from member_bytes(f"{path.name}/{record.path}", record.size, _file_bytes(path / record.path, record.size))
+        yield from member_bytes(f"{name}/{record.path}", record.size, _file_bytes(entry.path / record.path, record))
 
 
-def _file_bytes(path: Path, size: int) -> Iterator[bytes]:
+def _file_bytes(path: Path, record: FileRecord) -> Iterator[bytes]:
+    digest, size = hashlib.sha256(), record.size
     with open(path, "rb") as file:
         while data := file.read(_CHUNK):
             size -= len(data)
+            digest.update(data)
+            if size < 0:
+                break
             yield data
-    if size:
-        raise CacheError(f"{path} changed while it was read")
+    if size or digest.hexdigest() != record.sha256:
+        raise CacheError(
+            f"{path} is not what was published: expected {record.size:,} bytes with sha256 {record.sha256}",
+            hint="hubplug cache verify, then resolve its handle again",
+        )
 
 
 def _read_manifest(archive: Path, member: Member) -> Manifest:
@@ -204,34 +228,13 @@ def _key_sha256(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _import_entry(
-    root: Root, name: str, manifest: Manifest, members: Iterator[Member], lock_timeout: float
-) -> Imported:
-    path = root.path / name
-    recorded = manifest.provenance
+def _import_entry(add: Add, name: str, recorded: Provenance, members: Iterator[Member]) -> Imported:
+    asked: list[Path] = []
 
-    def look() -> Entry:
-        there = inspect(path, root.trusted_owners)
-        if there.manifest is not None and there.manifest.provenance.handle_sha256 != recorded.handle_sha256:
-            raise CacheError(
-                f"{path} holds {there.manifest.provenance.handle}, and the archive has {recorded.handle} there"
-            )
-        return there
-
-    def hit() -> Entry | None:
-        return there if (there := look()).state == "hit" and there.manifest is not None else None
-
-    with lock_or_result(path, lock_timeout, hit) as found:
-        if found is None:
-            publish(path, recorded.handle, recorded.handle_sha256, _reader(name, recorded, members), look)
-        else:
-            for member, record in _paired(name, recorded, members):
-                _read(member, record, lambda data: None)
-    return Imported(path, recorded.handle, added=found is None, derived=_is_derived(recorded))
-
-
-def _reader(name: str, recorded: Provenance, members: Iterator[Member]) -> Callable[[Path], Provenance]:
     def produce(dest: Path) -> Provenance:
+        if asked:
+            raise CacheError(f"The cache had {recorded.handle} read a second time, which an archive cannot do")
+        asked.append(dest)
         tree = TreeWriter(dest)
         for member, record in _paired(name, recorded, members):
             with tree.open(record.path, record.size) as file:
@@ -239,7 +242,11 @@ def _reader(name: str, recorded: Provenance, members: Iterator[Member]) -> Calla
         tree.finish()
         return recorded
 
-    return produce
+    path = add(name, recorded, produce)
+    if not asked:
+        for member, record in _paired(name, recorded, members):
+            _read(member, record, lambda data: None)
+    return Imported(path, recorded.handle, added=bool(asked), derived=_is_derived(recorded))
 
 
 def _paired(name: str, recorded: Provenance, members: Iterator[Member]) -> Iterator[tuple[Member, FileRecord]]:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
+from hubplug.chain import Chain
 from hubplug.errors import HubplugError
 from hubplug.hub import Hub
 from hubplug.in_effect import current_hub
 from hubplug.settings.config import load_config
 from hubplug.settings.inventory import effective_settings, inventory, inventory_of_parts
+from hubplug.settings.members import Member
 from hubplug.types import Handle, Plan
 from hubplug_doctor._tensorflow import look_at_tensorflow
 
@@ -74,20 +76,35 @@ def _plugins_at_least() -> list[dict[str, Any]]:
 
 
 def _state(hub: Hub) -> dict[str, Any]:
-    """What plugins say about what they look after: caches, credentials."""
+    """What there is to say about what plugins look after: caches, credentials."""
     state: dict[str, Any] = {}
     for member in hub.chain.members:
-        if hasattr(member.plugin, "describe_state"):
-            try:
+        try:
+            if hasattr(member.plugin, "describe_state"):
                 state[member.name] = dict(member.plugin.describe_state())
-            except (HubplugError, OSError) as error:
-                said = _in_words(error) if isinstance(error, HubplugError) else str(error.strerror)
-                state[member.name] = {"problems": [said]}
-            continue
-        problems: list[str] = getattr(member.plugin, "find_problems", list)()
-        if problems:
-            state[member.name] = {"problems": problems}
+            elif "hubplug_entries" in hub.chain.hooks_of(member):
+                state[member.name] = _kept(member)
+            elif hasattr(member.plugin, "find_problems") and (problems := member.plugin.find_problems()):
+                state[member.name] = {"problems": problems}
+        except (HubplugError, OSError) as error:
+            said = _in_words(error) if isinstance(error, HubplugError) else str(error.strerror)
+            state[member.name] = {"problems": [said]}
     return state
+
+
+def _kept(member: Member) -> dict[str, Any]:
+    """What a cache has, from what it answers to ``hubplug_entries``."""
+    offered = Chain([member]).ask("hubplug_entries").value
+    if offered is None:
+        return {}
+    entries = list(offered.list())
+    return {
+        "directory": str(offered.directory),
+        "read_only": offered.remove is None,
+        "entries": len(entries),
+        "bytes": sum(entry.measure()[0] for entry in entries),
+        "problems": [f"{entry.path}: {entry.fault}" for entry in entries if entry.fault],
+    }
 
 
 def _way(hub: Hub, text: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import hubplug
+from hubplug.entries import CacheEntries, CacheEntry, find_faults
 from hubplug.errors import FetchError, FormatError, MissingError, PluginError
 from hubplug.spec import ExportRequest
 from hubplug.testing import (
@@ -247,6 +249,73 @@ def test_cache(tmp_path: Path) -> None:
         contract.test_a_failure_leaves_no_entry_behind(cache, source, produce, tmp_path / "cache", ValueError)
     with caught:
         contract.test_no_secret_of_a_handle_is_shown_or_stored(cache, produce, tmp_path / "cache")
+
+
+class Shelf:
+    """Keeps modules, and says of them what ``changed`` makes of the truth."""
+
+    def __init__(self, place: Path, changed: Callable[[Shelf, CacheEntries], CacheEntries]) -> None:
+        self.place, self.changed = place, changed
+        self.kept: dict[str, CacheEntry] = {}
+
+    @hubplug.hookimpl
+    def hubplug_cache(self, source: Source) -> Plan[Any]:
+        known = self.kept.get(source.key_sha256)
+        if known is not None:
+            module = LocalModule(known.path, source.handle, known.provenance)
+            return Plan("use", lambda produce: module, hit=True)
+
+        def run(produce: Any) -> LocalModule:
+            path = self.place / f"{len(list(self.place.iterdir()))}"
+            path.mkdir()
+            self.kept[source.key_sha256] = CacheEntry(source.key_sha256, path, produce(path))
+            return LocalModule(path, source.handle, self.kept[source.key_sha256].provenance)
+
+        return Plan("fill", run)
+
+    @hubplug.hookimpl
+    def hubplug_entries(self) -> CacheEntries:
+        return self.changed(self, CacheEntries(self.place, lambda: list(self.kept.values())))
+
+
+ENTRIES: list[tuple[str, Callable[[Shelf, CacheEntries], CacheEntries]]] = [
+    ("what_is_kept_is_listed_with_its_provenance", lambda shelf, true: replace(true, list=list)),
+    (
+        "what_is_kept_is_listed_with_its_provenance",
+        lambda shelf, true: replace(true, list=lambda: [replace(e, provenance=None) for e in true.list()]),
+    ),
+    (
+        "each_source_is_an_entry_though_the_files_are_the_same",
+        lambda shelf, true: replace(true, list=lambda: [replace(e, key="one") for e in true.list()]),
+    ),
+    (
+        "a_bit_that_flipped_is_found_and_the_entry_can_be_mended",
+        lambda shelf, true: replace(true, verify=lambda entry: []),
+    ),
+    (
+        "a_bit_that_flipped_is_found_and_the_entry_can_be_mended",
+        lambda shelf, true: replace(true, verify=lambda entry: find_faults(entry)),
+    ),
+    (
+        "what_is_removed_is_gone_and_the_rest_is_whole",
+        lambda shelf, true: replace(true, remove=lambda entries, grace: {}),
+    ),
+    (
+        "what_is_removed_is_gone_and_the_rest_is_whole",
+        lambda shelf, true: replace(true, remove=lambda entries, grace: shelf.kept.clear() or {}),  # type: ignore[func-returns-value]
+    ),
+]
+
+
+@pytest.mark.parametrize(("test", "changed"), ENTRIES)
+def test_entries(test: str, changed: Callable[[Shelf, CacheEntries], CacheEntries], tmp_path: Path) -> None:
+    contract = CacheContract()
+    source = CacheContract.source.__wrapped__(contract)  # type: ignore[attr-defined]
+    produce = CacheContract.produce.__wrapped__(contract, source, tmp_path)  # type: ignore[attr-defined]
+    (tmp_path / "shelf").mkdir()
+    shelf = Shelf(tmp_path / "shelf", changed)
+    with caught:
+        getattr(contract, f"test_{test}")(lambda: shelf, source, produce)
 
 
 def test_load_format(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ LAYERS = (
     ("hubplug.errors", "hubplug.urls"),
     ("hubplug.types",),
     ("hubplug.files", "hubplug.shown", "hubplug.processes", "hubplug.web"),
-    ("hubplug.spec", "hubplug.hookspecs"),
+    ("hubplug.spec", "hubplug.entries", "hubplug.hookspecs"),
     ("hubplug.settings",),
     ("hubplug.chain", "hubplug.trail", "hubplug.pins", "hubplug.asking", "hubplug.retrieval", "hubplug.exporting", "hubplug.hub", "hubplug.in_effect",
      "hubplug.api", "hubplug.module"),

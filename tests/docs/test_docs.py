@@ -80,11 +80,12 @@ def test_every_hook_is_documented_and_tested(hook: str) -> None:
     import hubplug.hookspecs
 
     found = parts(hook)
-    assert all(found[name] for name in ("summary", "example", *SECTIONS))
     code = getattr(hubplug.hookspecs, hook).__code__
-    assert [name for name, _ in arguments_of(found["Args"])] == list(code.co_varnames[: code.co_argcount])
-    assert f"def {hook}(self, {', '.join(code.co_varnames[: code.co_argcount])})" in found["example"]
+    arguments = list(code.co_varnames[: code.co_argcount])
+    assert all(found.get(name) for name in ("summary", "example", *SECTIONS) if arguments or name != "Args")
+    assert [name for name, _ in arguments_of(found.get("Args", ""))] == arguments
+    assert f"def {hook}({', '.join(['self', *arguments])})" in found["example"]
     tests = (ROOT / "tests" / "docs" / "test_hook_examples.py").read_text(encoding="utf-8")
     assert f'example("{hook}")' in tests
     contracts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "hubplug" / "testing").glob("_*.py"))
-    assert f'hook = "{hook}"' in contracts
+    assert f'"{hook}"' in contracts

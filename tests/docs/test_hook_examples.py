@@ -82,6 +82,16 @@ def test_cache(tmp_path: Path, toys: list[Any]) -> None:
     assert len(list((tmp_path / "models").iterdir())) == 1
 
 
+def test_entries(tmp_path: Path, toys: list[Any]) -> None:
+    (tmp_path / "models").mkdir()
+    hub = hub_of(example("hubplug_entries")["Shelves"](directory=str(tmp_path / "models")), *toys)
+    module = hub.resolve("toy://a")
+    (entry,) = hub.chain.ask("hubplug_entries").value.list()
+    assert (entry.path, entry.provenance) == (module.path, module.provenance)
+    toys[2].texts = {}
+    assert hub.resolve("toy://a").provenance == module.provenance
+
+
 def test_fetch(make_hub: Callable[..., hubplug.Hub], tiny_archive: bytes) -> None:
     hub = make_hub(example("hubplug_fetch")["Shelf"]({"m": tiny_archive}))
     assert list(hub.load_spec("shelf://m").signatures()) == ["default"]

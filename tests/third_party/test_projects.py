@@ -18,7 +18,7 @@ from hubplug.testing import Reply, Request, ScriptedServer, archive_of
 from hubplug_format import ModuleBuilder, write_module
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PROJECTS = ("corp_auth", "oci_layout", "house_rules")
+PROJECTS = ("corp_auth", "oci_layout", "house_rules", "blob_cache")
 
 pytestmark = [
     pytest.mark.skipif("http" not in installed_plugins(), reason="hubplug is not installed here"),

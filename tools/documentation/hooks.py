@@ -41,7 +41,7 @@ def section(hook: str) -> list[str]:
     if found["text"]:
         lines += [markup(found["text"]), ""]
     lines += ["```python", found["example"], "```", ""]
-    for name in SECTIONS:
+    for name in filter(found.get, SECTIONS):
         body = found[name]
         if name == "Args":
             body = "\n".join(f"- `{key}`: {' '.join(value.split())}" for key, value in arguments_of(body))
@@ -67,7 +67,10 @@ def parts(hook: str) -> dict[str, str]:
     text, marker, example = rest.partition("::\n\n")
     found["text"] = text.strip() + (":" if text.strip() else "")
     found["example"] = textwrap.dedent(example).strip("\n") if marker else ""
-    for name in ("summary", "example", *SECTIONS):
+    needed = ["summary", "example", *SECTIONS]
+    if not inspect.signature(getattr(hookspecs, hook)).parameters:
+        needed.remove("Args")
+    for name in needed:
         if not found.get(name):
             raise ValueError(f"the documentation of {hook} has no {name}")
     return found

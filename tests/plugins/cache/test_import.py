@@ -15,6 +15,7 @@ from hubplug.errors import ArchiveError, CacheError, DigestMismatch, HubplugErro
 from hubplug.types import FileRecord, Provenance
 from hubplug_cache import CacheDirectory
 from hubplug_cache._manifest import Manifest
+from hubplug_cache._transfer import Add as AddEntry
 from hubplug_cache._transfer import export_entries, import_entries
 from tests.left_over import left_over
 from tests.plugins.cache.origin import Origin, entry_of, find_wrong, leftovers
@@ -28,12 +29,20 @@ INDEX = b'{"format": 1}\n'
 def archive(tmp_path: Path) -> Path:
     """An export of one entry."""
     home = CacheDirectory(str(tmp_path / "home"))
-    export_entries([Origin(size=100).resolve(home, HANDLE).path], tmp_path / "export.tar")
+    Origin(size=100).resolve(home, HANDLE)
+    export_entries(list(home.hubplug_entries().list()), tmp_path / "export.tar")
     return tmp_path / "export.tar"
 
 
+def _add(root: Path) -> AddEntry:
+    add = CacheDirectory(str(root)).hubplug_entries().add
+    assert add is not None
+    return add
+
+
 def _import(root: Path, archive: Path) -> list[bool]:
-    return [imported.added for imported in import_entries(CacheDirectory(str(root)).root(), archive, 10)]
+    root.mkdir(exist_ok=True)
+    return [imported.added for imported in import_entries(_add(root), archive)]
 
 
 def _expect_nothing(root: Path) -> None:
@@ -189,13 +198,13 @@ def test_long_and_foreign_names_survive_the_way(root: Path, tmp_path: Path) -> N
         for add in (_file("hubplug-cache.json", INDEX), _manifest(name), _file(f"{KEY}/{name}")):
             add(tar)
     assert _import(root, tmp_path / "long.tar") == [True]
-    export_entries([root / KEY], tmp_path / "again.tar")
+    export_entries(list(CacheDirectory(str(root)).hubplug_entries().list()), tmp_path / "again.tar")
     assert _import(tmp_path / "other", tmp_path / "again.tar") == [True]
     assert (tmp_path / "other" / KEY / name).read_bytes() == b"x"
 
 
 def test_an_export_deletes_what_a_killed_one_left(archive: Path, tmp_path: Path) -> None:
     left = left_over(archive)
-    export_entries([entry_of(tmp_path / "home", HANDLE)], archive)
+    export_entries(list(CacheDirectory(str(tmp_path / "home")).hubplug_entries().list()), archive)
     assert not left.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.tar", "home"]

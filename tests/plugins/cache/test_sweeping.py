@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from hubplug.entries import CacheEntries, CacheEntry
 from hubplug.files.owners import machine_id, process_start, start_in
+from hubplug.settings.members import Member
 from hubplug_cache import CacheDirectory
-from hubplug_cache._catalogue import Listed
+from hubplug_cache._catalogue import Cache, Listed
 from hubplug_cache._pruning import choose_victims
 from hubplug_cache._quantities import parse_size, parse_span, size_in_words
 from hubplug_cache._sweeping import sweep
@@ -157,7 +159,8 @@ def test_a_fill_sweeps_before_it_fetches(root: Path, cache: CacheDirectory) -> N
 
 
 def _listed(name: str, size: int, last_used: float, state: str = "complete") -> Listed:
-    return Listed(Path(name), name, state, None, size, last_used, None)
+    entry = CacheEntry(name, Path(name), handle=name, fault="bad" if state == "damaged" else None)
+    return Listed(Cache(Member("cache", object()), CacheEntries(Path(), list)), entry, size, last_used)
 
 
 ENTRIES = [_listed("a", 10, 100), _listed("b", 20, 300), _listed("c", 30, 200), _listed("d", 5, 400, "damaged")]
@@ -180,7 +183,7 @@ ENTRIES = [_listed("a", 10, 100), _listed("b", 20, 300), _listed("c", 30, 200), 
 )
 def test_who_goes(max_size: int | None, older_than: float | None, expected: str) -> None:
     victims = choose_victims(ENTRIES, 500, max_size, older_than)
-    assert "".join(str(victim.path) for victim in victims) == expected
+    assert "".join(victim.entry.key for victim in victims) == expected
 
 
 @pytest.mark.parametrize(
