@@ -9,11 +9,10 @@ from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from hubplug.chain import Answer, Chain, build_chain
 from hubplug.errors import ConfigError, OccupiedError, ValidationError
-from hubplug.files.places import identity_of
+from hubplug.files.places import identity_of, places_of
 from hubplug.pins import Pins
 from hubplug.retrieval import Retrieval
 from hubplug.settings.config import Config, load_config
@@ -129,9 +128,8 @@ class Hub:
         """
 
         def read(module: LocalModule, source: Source) -> T:
-            spec = self._retrieval.read_format(module)
-            self._demand_profiles(source, spec, self._demanded_profiles(module, source))
-            spec.hub = self
+            spec = self._read(module, source)
+            self._demand_profiles(source, spec, self._demanded_profiles(spec))
             return use(spec)
 
         return self._using(handle, read)
@@ -152,7 +150,7 @@ class Hub:
         """
         profiles = list(profiles)
         if isinstance(spec, str):
-            return self._using(spec, lambda module, _: self.validate(self._retrieval.read_format(module), profiles))
+            return self._using(spec, lambda module, source: self.validate(self._read(module, source), profiles))
         found: list[Finding] = []
         for profile in profiles:
             asked, findings = self._chain.findings(spec, profile)
@@ -268,17 +266,16 @@ class Hub:
             _LOG.info("%s was removed while it was read; resolving it again", module.path)
         return use(*self._bring(handle, self._pins))
 
-    def _demanded_profiles(self, module: LocalModule, source: Source) -> list[str]:
-        seen = [source.location, *(handle.text for handle in source.handle.trail)]
-        if module.provenance is not None:
-            seen.append(module.provenance.location)
-        if not scheme_of(source.location):  # file:///srv/ covers what lies there, however its path is written
-            spellings = (os.path.abspath(source.location), os.path.realpath(source.location))
-            seen.extend(f"file://{quote(path)}" for path in spellings)
+    def _read(self, module: LocalModule, source: Source) -> ModuleSpec:
+        spec = self._retrieval.read_format(module)
+        spec.hub, spec.module, spec.places = self, module, places_of(module, source)
+        return spec
+
+    def _demanded_profiles(self, spec: ModuleSpec) -> list[str]:
         demanded = (
             profile
             for prefix, profiles in self.config.validate.items()
-            if any(under_prefix(text, prefix) for text in seen)
+            if any(under_prefix(place, prefix) for place in spec.places)
             for profile in profiles
         )
         return list(dict.fromkeys(demanded))

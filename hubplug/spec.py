@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import hubplug
 from hubplug.errors import FormatError, PluginError, UnknownSignatureError
-from hubplug.types import SignatureInfo
+from hubplug.types import LocalModule, SignatureInfo
 from hubplug.urls import redact
 
 T = TypeVar("T")
@@ -47,9 +47,14 @@ class ModuleSpec:
 
     Attributes:
         hub: The Hub that loaded it, which its exports ask; None for one that no Hub loaded. Pickled with it.
+        module: The directory that the Hub read it from, and where its files came from; None without a Hub.
+        places: The URLs by which it was asked for and found: those that the prefixes of a configuration are compared with. They may hold
+            secrets.
     """
 
     hub: Exporter | None = None
+    module: LocalModule | None = None
+    places: Sequence[str] = ()
 
     def __repr__(self) -> str:
         name = type(self).__name__

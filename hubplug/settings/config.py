@@ -25,7 +25,19 @@ EVERY_OTHER = "*"
 # The repository's hubplug.yaml says the same with a comment on every line; a test holds the two equal.
 DEFAULT: Mapping[str, Any] = {
     "version": VERSION,
-    "chain": ["auth", "cache", "file", "kaggle", "http", "fsspec", "archive", "tf1", "savedmodel", "signatures"],
+    "chain": [
+        "auth",
+        "cache",
+        "file",
+        "kaggle",
+        "http",
+        "fsspec",
+        "archive",
+        "tf1",
+        "savedmodel",
+        "signatures",
+        "signing",
+    ],
     "chains": {},
     "offline": False,
     "locked": False,

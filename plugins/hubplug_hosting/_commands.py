@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import click
 
 from hubplug.cli.commands import example, for_machines, print_json
 from hubplug.errors import ConfigError
+from hubplug.files.signatures import SigningKey
+from hubplug.settings.config import environment_value
 from hubplug.shown.terminal import say
 
 
@@ -44,6 +47,7 @@ def pack(directory: Path, output: str, force: bool, compress: bool, form: str) -
     epilog=example(
         "hubplug publish ./model models/publisher/model/2 --profile complete",
         "hubplug publish ./model gs://bucket/models/publisher/model/2",
+        "hubplug publish ./model models/publisher/model/2 --sign signing.key",
     )
 )
 @click.argument("source", metavar="DIRECTORY")
@@ -54,8 +58,36 @@ def pack(directory: Path, output: str, force: bool, compress: bool, form: str) -
 @click.option(
     "--served-as", metavar="URL", help="The handle by which it will be asked for, to be printed with its pin."
 )
+@click.option(
+    "--sign",
+    "key",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Sign it with this private key (PEM); needs hubplug[signing].",
+)
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path),
+    help="PEM file with the certificate of KEY, and those above it: the signature names who has it.",
+)
+@click.option("--keyless", is_flag=True, help="Sign it as who you are for an identity provider, through Sigstore.")
+@click.option(
+    "--password-env",
+    metavar="NAME",
+    help="An environment variable that holds the password of KEY; else it is asked for.",
+)
 @for_machines()
-def publish(source: str, place: str, profiles: tuple[str, ...], served_as: str | None, form: str) -> None:
+def publish(
+    source: str,
+    place: str,
+    profiles: tuple[str, ...],
+    served_as: str | None,
+    key: Path | None,
+    certificate: Path | None,
+    keyless: bool,
+    password_env: str | None,
+    form: str,
+) -> None:
     """Check a module and put it where people get it, never over what is there.
 
     It has to keep the profiles complete and safe. PATH is a place in a tree that is served, models/publisher/model/2: the archive is put there with one
@@ -65,7 +97,8 @@ def publish(source: str, place: str, profiles: tuple[str, ...], served_as: str |
     from hubplug.types import Handle
     from hubplug_hosting._publishing import publish_module
 
-    published = publish_module(current_hub(), source, place, profiles)
+    signing_key = _signing_key(key, certificate, keyless, password_env)
+    published = publish_module(current_hub(), source, place, profiles, signing_key)
     shown = published.place if published.is_archive else str(Handle.parse(published.place))
     pinned = f"{served_as or shown}#sha256={published.sha256}" if published.is_archive or served_as else shown
     if form == "json":
@@ -77,6 +110,27 @@ def publish(source: str, place: str, profiles: tuple[str, ...], served_as: str |
         else f"{shown}: published"
     )
     say(pinned)
+
+
+def _signing_key(
+    key: Path | None, certificate: Path | None, keyless: bool, password_env: str | None
+) -> SigningKey | None:
+    if keyless and key is not None:
+        raise click.UsageError("--keyless is for signing without a key: leave out --sign or it")
+    if key is None and (certificate is not None or password_env is not None):
+        raise click.UsageError("--certificate and --password-env go with --sign")
+
+    def password() -> str:
+        if password_env is None:
+            if not sys.stdin.isatty():
+                raise ConfigError(f"{key} has a password", hint="name a variable that holds it with --password-env")
+            return str(click.prompt(f"Password of {key}", hide_input=True, err=True))
+        value = environment_value(password_env)
+        if value is None:
+            raise ConfigError(f"{key} has a password, and the environment variable {password_env} is not set")
+        return value
+
+    return SigningKey(key, certificate, password) if keyless or key is not None else None
 
 
 @click.command(epilog=example("hubplug site models /srv/www --url https://hub.example.com/"))

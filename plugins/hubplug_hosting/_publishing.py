@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from hubplug.errors import ExportError, OccupiedError, OfflineError, ValidationError
+from hubplug.errors import ConfigError, ExportError, OccupiedError, OfflineError, ValidationError
 from hubplug.exporting import find_place
 from hubplug.files.durable import sync_directory
+from hubplug.files.signatures import SIGNATURE_NAME, SigningKey, SignsModules
 from hubplug.files.space import reason_of
 from hubplug.files.unfinished import delete_abandoned, unfinished_directory
 from hubplug.hub import Hub
@@ -44,7 +46,9 @@ class PublishedModule:
     is_archive: bool
 
 
-def publish_module(hub: Hub, source: str, place: str, profiles: Iterable[str] = ()) -> PublishedModule:
+def publish_module(
+    hub: Hub, source: str, place: str, profiles: Iterable[str] = (), key: SigningKey | None = None
+) -> PublishedModule:
     """Checks a module, packs it, and puts it into a place where nothing is; whole or not at all.
 
     Args:
@@ -52,8 +56,10 @@ def publish_module(hub: Hub, source: str, place: str, profiles: Iterable[str] = 
         source: The module's directory, or another handle.
         place: ``models/publisher/model/2`` in a tree that is served, or a URL that a plugin publishes to.
         profiles: What it has to keep besides ``complete`` and ``safe``: the common signature that it declares.
+        key: With what it is signed; None: not at all.
 
     Raises:
+        ConfigError: No plugin of the chain signs modules; the key cannot be used.
         ValidationError: It does not keep one of them.
         OccupiedError: That version is there already.
         ExportError: The place cannot be written, or is not one for a module.
@@ -61,7 +67,31 @@ def publish_module(hub: Hub, source: str, place: str, profiles: Iterable[str] = 
     """
     directory = hub.resolve(source).path
     check_module(directory)
-    _demand(hub, directory, source, profiles)
+    if key is None:
+        _demand(hub, directory, source, profiles)
+        return _put(hub, directory, place)
+    signing = next((plugin for _, plugin in hub.instances(SignsModules)), None)  # type: ignore[type-abstract]
+    if signing is None:
+        raise ConfigError(
+            "No plugin of the chain signs modules",
+            hint="add signing to the chain in hubplug.yaml: `hubplug plugins` lists it",
+        )
+    find_place(hub.chain, place)
+    # A copy, so that what is checked, what is signed and what is published are the same bytes.
+    with tempfile.TemporaryDirectory(prefix="hubplug-") as folder:
+        copy = Path(folder, "module")
+        copy.mkdir()
+        try:
+            with opened_directory(os.fspath(directory)) as descriptor:
+                _copy(descriptor, _signable(list_members(descriptor, str(directory))), directory, copy)
+        except OSError as error:
+            raise ExportError(f"{directory} cannot be copied to be signed: {reason_of(error, copy)}") from error
+        _demand(hub, copy, source, profiles)
+        signing.sign_module(copy, key, offline=hub.config.offline)
+        return _put(hub, copy, place)
+
+
+def _put(hub: Hub, directory: Path, place: str) -> PublishedModule:
     found, answers = find_place(hub.chain, place)
     with opened_directory(os.fspath(directory)) as descriptor:
         members = list_members(descriptor, str(directory))
@@ -87,12 +117,20 @@ def publish_module(hub: Hub, source: str, place: str, profiles: Iterable[str] = 
     return PublishedModule(found, size, sha256, is_archive=False)
 
 
+def _signable(members: Sequence[ListedMember]) -> list[ListedMember]:
+    """Without empty directories, which no signature covers, and a signature that was there before."""
+    files = [member.name for member in members if member.size is not None and member.name != SIGNATURE_NAME]
+    needed = {*files, *(parent.as_posix() for name in files for parent in PurePosixPath(name).parents)}
+    return [member for member in members if member.name in needed]
+
+
 def _demand(hub: Hub, directory: Path, source: str, profiles: Iterable[str]) -> None:
     asked = list(dict.fromkeys([*ALWAYS, *profiles]))
     errors = [finding for finding in hub.validate(str(directory), asked) if finding.level == "error"]
     if not errors:
         return
     said = "; ".join(f"{finding.rule}: {finding.message}" for finding in errors[:_MOST_SAID])
+    said = said.replace(str(directory), source)  # which may be a copy of it
     more = f" (and {len(errors) - _MOST_SAID} more)" if len(errors) > _MOST_SAID else ""
     is_unsafe = all(finding.rule.startswith("safe/") for finding in errors)
     raise ValidationError(

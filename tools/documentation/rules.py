@@ -1,4 +1,4 @@
-"""The tables of what validators report, from the rules of the plugin ``signatures``."""
+"""The tables of what validators report, from the rules of the plugins ``signatures`` and ``signing``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from itertools import groupby
 
 from hubplug_signatures._profiles import PROFILES
 from hubplug_signatures._rules import all_rules as rules_of_signatures
+from hubplug_signing._rules import RULES as RULES_OF_SIGNED
 
 _FAMILIES = {
     "complete": "The profile `complete`",
     "safe": "The profile `safe`",
+    "signed": "The profile `signed`",
     "diff": "`hubplug diff`",
 }
 
@@ -18,7 +20,8 @@ def all_rules() -> str:
     """A table for each family of rules; the profiles of common signatures have the same ones."""
     lines: list[str] = []
     shown = set()
-    for family, rules in groupby(rules_of_signatures().items(), key=lambda item: item[0].partition("/")[0]):
+    known = {**rules_of_signatures(), **{f"signed/{name}": said for name, said in RULES_OF_SIGNED.items()}}
+    for family, rules in groupby(known.items(), key=lambda item: item[0].partition("/")[0]):
         of_common = family in PROFILES
         if of_common and shown & set(PROFILES):
             continue
