@@ -120,9 +120,9 @@ CHAIN = Completed(lambda hub: hub.config.chains)
 PROFILE = Completed(known_by("profiles"))
 
 
-def print_json(value: Any) -> None:
-    """Prints a value for a program."""
-    click.echo(json.dumps(value, indent=2))
+def print_json(value: Any, *, one_line: bool = False) -> None:
+    """Prints a value for a program; on one line if the command goes on, so that the program knows where it ends."""
+    click.echo(json.dumps(value, indent=None if one_line else 2))
 
 
 def _note_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:

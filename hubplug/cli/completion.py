@@ -53,7 +53,7 @@ add_completion_class(_Bash, "bash")
 def completion(ctx: click.Context, shell: str) -> None:
     """Print what makes a shell complete commands, options, handles and names.
 
-    Completed are the handles of modules that are in a cache or in hubplug.lock, and the names of profiles, chains and caches.
+    Completed are the handles of modules that are in a cache or in hubplug.lock, and the names of profiles, chains, caches and targets of `convert`.
     """
     kind = get_completion_class(shell)
     assert kind is not None

@@ -45,11 +45,15 @@ def plugins(ctx: click.Context, form: str) -> None:
 
 @plugins.command("new", epilog=example("hubplug plugins new corp_models"))
 @click.argument("name")
-def plugins_new(name: str) -> None:
+@for_machines()
+def plugins_new(name: str, form: str) -> None:
     """Write a plugin project: a working plugin, its packaging and passing tests."""
     from hubplug.cli.scaffold import write_project
 
     folder = write_project(name, Path.cwd())
+    if form == "json":
+        print_json({"path": str(folder)})
+        return
     say(f"{folder}: written; now: cd {name} && pip install . pytest && pytest")
 
 
@@ -72,7 +76,8 @@ def config_show(form: str) -> None:
 
 
 @config.command("check", epilog=example("hubplug config check", "hubplug --config ci.yaml config check"))
-def config_check() -> None:
+@for_machines()
+def config_check(form: str) -> None:
     """Check the configuration and every plugin that it names, in the alternative chains too.
 
     Exit status 2 if something in it is wrong.
@@ -90,10 +95,17 @@ def config_check() -> None:
                 raise problem
         except HubplugError as error:
             raise ConfigError(f"The chain {name!r} cannot be used: {error.message}", hint=error.hint) from error
-    for member in hub.chain.members:
-        for lack in getattr(member.plugin, "find_problems", list)():
-            say(f"warning: plugins.{member.name}: {lack}", err=True)
-    say(f"{hub.config.where}: fine; chain: {', '.join(member.name for member in hub.chain.members)}")
+    names = [member.name for member in hub.chain.members]
+    warnings = [
+        f"plugins.{member.name}: {lack}"
+        for member in hub.chain.members
+        for lack in getattr(member.plugin, "find_problems", list)()
+    ]
+    if form == "json":
+        print_json({"read_from": hub.config.where, "chain": names, "warnings": warnings})
+        return
+    say(*(f"warning: {warning}" for warning in warnings), err=True)
+    say(f"{hub.config.where}: fine; chain: {', '.join(names)}")
 
 
 @config.command("schema", epilog=example("hubplug config schema > hubplug.schema.json"))

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import hubplug
 from hubplug.files.locks import ForkLock
-from hubplug.hookspecs import RunCache, hookimpl
 from hubplug.shown.logs import logger
-from hubplug.types import Declined, LocalModule, Plan, Provenance, Source
 
+# Here and below, names of hubplug that only a hook needs are imported when it is asked: `hubplug --help` loads this file.
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hubplug.entries import CacheEntries
+    from hubplug.hookspecs import RunCache
+    from hubplug.types import Declined, LocalModule, Plan, Provenance, Source
     from hubplug_cache._directory import Root
     from hubplug_cache._entry import Entry
 
@@ -75,7 +77,7 @@ class CacheDirectory:
 
         return handles_in(self.root().path)
 
-    @hookimpl
+    @hubplug.hookimpl
     def hubplug_entries(self) -> CacheEntries:
         """Says what is in the directory.
 
@@ -86,7 +88,7 @@ class CacheDirectory:
 
         return entries_of(self.root(), self.read_only, self.lock_timeout)
 
-    @hookimpl
+    @hubplug.hookimpl
     def hubplug_cache(self, source: Source) -> Plan[RunCache] | Declined | None:
         """Uses the entry of a source, or offers to fill it.
 
@@ -105,17 +107,19 @@ class CacheDirectory:
         except OSError as error:
             return self._unreadable(path, error)
         if entry.state == "hit":
-            return Plan(f"use {path}", lambda produce: self._use(source, entry), hit=True)
+            return hubplug.types.Plan(f"use {path}", lambda produce: self._use(source, entry), hit=True)
         if self.read_only:
             return self._declined(root.path, source, entry)
-        return Plan(_intention(entry), lambda produce: self._fill(root, path, source, produce))
+        return hubplug.types.Plan(_intention(entry), lambda produce: self._fill(root, path, source, produce))
 
     def _use(self, source: Source, entry: Entry) -> LocalModule:
         if entry.times and entry.manifest and not self.read_only:
             from hubplug_cache._changes import note_times
 
             note_times(entry.path, entry.manifest, entry.times)
-        return LocalModule(entry.path, source.handle, entry.manifest.provenance if entry.manifest else None)
+        return hubplug.types.LocalModule(
+            entry.path, source.handle, entry.manifest.provenance if entry.manifest else None
+        )
 
     def _fill(self, root: Root, path: Path, source: Source, produce: Callable[[Path], Provenance]) -> LocalModule:
         from hubplug_cache._filling import fill
@@ -125,7 +129,9 @@ class CacheDirectory:
     def _declined(self, directory: Path, source: Source, entry: Entry) -> Declined:
         if entry.state == "absent":
             where = "" if directory.is_dir() else ": there is no such directory"
-            return Declined(f"{directory} has no entry for {source.handle.original} ({entry.path.name}){where}")
+            return hubplug.types.Declined(
+                f"{directory} has no entry for {source.handle.original} ({entry.path.name}){where}"
+            )
         if entry.state == "damaged" and entry.path not in self._warned:
             self._warned.add(entry.path)
             _LOG.warning(
@@ -134,7 +140,9 @@ class CacheDirectory:
                 entry.path,
                 entry.fault,
             )
-        return Declined(f"the entry for {source.handle.original}, {entry.path}, is {entry.state}: {entry.fault}")
+        return hubplug.types.Declined(
+            f"the entry for {source.handle.original}, {entry.path}, is {entry.state}: {entry.fault}"
+        )
 
     def _unreadable(self, path: Path, error: OSError) -> Declined:
         """Leaves an entry that cannot be read to the next plugin if this cache is a read-only one; raises otherwise."""
@@ -145,7 +153,7 @@ class CacheDirectory:
             raise error
         failure = cache_error("read", path, error)
         if self.read_only:
-            return Declined(failure.message)
+            return hubplug.types.Declined(failure.message)
         raise failure from error
 
 

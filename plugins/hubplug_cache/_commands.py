@@ -13,7 +13,6 @@ import click
 from hubplug.cli.commands import HANDLE, Completed, Group, current_hub, example, for_machines, print_json
 from hubplug.errors import CacheError
 from hubplug.shown.terminal import Colour, aligned, painted, say
-from hubplug.urls import redact, scheme_of
 from hubplug_cache._quantities import parse_size, parse_span, size_in_words
 
 if TYPE_CHECKING:
@@ -155,14 +154,20 @@ def remove_(handles: tuple[str, ...], grace: float, name: str | None, form: str)
 @cache.command(epilog=example("hubplug cache path", "hubplug cache path https://models.example/publisher/model/1"))
 @click.argument("handle", required=False, type=HANDLE)
 @_CACHE
-def path(handle: str | None, name: str | None) -> None:
+@for_machines()
+def path(handle: str | None, name: str | None, form: str) -> None:
     """Print the directory of the cache, or of the entry of HANDLE."""
     if handle is not None:
-        click.echo(_selected((handle,), name)[0].entry.path)
-        return
-    caches = _caches(name)
-    writable = [cache for cache in caches if cache.offered.remove]
-    click.echo((writable or caches)[0].directory)
+        listed = _selected((handle,), name)[0]
+        cache, found = listed.cache, listed.entry.path
+    else:
+        caches = _caches(name)
+        cache = next((one for one in caches if one.offered.remove), caches[0])
+        found = cache.directory
+    if form == "json":
+        print_json({"cache": cache.name, "path": str(found)})
+    else:
+        click.echo(found)
 
 
 @cache.command(
@@ -176,6 +181,7 @@ def path(handle: str | None, name: str | None) -> None:
 @for_machines()
 def export(archive: str, handles: tuple[str, ...], name: str | None, form: str) -> None:
     """Write the entries of HANDLES, or all, into a tar ARCHIVE for a machine without a network."""
+    from hubplug.urls import redact, scheme_of
     from hubplug_cache._transfer import export_entries
 
     if scheme_of(archive):

@@ -14,7 +14,7 @@ from hubplug.shown.terminal import say
 )
 @click.option("--tf1", is_flag=True, help="Let `import tensorflow` give TensorFlow 1's API.")
 @click.option("-m", "as_module", is_flag=True, help="SCRIPT is the name of a module, as for python -m.")
-@click.argument("script")
+@click.argument("script", type=click.Path())
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def run(tf1: bool, as_module: bool, script: str, arguments: tuple[str, ...]) -> None:
     """Run a program that was written for tensorflow_hub, unmodified."""

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from hubplug.cli.commands import HANDLE, current_hub, example, for_machines
+from hubplug.cli.commands import HANDLE, Completed, current_hub, example, for_machines
 from hubplug.shown.terminal import say
+
+if TYPE_CHECKING:
+    from hubplug.hub import Hub
+
+
+def _targets(_: Hub) -> Iterable[str]:
+    from hubplug_convert._conversions import all_targets
+
+    return all_targets()
+
+
+_TARGET = Completed(_targets)
 
 
 @click.command(
@@ -18,8 +32,8 @@ from hubplug.shown.terminal import say
     )
 )
 @click.argument("handle", type=HANDLE)
-@click.argument("out")
-@click.option("--to", metavar="TARGET", help="What to make: saved-model, tf1-hub, or what a plugin adds.")
+@click.argument("out", type=click.Path())
+@click.option("--to", metavar="TARGET", type=_TARGET, help="What to make: saved-model, tf1-hub, or what a plugin adds.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the graph variant; may be repeated.")
 @click.option(
     "--signature",

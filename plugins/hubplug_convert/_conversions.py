@@ -40,6 +40,11 @@ def targets_of(source: str) -> dict[str, EntryPoint]:
     return dict(sorted(found.items()))
 
 
+def all_targets() -> list[str]:
+    """What anything can be converted to, for the shell to complete."""
+    return sorted({entry_point.name.partition(".")[2] for entry_point in entry_points(group=GROUP)})
+
+
 def choose_target(source: str, asked: str | None, said: str | None = None) -> EntryPoint:
     """The conversion that is asked for; without a word, to ``saved-model``, or the only one that there is.
 

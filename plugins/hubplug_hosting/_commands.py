@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hubplug.cli.commands import example, for_machines, print_json
+from hubplug.cli.commands import PROFILE, example, for_machines, print_json
 from hubplug.errors import ConfigError
-from hubplug.files.signatures import SigningKey
-from hubplug.settings.config import environment_value
 from hubplug.shown.terminal import say
+
+if TYPE_CHECKING:
+    from hubplug.files.signatures import SigningKey
 
 
 @click.command(epilog=example("hubplug pack ./model -o models/publisher/model/1.tar.gz"))
@@ -50,10 +52,15 @@ def pack(directory: Path, output: str, force: bool, compress: bool, form: str) -
         "hubplug publish ./model models/publisher/model/2 --sign signing.key",
     )
 )
-@click.argument("source", metavar="DIRECTORY")
-@click.argument("place", metavar="URL_OR_PATH")
+@click.argument("source", metavar="DIRECTORY", type=click.Path())
+@click.argument("place", metavar="URL_OR_PATH", type=click.Path())
 @click.option(
-    "--profile", "profiles", multiple=True, metavar="NAME", help="A common signature that it has to keep; repeatable."
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="NAME",
+    type=PROFILE,
+    help="A common signature that it has to keep; repeatable.",
 )
 @click.option(
     "--served-as", metavar="URL", help="The handle by which it will be asked for, to be printed with its pin."
@@ -115,6 +122,9 @@ def publish(
 def _signing_key(
     key: Path | None, certificate: Path | None, keyless: bool, password_env: str | None
 ) -> SigningKey | None:
+    from hubplug.files.signatures import SigningKey
+    from hubplug.settings.config import environment_value
+
     if keyless and key is not None:
         raise click.UsageError("--keyless is for signing without a key: leave out --sign or it")
     if key is None and (certificate is not None or password_env is not None):
@@ -185,10 +195,16 @@ def site(ctx: click.Context, root: Path, out: Path, url: str, form: str) -> None
     type=click.Path(path_type=Path),
     help="A directory of yours alone that keeps what was packed; or temporary.",
 )
-@click.option("--access-log", metavar="FILE", help="Write a line for each request; - stands for standard error.")
+@click.option(
+    "--access-log",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write a line for each request; - stands for standard error.",
+)
 @click.option(
     "--grace", default=10.0, show_default=True, metavar="SECONDS", help="How long downloads get to end at Ctrl-C."
 )
+@for_machines()
 def serve(
     root: Path,
     host: str,
@@ -203,6 +219,7 @@ def serve(
     work: Path | None,
     access_log: str | None,
     grace: float,
+    form: str,
 ) -> None:
     """Serve a tree of modules over HTTP, to people, and to clients of hubplug and of tensorflow_hub.
 
@@ -238,9 +255,11 @@ def serve(
         with server:
             count = server.count_modules()
             modules = "1 module" if count == 1 else f"{count} modules"
-            say(f"Serving {root} on {server.url} ({modules}); stop with Ctrl-C")
-            if not count:
-                say(*_how_to_add(root))
+            if form == "json":
+                print_json({"root": str(root), "url": server.url, "modules": count}, one_line=True)
+            else:
+                say(f"Serving {root} on {server.url} ({modules}); stop with Ctrl-C")
+                say(*() if count else _how_to_add(root))
             stop.wait()
 
 

@@ -7,12 +7,14 @@ Profiles: ``text-feature-vector``, ``image-feature-vector`` and ``image-classifi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+import hubplug
 from hubplug.errors import ConfigError
-from hubplug.hookspecs import hookimpl
-from hubplug.spec import ModuleSpec
-from hubplug.types import Finding
+
+if TYPE_CHECKING:
+    from hubplug.spec import ModuleSpec
+    from hubplug.types import Finding
 
 _MOST_SECONDS = 1_000_000
 _MOST_MIB = 1 << 30
@@ -56,7 +58,7 @@ class CommonSignatures:
         self.timeout = timeout
         self.memory_mib = memory_mib
 
-    @hookimpl
+    @hubplug.hookimpl
     def hubplug_validate(self, spec: ModuleSpec, profile: str) -> list[Finding] | None:
         """Checks a module against one of the profiles; None for another."""
         from hubplug_signatures._profiles import PROFILES

@@ -13,14 +13,13 @@ import click
 
 from hubplug.cli.commands import HANDLE, PROFILE, current_hub, example, for_machines
 from hubplug.errors import ConfigError, ValidationError, needs
-from hubplug.settings.config import environment_value
 from hubplug.shown.terminal import say
-from hubplug.types import Finding, Handle
 from hubplug_signatures import CommonSignatures
 
 if TYPE_CHECKING:
     from hubplug.hub import Hub
     from hubplug.spec import ModuleSpec
+    from hubplug.types import Finding
 
 _FORM = for_machines("sarif")
 _DEFAULT_PROFILES = ("complete", "safe")
@@ -104,7 +103,7 @@ def validate(
                 findings += _scan(hub, spec, allow_ops)
             if run:
                 findings += _run(spec, asked, findings, run_timeout, run_memory)
-    _print(findings, str(Handle.parse(handle)), form)
+    _print(findings, _shown(handle), form)
     ctx.exit(_status(findings))
 
 
@@ -123,9 +122,15 @@ def diff(ctx: click.Context, old: str, new: str, form: str) -> None:
 
     hub = current_hub()
     findings = hub.use_spec(old, lambda one: hub.use_spec(new, lambda other: diff_specs(one, other)))
-    before, after = str(Handle.parse(old)), str(Handle.parse(new))
+    before, after = _shown(old), _shown(new)
     _print(findings, f"{before} -> {after}", form, module=after)
     ctx.exit(_status(findings))
+
+
+def _shown(handle: str) -> str:
+    from hubplug.types import Handle
+
+    return str(Handle.parse(handle))
 
 
 def _scan(hub: Hub, spec: ModuleSpec, allow_ops: Sequence[str]) -> list[Finding]:
@@ -178,6 +183,8 @@ def _its_notes_held_back() -> Iterator[None]:
 
     TF_CPP_MIN_LOG_LEVEL says how much to write, but newer TensorFlows write the first of it all the same.
     """
+    from hubplug.settings.config import environment_value
+
     if environment_value("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield
         return

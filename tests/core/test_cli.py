@@ -237,6 +237,8 @@ def test_checking_says_which_credentials_are_not_set(mirrored: str) -> None:
         "environment variable TOKEN_OF_THE_HUB is not set"
     ]
     assert result.stdout.endswith(": fine; chain: auth, http, archive\n")
+    found = json.loads(run("--config", mirrored, "config", "check", "--json").stdout)
+    assert [f"warning: {warning}" for warning in found["warnings"]] == result.stderr.splitlines()
 
 
 def test_plugins_are_listed_with_distribution_place_and_hooks(install: Install, tmp_path: Path) -> None:
@@ -375,6 +377,8 @@ def test_config_check_says_fine_or_what_is_wrong(tmp_path: Path, install: Instal
     path = tmp_path / "f.yaml"
     path.write_text("version: 1\nchain: [corp-auth]\n")
     assert run("--config", str(path), "config", "check").output == f"{path}: fine; chain: corp-auth\n"
+    found = json.loads(run("--config", str(path), "config", "check", "--json").output)
+    assert found == {"read_from": str(path), "chain": ["corp-auth"], "warnings": []}
     path.write_text("version: 1\nchain: [corp-auth]\nplugins: {corp-auth: {options: {cuont: 1}}}\n")
     assert run("--config", str(path), "config", "check", fine=False).stderr.splitlines() == [
         f"error: {path}: plugins.corp-auth.options.cuont: there is no such option",

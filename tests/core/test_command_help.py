@@ -40,6 +40,18 @@ def test_a_command_explains_itself_at_80_columns(path: tuple[str, ...]) -> None:
     assert "\n" not in summary
 
 
+# What prints something for another program already, or lets one speak.
+NO_JSON = {("completion",), ("config", "schema"), ("run",)}
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_command_that_answers_has_json(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    answers = not isinstance(command, click.Group) or (command.invoke_without_command and path)
+    has_json = any("--json" in param.opts for param in command.params)
+    assert has_json == (bool(answers) and path not in NO_JSON)
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_a_command_takes_its_own_examples(
     path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from hubplug.cli.main import hubplug
+from hubplug.settings.entry_points import installed_commands
 from hubplug_cache import CacheDirectory
+from tests.core.test_command_help import every_command
 from tests.plugins.cache.origin import Origin
 
 HANDLE = "https://models.example/team/model/1"
+BUILT_IN = {
+    "",
+    *hubplug.commands,
+    *(name for name, (one, *_) in installed_commands().items() if one.value.startswith("hubplug_")),
+}
 CONFIG = "version: 1\nchains: {staging: [cache, file]}\n"
 
 
@@ -49,6 +59,21 @@ def _fish(typed: str) -> list[str]:
     return [line.partition("\t")[0] for line in _lines(["fish", "--no-config", "-c", script])]
 
 
+def _zsh(typed: str) -> str:
+    """What zsh shows while a line is completed, in a terminal of its own, and at last the line between ``<<<`` and ``>>>``."""
+    start = r"""
+        PS1=; TERM=dumb; stty columns 200 -echo; autoload -Uz compinit; compinit -u -d ./dump
+        eval "$(hubplug completion zsh)"
+        finish () { print -r -- "<<<$BUFFER>>>"; zle kill-whole-line }
+        zle -N finish; bindkey "^X" finish; print R""EADY
+    """
+    script = """
+        zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z "$1"; zpty -r z got '*READY*'
+        zpty -w -n z "$2"$'\\t\\030'; zpty -r -m z got '*>>>*'; print -r -- "$got"; zpty -d z
+    """
+    return "\n".join(_lines(["zsh", "-f", "-c", script, "zsh", start, typed]))
+
+
 def _lines(command: list[str]) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr == ""
@@ -62,7 +87,16 @@ OFFERED = [
     ("hubplug --chain st", ["staging"]),
     ("hubplug validate --profile text-", ["text-feature-vector"]),
     ("hubplug cache list --cache ca", ["cache"]),
+    ("hubplug publish --profile image-c", ["image-classification"]),
+    ("hubplug convert --to tf1", ["tf1-hub"]),
 ]
+# Options and arguments that are free texts: names that the user makes up, or what no one here can know.
+FREE = {
+    *("cache prune max_size", "cache prune older_than", "plugins new name", "validate allow_ops"),
+    *("convert tags", "convert signatures", "convert inputs", "convert outputs", "convert examples"),
+    *("publish served_as", "site url", "run arguments"),
+    *(f"serve {name}" for name in ("host", "gs_location", "token_env", "root_path", "proxies")),
+}
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
@@ -78,9 +112,25 @@ def test_fish_completes(typed: str, offered: list[str], folder: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
-def test_zsh_takes_the_script(folder: Path) -> None:
-    script = 'autoload -Uz compinit && compinit -u -d ./dump; eval "$(hubplug completion zsh)"; print $_comps[hubplug]'
-    assert _lines(["zsh", "-f", "-c", script]) == ["_hubplug_completion"]
+@pytest.mark.parametrize(("typed", "offered"), [*OFFERED, ("hubplug show https:", [HANDLE])])
+def test_zsh_completes(typed: str, offered: list[str], folder: Path) -> None:
+    shown, _, line = _zsh(typed).rpartition("<<<")
+    if len(offered) == 1:
+        assert line.partition(">>>")[0].strip() == f"{typed.rpartition(' ')[0]} {offered[0]}"
+    else:  # the line stays as it is, and they are listed
+        assert re.findall(r"^(\w+) +-- ", shown, re.MULTILINE) == offered
+
+
+def test_what_is_neither_a_name_nor_a_path_is_known(folder: Path) -> None:
+    """Whoever adds an option that takes a name of something says what the shell completes, or that it is a free text."""
+    texts = {
+        " ".join([*path, str(param.name)])
+        for path, command in every_command(hubplug)
+        for param in command.params
+        if type(param.type) in (type(click.STRING), type(click.UNPROCESSED)) and not getattr(param, "is_flag", False)
+    }
+    built_in = {text for text in texts if text.partition(" ")[0] in BUILT_IN}
+    assert built_in <= FREE
 
 
 def test_a_broken_configuration_is_silent_while_one_types(folder: Path) -> None:

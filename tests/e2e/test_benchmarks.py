@@ -22,3 +22,9 @@ def test_the_fetching_benchmark_prints_a_table_and_writes_every_figure(tmp_path:
     figures = json.loads((tmp_path / "f.json").read_text())["figures"]
     assert {"start", "again", "download", "herd"} <= set(figures)
     assert "8 processes, one handle: downloads" in done.stdout
+
+
+def test_the_benchmark_of_the_start_prints_a_ratio() -> None:
+    script = RUN.with_name("start.py")
+    done = subprocess.run([sys.executable, str(script), "--runs", "1"], capture_output=True, text=True, check=True)
+    assert "ratio" in done.stdout

@@ -186,8 +186,9 @@ def test_a_company_rule_holds_for_whoever_has_the_plugin(installed: Callable[[Pa
 def test_a_new_project_installs_and_its_tests_pass(
     name: str, installed: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    run("-m", "hubplug", "plugins", "new", name, cwd=tmp_path)
+    written = json.loads(run("-m", "hubplug", "plugins", "new", name, "--json", cwd=tmp_path))
     project = tmp_path / name
+    assert written == {"path": str(project)}
     assert " passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=project)
     rows = json.loads(run("-m", "hubplug", "plugins", "--format", "json", cwd=tmp_path, path=installed(project)))
     assert (rows[0]["name"], rows[0]["distribution"]) == (name, f"{name} 0.1.0")

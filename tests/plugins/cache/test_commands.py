@@ -118,6 +118,11 @@ def test_path_names_the_directory_and_the_entry(run: Callable[..., Result], root
     assert run("path", "--cache", "shared").output == f"{shared}\n"
     assert run("path", TWO).output == f"{entry_of(root, TWO)}\n"
     assert run("path", SHARED).output == f"{entry_of(shared, SHARED)}\n"
+    assert json.loads(run("path", "--json").output) == {"cache": "cache", "path": str(root)}
+    assert json.loads(run("path", SHARED, "--json").output) == {
+        "cache": "shared",
+        "path": str(entry_of(shared, SHARED)),
+    }
     missing = run("path", "https://example.com/other?token=canary")
     assert missing.exit_code == 2
     assert "error: There is no entry for https://example.com/other?token=***" in missing.output

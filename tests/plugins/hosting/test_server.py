@@ -468,21 +468,23 @@ def test_what_was_packed_is_removed_with_the_server(tree, tmp_path, monkeypatch)
     assert not list(folder.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_says_where_and_ends_cleanly(number, tree):
+@pytest.mark.parametrize(("number", "options"), [(signal.SIGINT, []), (signal.SIGTERM, ["--json"])])
+def test_the_command_says_where_and_ends_cleanly(number, options, tree):
     program = "import sys; from hubplug_hosting._commands import serve; serve(sys.argv[1:])"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        [sys.executable, "-c", program, tree],
+        [sys.executable, "-c", program, tree, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
     ) as process:
+        url = r"(http://127\.0\.0\.1:\d+/)"
+        said = rf"Serving {re.escape(str(tree))} on {url} \(4 modules\); stop with Ctrl-C"
+        if options:
+            said = rf'{{"root": "{re.escape(str(tree))}", "url": "{url}", "modules": 4}}'
         line = process.stdout.readline()
-        match = re.fullmatch(
-            rf"Serving {re.escape(str(tree))} on (http://127\.0\.0\.1:\d+/) \(4 modules\); stop with Ctrl-C\n", line
-        )
+        match = re.fullmatch(rf"{said}\n", line)
         assert match, line
         connection = http.client.HTTPConnection(match[1].split("/")[2], timeout=LIMIT)
         connection.request("GET", "/publisher/model/1" + COMPRESSED)
