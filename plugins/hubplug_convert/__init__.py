@@ -7,9 +7,10 @@ how it takes and gives what is not a plain array; ``Conversion`` and ``Runner`` 
 from __future__ import annotations
 
 from hubplug_convert._contract import Conversion as Conversion
+from hubplug_convert._contract import NotExpressibleError as NotExpressibleError
 from hubplug_convert._contract import Ragged as Ragged
 from hubplug_convert._contract import Request as Request
 from hubplug_convert._contract import Runner as Runner
 from hubplug_convert._contract import Sparse as Sparse
 
-__all__ = ["Conversion", "Ragged", "Request", "Runner", "Sparse"]
+__all__ = ["Conversion", "NotExpressibleError", "Ragged", "Request", "Runner", "Sparse"]

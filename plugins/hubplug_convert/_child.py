@@ -18,10 +18,10 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import IO, Any
 
-from hubplug.errors import HubplugError, needs
+from hubplug.errors import HubplugError, PluginError, needs
 from hubplug.processes.limits import limit
 from hubplug_convert._comparing import compare
-from hubplug_convert._contract import Conversion, Request, Runner
+from hubplug_convert._contract import Conversion, NotExpressibleError, Request, Runner
 from hubplug_convert._conversions import GROUP, load_conversion
 from hubplug_convert._values import pack_all, read_records, unpack_all, write_record
 from hubplug_format import OpRegistry, SavedModelFile
@@ -68,14 +68,22 @@ def do(job: Mapping[str, Any]) -> dict[str, Any]:
 
         write_saved_model(Path(job["graph"]), request.source, job["inputs"], job["outputs"])
         return {}
-    _import_packages_of_ops(request)
     conversion = load_conversion(EntryPoint(job["name"], job["value"], GROUP))
+    alone = job["do"] == "result" and getattr(conversion, "runs_without_tensorflow", False)
+    was_there = "tensorflow" in sys.modules
+    if not alone:
+        _import_packages_of_ops(request)
     if job["do"] == "convert":
         return {"notes": list(conversion.convert(request, Path(job["result"])) or ())}
     runner = _open(job, conversion, request)
     root = Path(job["result"]) if job["do"] == "result" else request.source
     with open(job["cases"], "rb") as cases, open(job["answers"], "ab") as answers:
         _apply(runner, root, cases, answers, job["first"], again=job["do"] == "source")
+    if alone and "tensorflow" in sys.modules and not was_there:
+        raise PluginError(
+            f"The conversion {job['name']!r} says that its results run without TensorFlow, and imported it to run one",
+            hint="this is a mistake in the plugin; see Conversion in docs/convert.md",
+        )
     return {"gradients": _gradients(runner, job)}
 
 
@@ -109,6 +117,9 @@ def _apply(runner: Runner, root: Path, cases: IO[bytes], answers: IO[bytes], fir
         try:
             outputs = pack_all(runner.run(case["signature"], inputs))
             _name_files_by_content(outputs, root)
+        except NotExpressibleError as error:
+            write_record(answers, {"case": number, "inexpressible": in_words(error)})
+            continue
         except Exception as error:  # Whatever it does with inputs that it does not take.
             write_record(answers, {"case": number, "refused": in_words(error)})
             continue

@@ -27,13 +27,16 @@ _TARGET = Completed(_targets)
 @click.command(
     epilog=example(
         "hubplug convert https://models.example/publisher/model/1 ./saved_model",
+        "hubplug convert https://models.example/publisher/model/1 ./onnx --to onnx",
         "hubplug convert ./tf1_saved_model ./module --to tf1-hub",
         "hubplug convert ./frozen.pb ./module --input x=x:0 --output default=y:0",
     )
 )
 @click.argument("handle", type=HANDLE)
 @click.argument("out", type=click.Path())
-@click.option("--to", metavar="TARGET", type=_TARGET, help="What to make: saved-model, tf1-hub, or what a plugin adds.")
+@click.option(
+    "--to", metavar="TARGET", type=_TARGET, help="What to make: saved-model, onnx, tf1-hub, or what a plugin adds."
+)
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the graph variant; may be repeated.")
 @click.option(
     "--signature",
@@ -93,7 +96,7 @@ def convert(
 ) -> None:
     """Convert the model of HANDLE, and keep the result at OUT if it gives the same.
 
-    A module in TF1 Hub format becomes a TF2 SavedModel that can be called, trained and served. A TF1 SavedModel, or a
+    A module in TF1 Hub format becomes a TF2 SavedModel that can be called, trained and served, or ONNX. A TF1 SavedModel, or a
     frozen graph (a file *.pb) of which --input and --output name the tensors, becomes a module in TF1 Hub format. Both
     source and result are then applied to generated inputs, and compared. Where a number differs by more than 1e-5, nothing is written, and the
     report names the signature and the output.

@@ -23,6 +23,11 @@ class Ragged(NamedTuple):
     row_splits: Any
 
 
+class NotExpressibleError(Exception):
+    """What a runner of a result raises for inputs that its format cannot express, whatever the model: the report lists
+    them, and they count neither as refused nor as compared."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What is to be converted.
@@ -62,7 +67,8 @@ class Runner(Protocol):
 
 class Conversion(Protocol):
     """Makes a model of one format from one of another. It may also have ``open_source``, as ``open`` but for what it is
-    given: the Request; it is needed for formats that hubplug cannot run itself."""
+    given: the Request; it is needed for formats that hubplug cannot run itself. With ``runs_without_tensorflow = True``, the
+    process of the result imports nothing of TensorFlow's, and it is no result when that happens all the same."""
 
     def convert(self, request: Request, dest: Path) -> Sequence[str] | None:
         """Writes the result into an empty directory, in a child process.

@@ -16,7 +16,8 @@ FORMATS: Mapping[str, str] = {
     "tf1-saved-model": "a TF1 SavedModel",
     "tf2-saved-model": "a TF2 SavedModel",
 }
-_FIRST = "saved-model"
+# What a model becomes without a word, the likeliest first.
+_FIRST = ("saved-model", "tf1-hub")
 
 
 def targets_of(source: str) -> dict[str, EntryPoint]:
@@ -46,7 +47,7 @@ def all_targets() -> list[str]:
 
 
 def choose_target(source: str, asked: str | None, said: str | None = None) -> EntryPoint:
-    """The conversion that is asked for; without a word, to ``saved-model``, or the only one that there is.
+    """The conversion that is asked for; without a word, the usual one, or the only one that there is.
 
     Args:
         source: A format.
@@ -57,7 +58,8 @@ def choose_target(source: str, asked: str | None, said: str | None = None) -> En
         ConfigError: There is none, or a target has to be named.
     """
     targets = targets_of(source)
-    target = asked or (_FIRST if _FIRST in targets else next(iter(targets), None) if len(targets) == 1 else None)
+    usual = _FIRST if len(targets) > 1 else targets
+    target = asked or next((name for name in usual if name in targets), None)
     if target in targets:
         return targets[target]
     said = said or FORMATS.get(source, source)

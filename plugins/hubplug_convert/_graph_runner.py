@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 import hubplug
+from hubplug.errors import ExportError
 from hubplug_convert._contract import Ragged, Request, Runner, Sparse
 
 v1 = tf.compat.v1
@@ -40,6 +42,8 @@ class ModuleRunner:
     def run(self, signature: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         fed = {key: as_tensorflow_value(value) for key, value in inputs.items()}
         outputs: Mapping[str, Any] = self._function(fed, signature=signature, as_dict=True)
+        infos = self._spec.get_output_info_dict(signature, self._tags)
+        _demand_declared_shapes({key: infos[key].get_shape() for key in outputs}, outputs)
         return outputs
 
     def gradients(self, signature: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -86,7 +90,18 @@ class SavedModelRunner:
                 feeds[info.name] = inputs[key]
         fetches = {key: _fetched(info) for key, info in definition.outputs.items()}
         outputs: Mapping[str, Any] = self._session.run(fetches, feeds)
+        shapes = {key: tf.TensorShape(info.tensor_shape) for key, info in definition.outputs.items()}
+        _demand_declared_shapes(shapes, outputs)
         return outputs
+
+
+def _demand_declared_shapes(shapes: Mapping[str, tf.TensorShape], outputs: Mapping[str, Any]) -> None:
+    """TensorFlow's convolutions of an empty batch have the channels of the input where oneDNN computes them."""
+    for key, value in outputs.items():
+        if isinstance(value, np.ndarray) and not value.size and not shapes[key].is_compatible_with(np.shape(value)):
+            raise ExportError(
+                f"output {key!r} has the shape {list(np.shape(value))}, and {shapes[key]} in the signature: TensorFlow is wrong here"
+            )
 
 
 def as_tensorflow_value(value: Any) -> Any:

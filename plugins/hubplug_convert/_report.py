@@ -42,6 +42,7 @@ def as_text(report: Report) -> Iterator[str]:
         for said, refused in (
             ("neither takes", about.refused_by_both),
             ("the source does not take, but the result does", about.refused_by_source_only),
+            ("the target cannot express", about.not_expressible),
         ):
             if refused:
                 yield f"  {said}: {_shortened(refused)}"
@@ -84,6 +85,7 @@ def _plain(about: SignatureReport) -> dict[str, Any]:
         "calls_compared": about.compared,
         "refused_by_both": about.refused_by_both,
         "refused_by_source_only": about.refused_by_source_only,
+        "not_expressible": about.not_expressible,
         "outputs": {key: _number(output.largest_difference) for key, output in about.outputs.items()},
         "gradients": about.gradients,
     }

@@ -28,12 +28,14 @@ class Answer:
     Attributes:
         outputs: By name; None where it refused, or crashed.
         refused: Why, in words.
+        inexpressible: Why the inputs cannot even be given to it, in words.
         crashed: Whether the process ended.
         moving: The outputs that were others when the same inputs came again.
     """
 
     outputs: Mapping[str, Any] | None = None
     refused: str | None = None
+    inexpressible: str | None = None
     crashed: bool = False
     moving: Sequence[str] = ()
 
@@ -177,6 +179,8 @@ def _read(path: Path, found: Answers) -> int:
                 begun = record["begins"]
             elif "gradients" in record:
                 found.gradients[record["gradients"]] = unpack_all(record["by_variable"])
+            elif "inexpressible" in record:
+                found.by_case[record["case"]] = Answer(inexpressible=record["inexpressible"])
             elif "refused" in record:
                 found.by_case[record["case"]] = Answer(refused=record["refused"])
             else:

@@ -30,11 +30,12 @@ class OutputReport:
 
 @dataclass
 class SignatureReport:
-    """One signature: how many cases were compared, and which inputs the source does not take."""
+    """One signature: how many cases were compared, which inputs the source does not take, and which the target cannot express."""
 
     compared: int = 0
     refused_by_both: list[str] = field(default_factory=list)
     refused_by_source_only: list[str] = field(default_factory=list)
+    not_expressible: list[str] = field(default_factory=list)
     outputs: dict[str, OutputReport] = field(default_factory=dict)
     gradients: str | None = None
 
@@ -97,6 +98,9 @@ def _firsts(cases: Sequence[Case]) -> list[int]:
 def _compare_case(found: Verification, case: Case, source: Answer, made: Answer) -> None:
     about = found.signatures[case.signature]
     where = f"signature {case.signature!r}, {case.about}"
+    if made.inexpressible is not None:
+        about.not_expressible.append(f"{case.about}: {made.inexpressible}")
+        return
     if source.outputs is None:
         refused = about.refused_by_both if made.outputs is None else about.refused_by_source_only
         refused.append(f"{case.about}: {source.refused}")

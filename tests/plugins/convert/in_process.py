@@ -25,11 +25,11 @@ class HereWorkshop(Workshop):
 
 
 def convert_here(
-    source: Path, result: Path, folder: Path, value: str, **options: Any
+    source: Path, result: Path, folder: Path, value: str, workshop_type: type[Workshop] = HereWorkshop, **options: Any
 ) -> tuple[list[str], Verification]:
     """Converts a directory and compares the two; the notes and what was found."""
     request, variant = describe(source, options.get("tags", ()), options.get("signatures", ()))
-    workshop = HereWorkshop(EntryPoint("here", value, "hubplug.conversions"), request, folder, 600.0, 1 << 20)
+    workshop = workshop_type(EntryPoint("here", value, "hubplug.conversions"), request, folder, 600.0, 1 << 20)
     result.mkdir()
     notes = workshop.convert(result)
     return notes, verify(workshop, result, generate_cases(request, variant, {}))

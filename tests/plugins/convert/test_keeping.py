@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,31 @@ def test_what_the_source_refuses_or_crashes_on_is_said_and_no_mistake(
     assert status == 0
     (crash,) = report["signatures"]["default"]["refused_by_source_only"]
     assert crash.startswith("not a number as float32: the process was ended by SIGABRT")
+
+
+def test_inputs_that_a_target_cannot_express_are_listed(convert: Convert, module: Path, tmp_path: Path) -> None:
+    status, report = convert(module, tmp_path / "out", "--to", "CannotExpressNaN", "--json")
+    assert (status, report["problems"]) == (0, [])
+    assert report["signatures"]["default"]["not_expressible"] == [
+        "not a number as float32: NotExpressibleError: there is no NaN in it"
+    ]
+
+
+def test_a_result_that_is_said_to_run_without_tensorflow_does(convert: Convert, module: Path, tmp_path: Path) -> None:
+    status, report = convert(module, tmp_path / "good", "--to", "WithoutTensorFlow", "--json")
+    assert (status, report["written"]) == (0, True)
+    status, error = convert(module, tmp_path / "bad", "--to", "NotWithoutTensorFlow")
+    assert status == 2
+    assert "says that its results run without TensorFlow, and imported it to run one" in error
+    assert not (tmp_path / "bad").exists()
+
+
+@pytest.mark.skipif(find_spec("tf2onnx") is not None, reason="the extra onnx is installed")
+def test_what_a_target_needs_is_said(convert: Convert, module: Path, tmp_path: Path) -> None:
+    status, error = convert(module, tmp_path / "out", "--to", "onnx")
+    assert status == 2
+    assert "pip install 'hubplug[onnx]'" in error
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hubplug_convert import NotExpressibleError
+
 
 class Runner:
     def __init__(self, about: dict[str, Any]) -> None:
@@ -119,3 +121,26 @@ class Waits(Conversion):
 
 class Unfinished:
     def convert(self, request: Any, dest: Path) -> None: ...
+
+
+class WithoutTensorFlow(Conversion):
+    runs_without_tensorflow = True
+
+
+class NotWithoutTensorFlow(Conversion):
+    runs_without_tensorflow = True
+
+    def open(self, request: Any, result: Path) -> Runner:
+        sys.modules.setdefault("tensorflow", sys)  # as an import of it would
+        return super().open(request, result)
+
+
+class CannotExpressNaN(Conversion):
+    class _Runner(Runner):
+        def run(self, signature: str, inputs: Any) -> Any:
+            if np.isnan(inputs["x"]).any():
+                raise NotExpressibleError("there is no NaN in it")
+            return super().run(signature, inputs)
+
+    def open(self, request: Any, result: Path) -> Runner:
+        return self._Runner(self.result)
