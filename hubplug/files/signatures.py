@@ -28,18 +28,18 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class SignatureState:
-    """Who signed a module.
+    """Who signed a module, as strangers may be told: no path of this machine.
 
     Attributes:
         state: ``verified``: by one of those that the configuration names; ``refused``: it is not what was signed, or the signature
-            is not valid; ``not verified``: it is signed, and nothing here says by whom it should be; ``unsigned``.
-        said: The same in a sentence.
-        by: Who, if it was verified.
+            is not valid; ``not verified``: it is signed, and nobody here can say whether that is right; ``unsigned``.
+        by: Who, if it was verified; by its own account, if it was not; None.
+        problem: Why it is refused; None.
     """
 
     state: Literal["verified", "refused", "not verified", "unsigned"]
-    said: str
     by: str | None = None
+    problem: str | None = None
 
 
 @runtime_checkable

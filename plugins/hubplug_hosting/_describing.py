@@ -12,11 +12,12 @@ import pickle
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hubplug.errors import FormatError, HubplugError
+from hubplug.files.signatures import SignsModules
 from hubplug.hub import Hub
 from hubplug.processes.limits import limit
 from hubplug.settings.config import Config
@@ -78,7 +79,8 @@ def _describe(job: Job) -> dict[str, Any]:
     # Beyond this process, which would take it along.
     directory = Path(job.folder, UNPACKED)
     module.path.rename(directory)
-    return _facts(hub.load_spec(str(directory)), directory, module.provenance, job.readme)
+    facts = _facts(hub.load_spec(str(directory)), directory, module.provenance, job.readme)
+    return {**facts, "signature": _signature(hub, directory)}
 
 
 def _check(job: Job) -> dict[str, Any]:
@@ -107,6 +109,14 @@ def _facts(spec: ModuleSpec, directory: Path, provenance: Provenance | None, rea
         "content_size": sum(file.size for file in files),
         "documentation": render_markdown(readme) if readme else "",
     }
+
+
+def _signature(hub: Hub, directory: Path) -> dict[str, Any] | None:
+    """Who signed it, by the signers of the server's configuration; None where no plugin of the chain can say."""
+    for _, plugin in hub.instances(SignsModules):  # type: ignore[type-abstract]
+        found = plugin.signature_of(directory)
+        return {name: None if said is None else _cut(said) for name, said in asdict(found).items()}
+    return None
 
 
 def _is_instantiable(spec: ModuleSpec) -> bool:

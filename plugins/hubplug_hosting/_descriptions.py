@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import hubplug
+from hubplug.files.signatures import SignsModules
 from hubplug.files.staging import replace_file
 from hubplug.hub import Hub
 from hubplug.processes.children import run_child
@@ -70,6 +71,7 @@ class Descriptions:
         """
         self._config = _for_local_archives(hub)
         self._profiles = profiles_of(hub)
+        self._signing = [plugin for _, plugin in hub.instances(SignsModules)]  # type: ignore[type-abstract]
         self._work = work
         self._memory, self._seconds = memory, seconds
         # One after the other; the checks of one module, which take longer, do not hold up the facts of the next.
@@ -94,8 +96,9 @@ class Descriptions:
             path: Where it lies. What lies there when it is looked at must have the digest of ``artifact``.
             readme: The publisher's documentation beside it, or None.
         """
+        signers = [plugin.signers_key() for plugin in self._signing]
         key = hashlib.sha256(
-            json.dumps([artifact.sha256, readme, hubplug.__version__, self._profiles]).encode()
+            json.dumps([artifact.sha256, readme, hubplug.__version__, self._profiles, signers]).encode()
         ).hexdigest()
         with self._lock:
             known = self._known.get(key)
@@ -165,8 +168,12 @@ class Descriptions:
 
 
 def profiles_of(hub: Hub) -> tuple[str, ...]:
-    """The profiles that the plugins of a chain know, what is asked of every module first."""
-    known = [profile for member in hub.chain.members for profile in getattr(member.plugin, "profiles", ())]
+    """The profiles that the plugins of a chain know, what is asked of every module first.
+
+    Not those of who signs: who has to have signed a module depends on its handle, and the page says who did.
+    """
+    plugins = [member.plugin for member in hub.chain.members if not isinstance(member.plugin, SignsModules)]
+    known = [profile for plugin in plugins for profile in getattr(plugin, "profiles", ())]
     return tuple(dict.fromkeys([*(profile for profile in _ALWAYS if profile in known), *known]))
 
 

@@ -15,7 +15,7 @@ from hubplug.types import Finding
 from hubplug.urls import covering, redact
 from hubplug_signing._bundle import read_bundle
 from hubplug_signing._errors import SignatureFault
-from hubplug_signing._signers import Signer
+from hubplug_signing._signers import ANY, Signer
 from hubplug_signing._verifying import signer_in_words, verify
 
 T = TypeVar("T")
@@ -57,17 +57,22 @@ def check_signed(spec: ModuleSpec, signers: Sequence[Signer]) -> list[Finding]:
 
 
 def signature_of(directory: Path, signers: Sequence[Signer]) -> SignatureState:
-    """Who signed what is in a directory; never an error, and no server is asked."""
+    """Who signed what is in a directory: one of all signers that there are; no server is asked. Never an error."""
     claimed = _attempt(lambda: signer_in_words(read_bundle(directory)))
     if isinstance(claimed, SignatureFault):
-        return SignatureState("unsigned" if claimed.rule == "unsigned" else "refused", claimed.message)
+        return SignatureState("unsigned") if claimed.rule == "unsigned" else _refused(claimed)
     if not signers:
-        return SignatureState("not verified", f"signed by {claimed}; not verified here: no signer is configured")
+        return SignatureState("not verified", claimed)
     found = _attempt(lambda: verify(directory, signers, of_a_cache=False, offline=True))
     if isinstance(found, Signer):
-        return SignatureState("verified", f"signed by {found.said}", found.said)
-    known = found.rule in ("foreign", "not-checked")
-    return SignatureState("not verified" if known else "refused", f"signed by {claimed}; {found.message}")
+        return SignatureState("verified", claimed if found.name in ("", ANY) else printable(found.name))
+    return SignatureState("not verified", claimed) if found.rule in ("foreign", "not-checked") else _refused(found)
+
+
+def _refused(fault: SignatureFault) -> SignatureState:
+    # What else faults say names files of this machine.
+    said = fault.message if fault.rule in ("altered", "not-covered") else "the signature is not valid"
+    return SignatureState("refused", problem=said)
 
 
 def _attempt(run: Callable[[], T]) -> T | SignatureFault:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from model_signing.verifying import Config
 
 _LARGEST_FILE = 1 << 20
-_ANY = "*"
+ANY = "*"
 # By the key that tells the kind of a rule: its other keys, and which of them it needs.
 _KINDS: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "key": ((), ()),
@@ -52,7 +52,7 @@ class Signer:
             return f"the key {printable(self.path)}"
         if self.kind == "identity":
             return f"{printable(self.name)} of {printable(self.issuer)}"
-        who = "whoever has a certificate" if self.name == _ANY else printable(self.name)
+        who = "whoever has a certificate" if self.name == ANY else printable(self.name)
         return f"{who} of {printable(self.path)}"
 
     def find_problem(self) -> str | None:
@@ -85,7 +85,7 @@ class Signer:
         if self.kind == "key":
             return bundle.key_hint == self._key_hint()
         if self.kind == "certificates":
-            return self.name == _ANY or self.name in names_of(bundle.certificates[0])
+            return self.name == ANY or self.name in names_of(bundle.certificates[0])
         return True
 
     def use(self, config: Config, *, offline: bool) -> Config:
