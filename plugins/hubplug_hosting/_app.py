@@ -18,7 +18,7 @@ from hubplug.errors import HubplugError
 from hubplug.shown.logs import logger
 from hubplug_hosting._access import CHALLENGE, Gate, line_of_log
 from hubplug_hosting._artifacts import Artifact, Artifacts
-from hubplug_hosting._catalogue import ARCHIVE_SUFFIXES, BadPath, Place, components_of, find_place
+from hubplug_hosting._catalogue import BadPath, Place, components_of, find_place
 from hubplug_hosting._descriptions import Description, Descriptions
 from hubplug_hosting._listing import Listing, Model, list_models, near_names
 from hubplug_hosting._pages import (
@@ -31,6 +31,7 @@ from hubplug_hosting._pages import (
     waiting_page,
 )
 from hubplug_hosting._sending import archive_response
+from hubplug_hosting._tree import ModuleTree
 from hubplug_hosting._views import describe, view_of
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ _LOG = logger("hubplug.hosting")
 _FORMAT = "tf-hub-format"
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _SECONDS_OF_A_PERSON = 8.0
+_MEDIA_TYPES = dict.fromkeys(("", ".tar.gz", ".tgz"), "application/gzip") | {".tar": "application/x-tar"}
 _MAKERS = 2
 _LONGEST_SEARCH = 200
 _TEXT_HEADERS = {"X-Content-Type-Options": "nosniff"}
@@ -49,7 +51,7 @@ _TEXT_HEADERS = {"X-Content-Type-Options": "nosniff"}
 class Settings:
     """What all requests share; see ``ModuleServer``."""
 
-    root: str
+    tree: ModuleTree
     artifacts: Artifacts
     descriptions: Descriptions
     gate: Gate
@@ -63,7 +65,7 @@ class ModuleApp:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._listing = Listing(settings.root)
+        self._listing = Listing(settings.tree)
         # Apart from the threads that read and look, which nobody shall have to wait for.
         self._makers = CapacityLimiter(_MAKERS)
 
@@ -96,7 +98,7 @@ class ModuleApp:
         except HubplugError as error:
             _LOG.error("%s: %s", request.url.path, error.message)
             # Where the tree lies is nobody's business.
-            said = error.message.replace(f"{self._settings.root}/", "")
+            said = error.message.replace(f"{self._settings.tree.root}/", "")
             return self._problem(request, site, 500, "This module cannot be served", said)
         except OSError as error:
             _LOG.error("%s: %s", request.url.path, error)
@@ -123,13 +125,13 @@ class ModuleApp:
             words = " ".join(query.get("q", []))[:_LONGEST_SEARCH]
             models = await to_thread.run_sync(self._listing.search, words)
             return await self._listed(request, site, models, words=words)
-        place = await to_thread.run_sync(find_place, self._settings.root, components)
+        place = await to_thread.run_sync(find_place, self._settings.tree, components)
         if place is None:
             return await self._nothing(request, site, components, is_for_programs=bool(asked))
-        if asked == ["compressed"] or (not asked and components[-1].endswith(ARCHIVE_SUFFIXES)):
+        if asked == ["compressed"] or (not asked and components[-1].endswith(self._settings.tree.suffixes)):
             artifact = await self._artifact(place)
-            is_plain = place.is_archive and place.components[-1].endswith(".tar")
-            return archive_response(request, artifact, is_versioned=place.is_versioned, is_plain=is_plain)
+            media_type = _MEDIA_TYPES.get(place.suffix, "application/octet-stream")
+            return archive_response(request, artifact, is_versioned=place.is_versioned, media_type=media_type)
         if asked == ["uncompressed"]:
             return self._location(place)
         if asked:
@@ -151,7 +153,7 @@ class ModuleApp:
             if _wants_data(request):
                 return JSONResponse({"problem": "it is being looked at; ask again"}, 503, {"Retry-After": "5"})
             return _page(waiting_page(place.name, site), {"Refresh": "3"}, status=202)
-        view = await to_thread.run_sync(view_of, self._settings.root, place, *described)
+        view = await to_thread.run_sync(view_of, self._settings.tree, place, *described)
         if _wants_data(request):
             return JSONResponse(view.as_data(site), headers=_data_headers())
         return _page(await to_thread.run_sync(module_page, view, site))
@@ -160,7 +162,7 @@ class ModuleApp:
         artifact = await self._artifact(place)
         with artifact.file:
             known = await to_thread.run_sync(
-                describe, self._settings.root, place, artifact, self._settings.descriptions
+                describe, self._settings.tree.root, place, artifact, self._settings.descriptions
             )
         await asyncio.wrap_future(known.facts)
         return artifact.size, artifact.sha256, known
@@ -177,10 +179,10 @@ class ModuleApp:
     ) -> Response:
         name = "/".join(components)
         if components and not is_for_programs:
-            models = await to_thread.run_sync(list_models, self._settings.root, components)
+            models = await to_thread.run_sync(list_models, self._settings.tree, components)
             if models:
                 return await self._listed(request, site, models, below=name)
-        near = await to_thread.run_sync(near_names, self._settings.root, components) if components else []
+        near = await to_thread.run_sync(near_names, self._settings.tree, components) if components else []
         if _wants_data(request) and not is_for_programs:
             return JSONResponse({"problem": f"There is no module /{name}", "near": near}, 404, _data_headers())
         if is_for_programs or not _wants_page(request):

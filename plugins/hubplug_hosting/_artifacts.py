@@ -22,6 +22,7 @@ from hubplug.files.staging import replace_file
 from hubplug_hosting._catalogue import Place
 from hubplug_hosting._members import list_members, open_regular, opened_directory, stamp_of
 from hubplug_hosting._packing import check_module, write_archive
+from hubplug_hosting._tree import ModuleTree
 
 _PIECE = 1 << 20
 _MOST_DIGESTS = 10_000
@@ -97,8 +98,8 @@ class WorkFolder:
 class Artifacts:
     """Opens archives below a root; packed ones are kept in a work folder."""
 
-    def __init__(self, root: str, work: WorkFolder) -> None:
-        self._root = root
+    def __init__(self, tree: ModuleTree, work: WorkFolder) -> None:
+        self._root, self._hub = tree.root, tree.hub
         self._work = work
         self._lock = threading.Lock()
         self._busy: dict[Place, threading.Lock] = {}
@@ -161,7 +162,7 @@ class Artifacts:
             if not target.exists():
                 if not made:
                     return None
-                check_module(Path(self._root, *place.components))
+                check_module(Path(self._root, *place.components), self._hub)
                 self._remember(target, write_archive(directory, members, target, place.name).sha256)
             file = target.open("rb", buffering=0)
         if (old := self._packed.get(place)) not in (None, target) and old is not None:

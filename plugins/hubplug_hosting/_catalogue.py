@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from hubplug.files.names import find_name_error
-from hubplug_format import SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE
 from hubplug_hosting._members import opened_directory
-
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
+from hubplug_hosting._tree import ModuleTree
 
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NOTHING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
@@ -38,13 +36,18 @@ class Place:
 
     Attributes:
         components: Its directory, or its archive.
-        is_archive: Which of the two.
+        suffix: Of the name of its archive; empty for a directory.
         is_versioned: Whether the URL said the version itself.
     """
 
     components: tuple[str, ...]
-    is_archive: bool
+    suffix: str
     is_versioned: bool
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is an archive, or else a directory."""
+        return bool(self.suffix)
 
     @property
     def model(self) -> tuple[str, str | None]:
@@ -56,7 +59,7 @@ class Place:
     @property
     def name(self) -> str:
         """``publisher/model/1``: what the URL of the module is, without the suffix of an archive."""
-        return "/".join((*self.components[:-1], _without_suffix(self.components[-1])))
+        return "/".join(self.components).removesuffix(self.suffix)
 
 
 def components_of(path: str) -> tuple[str, ...]:
@@ -84,7 +87,7 @@ def components_of(path: str) -> tuple[str, ...]:
     return tuple(decoded)
 
 
-def find_place(root: str, components: tuple[str, ...]) -> Place | None:
+def find_place(tree: ModuleTree, components: tuple[str, ...]) -> Place | None:
     """What a URL names: an archive, a module directory, or the newest version of a model; None where there is nothing.
 
     Raises:
@@ -93,30 +96,31 @@ def find_place(root: str, components: tuple[str, ...]) -> Place | None:
     if not components:
         return None
     *above, last = components
-    name = _without_suffix(last)
+    suffix = tree.suffix_of(last)
+    name = tree.without_suffix(last)
     with ExitStack() as opened:
-        parent = _open(opened, root, above)
+        parent = _open(opened, tree.root, above)
         if parent is None:
             return None
-        if last != name and _is_regular(last, parent):
-            return Place(components, True, _is_version(name))
-        if (found := _module_called(name, parent)) is not None:
-            return Place((*above, found), found != name, _is_version(name))
-        model = _open(opened, root, components)
+        if name and suffix and _is_regular(last, parent):
+            return Place(components, suffix, _is_version(name))
+        if (found := _module_called(tree, name, tuple(above), parent)) is not None:
+            return Place((*above, name + found), found, _is_version(name))
+        model = _open(opened, tree.root, components)
         if model is None:
             return None
         with os.scandir(model) as entries:
-            versions = {_without_suffix(entry.name) for entry in entries}
+            versions = {tree.without_suffix(entry.name) for entry in entries}
         for version in sorted(filter(_is_version, versions), key=int, reverse=True):
-            if (found := _module_called(version, model)) is not None:
-                return Place((*components, found), found != version, False)
+            if (found := _module_called(tree, version, components, model)) is not None:
+                return Place((*components, version + found), found, False)
     return None
 
 
-def all_places(root: str, below: tuple[str, ...] = ()) -> Iterator[Place]:
+def all_places(tree: ModuleTree, below: tuple[str, ...] = ()) -> Iterator[Place]:
     """Every module below the root, or below a directory in it, by name; hidden names and links are left out."""
     seen: set[str] = set()
-    for number, place in enumerate(_below(root, below)):
+    for number, place in enumerate(_below(tree, below)):
         if number >= _MOST_LISTED:
             return
         if place.name not in seen:
@@ -124,40 +128,35 @@ def all_places(root: str, below: tuple[str, ...] = ()) -> Iterator[Place]:
             yield place
 
 
-def is_module(descriptor: int) -> bool:
-    """Whether an open directory holds a SavedModel."""
-    return any(_is_regular(name, descriptor) for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE))
-
-
-def _below(root: str, components: tuple[str, ...]) -> Iterator[Place]:
+def _below(tree: ModuleTree, components: tuple[str, ...]) -> Iterator[Place]:
     with ExitStack() as opened:
-        directory = _open(opened, root, components)
+        directory = _open(opened, tree.root, components)
         if directory is None:
             return
         with os.scandir(directory) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
         for name in names:
             place = (*components, name)
-            stem = _without_suffix(name)
+            suffix, stem = tree.suffix_of(name), tree.without_suffix(name)
             if find_name_error(name):
                 continue
-            if stem != name and _is_regular(name, directory):
-                yield Place(place, True, _is_version(stem))
-            elif (below := _open(opened, root, place)) is not None:
-                if is_module(below):
-                    yield Place(place, False, _is_version(name))
+            if stem and suffix and _is_regular(name, directory):
+                yield Place(place, suffix, _is_version(stem))
+            elif (below := _open(opened, tree.root, place)) is not None:
+                if tree.is_module(below, place):
+                    yield Place(place, "", _is_version(name))
                 elif len(place) < _DEEPEST:
-                    yield from _below(root, place)
+                    yield from _below(tree, place)
 
 
-def _module_called(name: str, parent: int) -> str | None:
-    """The name of the archive of a module, or else of its directory; None where there is neither."""
-    for suffix in ARCHIVE_SUFFIXES:
+def _module_called(tree: ModuleTree, name: str, above: tuple[str, ...], parent: int) -> str | None:
+    """The suffix of the archive of a module, or an empty one for its directory; None where there is neither."""
+    for suffix in tree.suffixes:
         if _is_regular(name + suffix, parent):
-            return name + suffix
+            return suffix
     with ExitStack() as opened:
         directory = _open(opened, name, (), dir_fd=parent)
-        return name if directory is not None and is_module(directory) else None
+        return "" if directory is not None and tree.is_module(directory, (*above, name)) else None
 
 
 def _open(opened: ExitStack, path: str, components: Sequence[str], dir_fd: int | None = None) -> int | None:
@@ -181,7 +180,3 @@ def _is_regular(name: str, parent: int) -> bool:
 
 def _is_version(name: str) -> bool:
     return name.isascii() and name.isdecimal() and len(name) <= _LONGEST_VERSION
-
-
-def _without_suffix(name: str) -> str:
-    return next((name.removesuffix(suffix) for suffix in ARCHIVE_SUFFIXES if name.endswith(suffix)), name)

@@ -98,8 +98,9 @@ def _facts(spec: ModuleSpec, directory: Path, provenance: Provenance | None, rea
         readme = _read_text(directory / _README)
     files = provenance.files if provenance else ()
     return {
+        **dict.fromkeys(("image_size", "ops_of_other_packages", "tensorflow_version")),  # which not every format says
         **said,
-        "variants": [_shortened(variant) for variant in said["variants"][:_MOST_ROWS]],
+        "variants": [_shortened(variant) for variant in (said.get("variants") or [])[:_MOST_ROWS]],
         "instantiable": _is_instantiable(spec),
         "eager": is_eager,
         "variables": _variables(directory, said.get("variables") or {}, is_eager),

@@ -27,9 +27,9 @@ from hubplug.processes.children import run_child
 from hubplug.settings.config import Config
 from hubplug.shown.logs import logger
 from hubplug_hosting._artifacts import Artifact, WorkFolder
-from hubplug_hosting._catalogue import ARCHIVE_SUFFIXES
 from hubplug_hosting._describing import Job
 from hubplug_hosting._members import open_regular, opened_directory
+from hubplug_hosting._tree import suffix_in, suffixes_of
 
 _LOG = logger("hubplug.hosting")
 _PROGRAM = "from hubplug_hosting._describing import main; main()"
@@ -72,6 +72,7 @@ class Descriptions:
         self._config = _for_local_archives(hub)
         self._profiles = profiles_of(hub)
         self._signing = [plugin for _, plugin in hub.instances(SignsModules)]  # type: ignore[type-abstract]
+        self._suffixes = suffixes_of(hub)
         self._work = work
         self._memory, self._seconds = memory, seconds
         # One after the other; the checks of one module, which take longer, do not hold up the facts of the next.
@@ -127,7 +128,7 @@ class Descriptions:
         try:
             folder = tempfile.mkdtemp(prefix="looking-", dir=self._work.path())
             # Whatever characters are in its path, they are in no handle.
-            archive = Path(folder, f"archive{next(suffix for suffix in ARCHIVE_SUFFIXES if path.endswith(suffix))}")
+            archive = Path(folder, f"archive{suffix_in(path, self._suffixes)}")
             archive.symlink_to(path)
             pinned = f"{archive}#sha256={sha256}"
             job = Job(self._config, pinned, folder, readme, self._profiles, self._memory, self._seconds)

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 
 from hubplug_hosting._catalogue import Place, all_places
 from hubplug_hosting._members import opened_directory
+from hubplug_hosting._tree import ModuleTree
 
 _DEEPEST = 8
 _MOST_NEAR = 5
@@ -51,8 +52,8 @@ class Model:
 class Listing:
     """All models of a tree, looked for at most once a second, however many ask."""
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, tree: ModuleTree) -> None:
+        self._tree = tree
         self._lock = threading.Lock()
         self._models: list[Model] = []
         self._until = 0.0
@@ -61,18 +62,18 @@ class Listing:
         """Those whose names have every one of some words, by name."""
         with self._lock:
             if time.monotonic() >= self._until:
-                self._models = list_models(self._root)
+                self._models = list_models(self._tree)
                 self._until = time.monotonic() + _SECONDS_KEPT
             models = self._models
         wanted = words.casefold().split()
         return [model for model in models if all(word in model.name.casefold() for word in wanted)]
 
 
-def list_models(root: str, below: tuple[str, ...] = ()) -> list[Model]:
+def list_models(tree: ModuleTree, below: tuple[str, ...] = ()) -> list[Model]:
     """The models below the root, or below a directory in it, by name."""
-    places = all_places(root, below)
+    places = all_places(tree, below)
     models: dict[str, list[Version]] = {}
-    with opened_directory(root) as descriptor:
+    with opened_directory(tree.root) as descriptor:
         for place in places:
             name, number = place.model
             models.setdefault(name, []).append(_version(place, number, descriptor))
@@ -81,18 +82,18 @@ def list_models(root: str, below: tuple[str, ...] = ()) -> list[Model]:
     return [Model(name, tuple(models[name])) for name in sorted(models)]
 
 
-def versions_of(root: str, place: Place) -> list[str]:
+def versions_of(tree: ModuleTree, place: Place) -> list[str]:
     """The version numbers of a module's model, the newest first."""
     model, number = place.model
     if number is None:
         return []
-    found = {other.model[1] for other in all_places(root, tuple(model.split("/"))) if other.model[0] == model}
+    found = {other.model[1] for other in all_places(tree, tuple(model.split("/"))) if other.model[0] == model}
     return sorted((version for version in found if version is not None), key=int, reverse=True)
 
 
-def near_names(root: str, components: tuple[str, ...]) -> list[str]:
+def near_names(tree: ModuleTree, components: tuple[str, ...]) -> list[str]:
     """Names of models and modules that may have been meant."""
-    places = list(all_places(root))
+    places = list(all_places(tree))
     names = {place.name: place.name for place in places} | {place.model[0]: place.model[0] for place in places}
     by_last = {name.rpartition("/")[2].casefold(): name for name in names if not name.rpartition("/")[2].isdecimal()}
     asked = "/".join(components)

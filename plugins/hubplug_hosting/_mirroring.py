@@ -28,9 +28,10 @@ from hubplug.files.unfinished import delete_abandoned, unfinished_directory
 from hubplug.hub import Hub
 from hubplug.types import Handle, LocalModule
 from hubplug.urls import scheme_of
-from hubplug_hosting._catalogue import ARCHIVE_SUFFIXES, BadPath, components_of
+from hubplug_hosting._catalogue import BadPath, components_of
 from hubplug_hosting._mirror_page import page_of
 from hubplug_hosting._packing import pack_module
+from hubplug_hosting._tree import ARCHIVE_SUFFIXES, suffix_in
 
 PROVENANCE_SUFFIX = ".provenance.json"
 _PAGE_SUFFIX = ".md"
@@ -92,7 +93,7 @@ def place_of(handle: Handle) -> tuple[str, ...]:
             f"{handle} cannot be a place in a tree of modules: it has {len(components)} names in its path"
         )
     *above, last = components
-    suffix = next((suffix for suffix in ARCHIVE_SUFFIXES if last.endswith(suffix) and last != suffix), "")
+    suffix = suffix_in(last, ARCHIVE_SUFFIXES) if last not in ARCHIVE_SUFFIXES else ""
     return (*above, last.removesuffix(suffix))
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from hubplug.errors import ExportError, FormatError
 from hubplug.files.space import reason_of
 from hubplug.files.staging import replace_file
+from hubplug.hub import Hub
+from hubplug.in_effect import current_hub
+from hubplug.types import Handle, LocalModule
 from hubplug.urls import redact, scheme_of
 from hubplug_format import MODULE_DEF_FILE, SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE, check_complete, names_in
 from hubplug_hosting._archive_bytes import gzip_deflated, gzip_stored, tar_bytes
@@ -43,14 +46,16 @@ def pack_module(
     *,
     force: bool = False,
     compress: bool = False,
+    hub: Hub | None = None,
 ) -> PackedModule:
     """Writes a module directory as a ``.tar.gz`` whose root is the root of the module.
 
     Args:
-        directory: A module in TF1 Hub format, or another SavedModel. What a cache put there is left out.
+        directory: A module in TF1 Hub format, another SavedModel, or what a plugin of the chain reads. What a cache put there is left out.
         out: The archive.
         force: Whether an existing file is replaced.
         compress: Whether to deflate. The archive gets smaller, and its bytes then depend on the zlib that made it.
+        hub: Whose chain says what a module is; None: the Hub in effect.
 
     Raises:
         FormatError: The directory is not a complete module.
@@ -72,7 +77,7 @@ def pack_module(
         raise ExportError(f"{target} exists already", hint="choose another name, or replace it with --force")
     if not target.parent.is_dir():
         raise ExportError(f"There is no directory {target.parent} to write {target.name} into", hint="make it first")
-    check_module(source)
+    check_module(source, hub)
     if source.resolve() in target.resolve().parents:
         raise ExportError(f"{target} lies inside the module {source}", hint="choose a place outside")
     try:
@@ -85,8 +90,12 @@ def pack_module(
         raise ExportError(f"Cannot pack {source} as {target}: {where}: {reason_of(error, target)}") from error
 
 
-def check_module(directory: Path) -> None:
+def check_module(directory: Path, hub: Hub | None = None) -> None:
     """Says what a directory is when it is not a complete module.
+
+    Args:
+        directory: A SavedModel has to be complete, another format has to be read by a plugin of the chain.
+        hub: Whose chain; None: the Hub in effect.
 
     Raises:
         FormatError: It is none.
@@ -95,6 +104,8 @@ def check_module(directory: Path) -> None:
         what = "is a file, not a module directory" if directory.exists() else "does not exist"
         raise FormatError(f"{directory} {what}", hint="give the directory that holds saved_model.pb")
     if not any(os.path.lexists(directory / name) for name in (SAVED_MODEL_FILE, SAVED_MODEL_TEXT_FILE)):
+        if reads_format(hub or current_hub(), directory):
+            return
         below = sorted(path.parent for path in directory.glob(f"*/{SAVED_MODEL_FILE}"))
         raise FormatError(
             f"{directory} is not a module: it has no {SAVED_MODEL_FILE} (it holds {names_in(directory)})",
@@ -105,6 +116,16 @@ def check_module(directory: Path) -> None:
         raise FormatError(
             f"{directory} is not a complete module: {problems[0]}{more}", hint="export the module again, then pack it"
         )
+
+
+def reads_format(hub: Hub, directory: Path) -> bool:
+    """Whether a plugin of the chain reads the format of a directory.
+
+    Raises:
+        HubplugError: It does, and the directory is damaged.
+    """
+    module = LocalModule(directory, Handle.parse(os.fspath(directory)))
+    return hub.chain.ask("hubplug_load_format", module).member is not None
 
 
 def kind_of(names: set[str]) -> str:

@@ -20,9 +20,9 @@ from hubplug.hub import Hub
 from hubplug.types import Handle
 from hubplug.urls import scheme_of
 from hubplug_hosting._archive_bytes import gzip_stored, tar_bytes
-from hubplug_hosting._catalogue import ARCHIVE_SUFFIXES
 from hubplug_hosting._members import ListedMember, list_members, opened_directory, read_member
 from hubplug_hosting._packing import check_module, write_archive
+from hubplug_hosting._tree import suffix_in, suffixes_of
 
 ALWAYS = ("complete", "safe")
 _SUFFIX = "partial"
@@ -66,7 +66,7 @@ def publish_module(
         HubplugError: The module cannot be resolved or read; no plugin publishes to the URL.
     """
     directory = hub.resolve(source).path
-    check_module(directory)
+    check_module(directory, hub)
     if key is None:
         _demand(hub, directory, source, profiles)
         return _put(hub, directory, place)
@@ -96,7 +96,7 @@ def _put(hub: Hub, directory: Path, place: str) -> PublishedModule:
     with opened_directory(os.fspath(directory)) as descriptor:
         members = list_members(descriptor, str(directory))
         if not scheme_of(found):
-            return _into_tree(descriptor, members, directory, Path(found))
+            return _into_tree(hub, descriptor, members, directory, Path(found))
         publisher, handle = answers[-1], Handle.parse(found)
         if publisher.value.network and hub.config.offline:
             raise OfflineError(
@@ -142,8 +142,11 @@ def _demand(hub: Hub, directory: Path, source: str, profiles: Iterable[str]) -> 
     )
 
 
-def _into_tree(descriptor: int, members: Sequence[ListedMember], source: Path, place: Path) -> PublishedModule:
-    suffix = next((suffix for suffix in ARCHIVE_SUFFIXES if place.name.endswith(suffix)), "")
+def _into_tree(
+    hub: Hub, descriptor: int, members: Sequence[ListedMember], source: Path, place: Path
+) -> PublishedModule:
+    suffixes = suffixes_of(hub)
+    suffix = suffix_in(place.name, suffixes)
     if suffix and suffix != ".tar.gz":
         raise ExportError(f"{place} would not be what it is called", hint="published archives are .tar.gz files")
     stem = place.name.removesuffix(suffix)
@@ -152,7 +155,7 @@ def _into_tree(descriptor: int, members: Sequence[ListedMember], source: Path, p
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.resolve() in target.resolve().parents:
             raise ExportError(f"{target} lies inside the module {source}", hint="choose a place outside")
-        _refuse_taken(target.parent, stem)
+        _refuse_taken(target.parent, stem, suffixes)
         with suppress(OSError):
             delete_abandoned(target.parent, _SUFFIX)
         # Begins with a dot, so that no server lists it.
@@ -167,8 +170,8 @@ def _into_tree(descriptor: int, members: Sequence[ListedMember], source: Path, p
     return PublishedModule(str(target), packed.size, packed.sha256, is_archive=True)
 
 
-def _refuse_taken(parent: Path, stem: str) -> None:
-    taken = next((name for name in (stem, *(stem + s for s in ARCHIVE_SUFFIXES)) if os.path.lexists(parent / name)), "")
+def _refuse_taken(parent: Path, stem: str, suffixes: Sequence[str]) -> None:
+    taken = next((name for name in (stem, *(stem + s for s in suffixes)) if os.path.lexists(parent / name)), "")
     if not taken:
         return
     at = parent / taken

@@ -17,14 +17,14 @@ _LOG = logger("hubplug.hosting")
 _PIECE = 256 << 10
 
 
-def archive_response(request: Request, artifact: Artifact, *, is_versioned: bool, is_plain: bool) -> Response:
+def archive_response(request: Request, artifact: Artifact, *, is_versioned: bool, media_type: str) -> Response:
     """The answer to a request for an archive: all of it, a range, or nothing where the client has it already.
 
     Args:
         request: A GET or HEAD.
         artifact: The archive. It is closed here, or when the answer has been sent.
         is_versioned: Whether what this URL gives never changes.
-        is_plain: Whether it is a tar file without compression.
+        media_type: What it is.
     """
     etag = f'"{artifact.sha256}"'
     headers = {
@@ -43,7 +43,7 @@ def archive_response(request: Request, artifact: Artifact, *, is_versioned: bool
         total = {"Content-Range": f"bytes */{artifact.size}"}
         return PlainTextResponse("No byte is in this range\n", 416, {**headers, **total})
     first, end = wanted or (0, artifact.size)
-    headers["Content-Type"] = "application/x-tar" if is_plain else "application/gzip"
+    headers["Content-Type"] = media_type
     headers["Content-Length"] = str(end - first)
     if wanted:
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{artifact.size}"

@@ -14,8 +14,9 @@ from types import TracebackType
 from hubplug.errors import ConfigError, needs
 from hubplug.in_effect import current_hub
 from hubplug.shown.logs import logger
-from hubplug_hosting._catalogue import all_places, is_module
+from hubplug_hosting._catalogue import all_places
 from hubplug_hosting._members import opened_directory
+from hubplug_hosting._tree import ModuleTree
 
 with needs("uvicorn", "serve"), needs("starlette", "serve"), needs("jinja2", "serve"):
     import uvicorn
@@ -93,11 +94,12 @@ class ModuleServer:
             raise ConfigError(f"{gs_location!r} cannot hold uncompressed modules", hint="give gs://bucket/path")
         if root_path and (not root_path.startswith("/") or root_path.endswith("/") or "//" in root_path):
             raise ConfigError(f"{root_path!r} is not a root path", hint="give one like /hub")
-        _check_root(root)
-        _check_certificate(certificate, key)
-        self._root = root
-        self._scheme = "https" if certificate is not None else "http"
         hub = current_hub()
+        tree = ModuleTree.of(root, hub)
+        _check_root(tree)
+        _check_certificate(certificate, key)
+        self._tree = tree
+        self._scheme = "https" if certificate is not None else "http"
         self._work = WorkFolder(work)
         try:
             self._socket = _bound(host, port)
@@ -108,8 +110,8 @@ class ModuleServer:
         self._descriptions = Descriptions(hub, self._work)
         app = ModuleApp(
             Settings(
-                root,
-                Artifacts(root, self._work),
+                tree,
+                Artifacts(tree, self._work),
                 self._descriptions,
                 Gate(tokens),
                 gs_location,
@@ -150,7 +152,7 @@ class ModuleServer:
 
     def count_modules(self) -> int:
         """How many modules there are now."""
-        return sum(1 for _ in all_places(self._root))
+        return sum(1 for _ in all_places(self._tree))
 
     def start(self) -> None:
         """Begins to respond."""
@@ -183,10 +185,11 @@ class ModuleServer:
         self.stop()
 
 
-def _check_root(root: str) -> None:
+def _check_root(tree: ModuleTree) -> None:
+    root = tree.root
     try:
         with opened_directory(root) as descriptor:
-            if is_module(descriptor):
+            if tree.is_module(descriptor):
                 parent = Path(root).parent
                 raise ConfigError(
                     f"{root} is a module itself, and has no name below itself",

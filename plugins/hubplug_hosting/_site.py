@@ -17,6 +17,7 @@ from hubplug.files.space import reason_of
 from hubplug.files.staging import replace_file
 from hubplug.hub import Hub
 from hubplug_hosting._listing import Model, list_models
+from hubplug_hosting._tree import ModuleTree
 
 with needs("jinja2", "serve"), needs("markdown_it", "serve"), needs("nh3", "serve"):
     import markdown_it  # noqa: F401
@@ -57,7 +58,7 @@ map "$hubplug_asked:$hubplug_archive" $hubplug_answer {{
 # What has a version never changes.
 map $request_uri $hubplug_caching {{
     default no-cache;
-    "~^[^?]*/[0-9]+(\\.tar\\.gz|\\.tgz|\\.tar|/?\\?tf-hub-format=compressed)$" "public, max-age=31536000, immutable";
+    "~^[^?]*/[0-9]+({suffixes}|/?\\?tf-hub-format=compressed)$" "public, max-age=31536000, immutable";
 }}
 map $http_accept $hubplug_index {{
     default index.html;
@@ -82,10 +83,10 @@ server {{
         types {{ text/html html; application/json json; }}
         charset utf-8;
     }}
-    location ~ \\.(tar\\.gz|tgz|tar)$ {{
+    location ~ ({suffixes})$ {{
         gzip off;
-        types {{ }}
-        default_type application/gzip;
+        types {{ application/gzip gz tgz; application/x-tar tar; }}
+        default_type application/octet-stream;
         add_header Cache-Control $hubplug_caching;
         add_header X-Content-Type-Options nosniff;
     }}
@@ -137,9 +138,10 @@ def write_site(hub: Hub, root: str | os.PathLike[str], out: str | os.PathLike[st
         raise ConfigError(f"{root} is not a directory", hint="give the directory that has modules below it")
     work = WorkFolder()
     descriptions = Descriptions(hub, work)
+    tree = ModuleTree.of(source, hub)
     try:
-        return _Writer(str(source), target, Site(url if url.endswith("/") else f"{url}/", is_static=True)).write(
-            Artifacts(str(source), work), descriptions
+        return _Writer(tree, target, Site(url if url.endswith("/") else f"{url}/", is_static=True)).write(
+            Artifacts(tree, work), descriptions
         )
     except HubplugError:
         raise
@@ -151,22 +153,22 @@ def write_site(hub: Hub, root: str | os.PathLike[str], out: str | os.PathLike[st
 
 
 class _Writer:
-    def __init__(self, root: str, out: Path, site: Site) -> None:
-        self._root, self._out, self._site = root, out, site
+    def __init__(self, tree: ModuleTree, out: Path, site: Site) -> None:
+        self._tree, self._out, self._site = tree, out, site
 
     def write(self, artifacts: Artifacts, descriptions: Descriptions) -> WrittenSite:
         problems: list[tuple[str, str]] = []
         archives: dict[str, str] = {}
         models = []
-        for model in list_models(self._root):
+        for model in list_models(self._tree):
             versions = []
             for version in model.versions:
                 place = version.place
                 try:
                     with (artifact := artifacts.make(place)).file:
-                        known = describe(self._root, place, artifact, descriptions)
+                        known = describe(self._tree.root, place, artifact, descriptions)
                         known.checks.result()  # and so the facts, too
-                        view = view_of(self._root, place, artifact.size, artifact.sha256, known)
+                        view = view_of(self._tree, place, artifact.size, artifact.sha256, known)
                         self._archive(artifact, view.archive["path"])
                 except OccupiedError:
                     raise
@@ -216,6 +218,7 @@ class _Writer:
         fine = {name: path for name, path in archives.items() if _PLAIN.fullmatch(name) and _PLAIN.fullmatch(path)}
         text = _CONFIGURATION.format(
             out=self._out,
+            suffixes="|".join(map(re.escape, self._tree.suffixes)),
             size=max(2048, 4 * len(fine)),
             archives="\n".join(f"    {name} {path};" for name, path in sorted(fine.items())),
         )

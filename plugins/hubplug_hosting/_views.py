@@ -11,6 +11,7 @@ from hubplug_hosting._catalogue import Place
 from hubplug_hosting._descriptions import Description, Descriptions, readme_beside
 from hubplug_hosting._listing import versions_of
 from hubplug_hosting._pages import ModuleView
+from hubplug_hosting._tree import ModuleTree
 
 
 def describe(root: str, place: Place, artifact: Artifact, descriptions: Descriptions) -> Description:
@@ -19,12 +20,12 @@ def describe(root: str, place: Place, artifact: Artifact, descriptions: Descript
     return descriptions.get(artifact, artifact.path, readme_beside(root, place.components, last))
 
 
-def view_of(root: str, place: Place, size: int, sha256: str, known: Description) -> ModuleView:
+def view_of(tree: ModuleTree, place: Place, size: int, sha256: str, known: Description) -> ModuleView:
     """What there is to show by now; the facts are there."""
     model, number = place.model
     modified = 0.0
     with suppress(OSError):
-        modified = Path(root, *place.components).lstat().st_mtime
+        modified = Path(tree.root, *place.components).lstat().st_mtime
     suffix = "" if place.is_archive else ".tar.gz"
     archive: dict[str, Any] = {
         "path": "/".join(place.components) + suffix,
@@ -33,5 +34,5 @@ def view_of(root: str, place: Place, size: int, sha256: str, known: Description)
     }
     checks = known.checks.result() if known.checks.done() else None
     return ModuleView(
-        place.name, model, number, versions_of(root, place), modified, archive, known.facts.result(), checks
+        place.name, model, number, versions_of(tree, place), modified, archive, known.facts.result(), checks
     )
