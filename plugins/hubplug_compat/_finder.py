@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Finder:
     """An entry of ``sys.meta_path``."""
 
-    def __init__(self, tf1: bool) -> None:
+    def __init__(self, tf1: bool, quiet: bool) -> None:
         self.tf1 = tf1
+        self.quiet = quiet
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -33,6 +34,10 @@ class Finder:
             from hubplug_compat._tensorflow_1 import find_tensorflow_1
 
             return find_tensorflow_1(fullname, path)
+        if fullname == "tensorflow" and self.quiet:
+            from hubplug_compat._quiet import find_tensorflow
+
+            return find_tensorflow()
         if self.tf1 and top in ("keras", "tf_keras") and fullname.startswith(f"{top}.legacy_tf_layers"):
             from hubplug_compat._tensorflow_1 import find_legacy_layers
 
@@ -40,13 +45,18 @@ class Finder:
         return None
 
 
-def find_first(*, tf1: bool = False) -> None:
-    """Makes this process's imports ask a Finder first, if they do not do so already."""
+def find_first(*, tf1: bool = False, quiet: bool = False) -> None:
+    """Makes this process's imports ask a Finder first, if they do not do so already.
+
+    Args:
+        tf1: Whether ``tensorflow`` is TensorFlow 1's.
+        quiet: Whether its import leaves what it notes about the machine out of standard error.
+    """
     for finder in sys.meta_path:
         if isinstance(finder, Finder):
-            finder.tf1 = finder.tf1 or tf1
+            finder.tf1, finder.quiet = finder.tf1 or tf1, finder.quiet or quiet
             return
-    sys.meta_path.insert(0, Finder(tf1))
+    sys.meta_path.insert(0, Finder(tf1, quiet))
 
 
 def install_as_tensorflow_hub() -> None:

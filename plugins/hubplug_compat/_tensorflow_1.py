@@ -6,13 +6,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec as ImportSpec
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
 from hubplug_compat._alias import AliasLoader
+from hubplug_compat._quiet import QuietLoader
 
 NAME = "tensorflow"
 # What TensorFlow is made of, beside its API.
@@ -93,19 +93,11 @@ class TensorFlow1(ModuleType):
         return (os.path.join(directory, *between) for directory in self.__dict__["_real"].__path__)
 
 
-class _MappingLoader(Loader):
+class _MappingLoader(QuietLoader):
     """Imports the real TensorFlow, switches TensorFlow 2's behaviour off and puts TensorFlow 1's names in front."""
 
-    def __init__(self, real: Any) -> None:
-        self._real = real
-
-    def create_module(self, spec: ImportSpec) -> ModuleType | None:
-        return self._real.create_module(spec)
-
     def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = module.__loader__ = self._real
-        self._real.exec_module(module)
+        super().exec_module(module)
         real = sys.modules[NAME]
         _let_keras_have(real)
         real.compat.v1.disable_v2_behavior()

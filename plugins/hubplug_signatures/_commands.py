@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -173,34 +169,11 @@ def _print(findings: Sequence[Finding], subject: str, form: str, module: str | N
 
 def _import_tensorflow() -> None:
     """Before anything is checked, so that ``complete`` compares with the ops of the TensorFlow that is to run them."""
-    with needs("tensorflow", "tensorflow"), _its_notes_held_back():
-        import tensorflow  # noqa: F401
-
-
-@contextmanager
-def _its_notes_held_back() -> Iterator[None]:
-    """What TensorFlow writes about the machine would stand around the answer: it is shown if the import fails, or is asked for.
-
-    TF_CPP_MIN_LOG_LEVEL says how much to write, but newer TensorFlows write the first of it all the same.
-    """
+    from hubplug.processes.notes import without_notes
     from hubplug.settings.config import environment_value
 
-    if environment_value("TF_CPP_MIN_LOG_LEVEL") == "0":
-        yield
-        return
-    sys.stderr.flush()
-    own = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            notes.seek(0)
-            os.write(own, notes.read())
-            raise
-        finally:
-            os.dup2(own, 2)
-            os.close(own)
+    with needs("tensorflow", "tensorflow"), without_notes(environment_value("TF_CPP_MIN_LOG_LEVEL")):
+        import tensorflow  # noqa: F401
 
 
 def _status(findings: Sequence[Finding]) -> int:

@@ -14,7 +14,7 @@ def _prepare() -> None:
     if os.environ.get("HUBPLUG_RUN") == sys.prefix:  # and not an interpreter of another environment
         from hubplug_compat._finder import find_first
 
-        find_first(tf1=os.environ.get("HUBPLUG_RUN_TF1") == "1")
+        find_first(tf1=os.environ.get("HUBPLUG_RUN_TF1") == "1", quiet=True)
     _import_the_one_hidden_by_this()
 
 

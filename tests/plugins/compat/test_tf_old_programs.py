@@ -328,3 +328,23 @@ def test_standing_in_twice_does_nothing_the_second_time() -> None:
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False)
     assert "fine" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--tf1"]])
+def test_what_tensorflow_notes_about_the_machine_is_left_out_and_nothing_else(
+    options: list[str], tmp_path: Path
+) -> None:
+    script = tmp_path / "p.py"
+    script.write_text(
+        "import logging, os\nos.write(2, b'first\\n')\nimport tensorflow as tf\n"
+        "logging.warning('of the program')\nprint(tf.__version__)\nassert tf.__spec__.loader.get_filename('tensorflow')\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-m", "hubplug", "run", *options, str(script)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**environment, "CUDA_VISIBLE_DEVICES": "-1"}, check=True
+    )
+    assert done.stdout == f"{tf.__version__}\n"
+    said = done.stderr.splitlines()
+    assert (said[0], said[-1]) == ("first", "WARNING:root:of the program")
+    assert not any("oneDNN" in line or "absl::InitializeLog" in line or "cudart" in line for line in said)
