@@ -2,7 +2,8 @@
 
 Rules that hold for all of them:
 
-- A plugin answers None for "not mine", or ``Declined(reason)``: the reason is listed when no plugin answers. ``[]`` and
+- A plugin answers None for "not mine", or, where someone may have expected it to answer, ``Declined(reason)``: the reason is listed
+  by ``explain``, and when no plugin answers. ``[]`` and
   ``False`` are answers, and wrong ones. ``Declined(reason, error=...)`` refines the error that is raised then.
 - An exception means "mine, and it failed". It stops the chain: no other plugin is asked, because falling from a private
   server that is down through to a public one would be dependency confusion.

@@ -89,6 +89,10 @@ class TreeFile:
         if self._again is None and not self._is_elsewhere and self.written - self._advised >= _WRITEBACK:
             self._start_writeback()
 
+    def sha256(self) -> str:
+        """Hexadecimal digest of what has been written so far."""
+        return self._sha256.hexdigest()
+
     @property
     def missing(self) -> int:
         """Announced bytes that have not been written yet."""

@@ -6,13 +6,14 @@ for complete before its size is right and the store says that nothing was replac
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import Any
 
-from hubplug.errors import FetchError, IncompleteDownload, MissingError
+from hubplug.errors import DigestMismatch, FetchError, IncompleteDownload, MissingError
 from hubplug.files.tree import TreeWriter
 from hubplug.shown.progress import progress
 from hubplug.types import ArchiveStream, Source
@@ -33,6 +34,7 @@ class _ObjectReader:
         self._place = place
         self._object = StoredObject.from_info(info)
         self._count = 0
+        self._sha256 = None if self._object.sha256 is None else hashlib.sha256()
         self._cleanup = ExitStack()
         with place.errors():
             self._file = self._cleanup.enter_context(place.filesystem.open(place.path, "rb", block_size=_ARCHIVE_BLOCK))
@@ -42,6 +44,8 @@ class _ObjectReader:
         with self._place.errors():
             data: bytes = self._file.read(size)
         self._count += len(data)
+        if self._sha256 is not None:
+            self._sha256.update(data)
         self._bar.advance(len(data))
         if not data and size:
             self._check_end()
@@ -53,6 +57,8 @@ class _ObjectReader:
 
     def _check_end(self) -> None:
         _check_size(self._place.shown, self._object.size, self._count)
+        if self._sha256 is not None:
+            _check_digest(self._place.shown, self._object, self._sha256.hexdigest())
         now = StoredObject.from_info(self._place.stat())
         if now.version != self._object.version:
             raise FetchError(f"{self._place.shown} was replaced while it was read", hint=_TRY_AGAIN)
@@ -134,6 +140,15 @@ def _copy_file(
             count += len(data)
         if not stop.is_set():
             _check_size(shown, stored.size, count)
+            _check_digest(shown, stored, file.sha256())
+
+
+def _check_digest(shown: str, stored: StoredObject, got: str) -> None:
+    if stored.sha256 not in (None, got):
+        raise DigestMismatch(
+            f"{shown}: expected sha256 {stored.sha256}, which its store says of it, got {got}; it is not used",
+            hint="try again; if that stays so, tell whoever runs the store or the proxy on the way",
+        )
 
 
 def _check_size(shown: str, announced: int | None, count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from hubplug_fsspec._patience import patient_kind, with_bounds
 
 # Different stores, different names for what changes when an object is replaced.
 _VERSION_KEYS = ("generation", "etag", "ETag", "VersionId", "md5Hash", "content_md5", "LastModified", "mtime")
+_SHA256 = re.compile("[0-9a-f]{64}")
 _VERSION_KEYS_OF_TIME = ("modificationTime", "last_modified", "created")
 
 
@@ -28,12 +30,14 @@ class StoredObject:
         size: In bytes, or None where the store does not say.
         version: Differs between two contents of one name as far as the store tells them apart.
         etag: The store's entity tag, or None.
+        sha256: Hexadecimal digest of the content, where the store says it, as Hugging Face does of files in git LFS; or None.
     """
 
     path: str
     size: int | None
     version: tuple[str, ...]
     etag: str | None
+    sha256: str | None = None
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> StoredObject:
@@ -42,8 +46,18 @@ class StoredObject:
         etag = info.get("etag") or info.get("ETag")
         version = tuple(str(info[key]) for key in (*_VERSION_KEYS, *_VERSION_KEYS_OF_TIME) if info.get(key))
         return cls(
-            str(info["name"]), None if size is None else _bytes_of(size, info), version, str(etag) if etag else None
+            str(info["name"]),
+            None if size is None else _bytes_of(size, info),
+            version,
+            str(etag) if etag else None,
+            _sha256_of(info.get("lfs")),
         )
+
+
+def _sha256_of(lfs: Any) -> str | None:
+    """The digest in what huggingface_hub says of git LFS, an object or a mapping as its version has it."""
+    said = lfs.get("sha256") if isinstance(lfs, Mapping) else getattr(lfs, "sha256", None)
+    return said.lower() if isinstance(said, str) and _SHA256.fullmatch(said.lower()) else None
 
 
 def _bytes_of(size: Any, info: Mapping[str, Any]) -> int:

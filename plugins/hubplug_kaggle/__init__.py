@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from hubplug.errors import ConfigError
 from hubplug.hookspecs import RunFetch, RunResolve, hookimpl
-from hubplug.types import AuthRequest, Declined, Handle, Plan, Source
+from hubplug.types import AuthRequest, Handle, Plan, Source
 from hubplug.urls import find_url_error, normal_form, redact, scheme_of, under_prefix
 from hubplug.web import Network
 from hubplug_kaggle._address import Address
@@ -50,9 +50,9 @@ class Kaggle:
         return f"Kaggle({redact(self._endpoint)!r})"
 
     @hookimpl
-    def hubplug_resolve(self, handle: Handle) -> Source | Plan[RunResolve] | Declined | None:
+    def hubplug_resolve(self, handle: Handle) -> Source | Plan[RunResolve] | None:
         if handle.scheme.lower() != "kaggle":
-            return Declined("takes kaggle:// handles")
+            return None
         address = Address.of_handle(handle)
         if address.version is not None:
             return Source(handle, f"{self._api(address)}/{address.version}/download")
@@ -66,17 +66,17 @@ class Kaggle:
         return Plan(f"ask {redact(self._endpoint)} for the latest version of {address}", run, network=True)
 
     @hookimpl
-    def hubplug_fetch(self, source: Source) -> Plan[RunFetch] | Declined | None:
+    def hubplug_fetch(self, source: Source) -> Plan[RunFetch] | None:
         if not self._tfhub or not under_prefix(source.location, _TFHUB) or _wants_another_format(source.location):
             return None
         from hubplug_kaggle._tfhub import find_deletion, moved_to, place_in_table
 
         path = urlsplit(normal_form(source.location)).path.strip("/")
+        if (deletion := find_deletion(path)) is not None:
+            raise deletion
         known = place_in_table(path)
 
         def run(tree: object, auth_for: Network) -> Handle:
-            if deletion := find_deletion(path):
-                raise deletion
             return source.handle.instead(known or moved_to(path, self._tfhub, self._endpoint, auth_for))
 
         if known is not None:
@@ -84,9 +84,9 @@ class Kaggle:
         return Plan(f"ask {redact(self._tfhub)} where {source} is on Kaggle", run, network=True, lasting=True)
 
     @hookimpl
-    def hubplug_auth(self, request: AuthRequest) -> Callable[[Any], Any] | Declined:
+    def hubplug_auth(self, request: AuthRequest) -> Callable[[Any], Any] | None:
         if not under_prefix(request.url, f"{self._endpoint}/api/"):
-            return Declined(f"signs requests to {redact(self._endpoint)}/api/ only")
+            return None
         from hubplug_kaggle._credentials import find_signer
 
         address = Address.in_api(request.url)

@@ -22,7 +22,10 @@ class StandIn:
         gated: Whether a token is demanded, and conditions have to be accepted.
         private: Whether it is hidden from those without a token.
         storage: Where large files are.
+        large: Suffixes of what is in git LFS.
     """
+
+    large = (".pb", ".gz", "-of-00001")
 
     def __init__(self, server: ScriptedServer, storage: ScriptedServer | None = None) -> None:
         self.server = server
@@ -77,12 +80,15 @@ class StandIn:
 
     def tree(self, files: Mapping[str, bytes], folder: str) -> list[object]:
         inside = f"{folder}/" if folder else ""
-        found: dict[str, object] = {}
+        found: dict[str, dict[str, object]] = {}
         for name, content in files.items():
             if name.startswith(inside):
                 first, slash, _ = name[len(inside) :].partition("/")
                 entry = {"type": "directory", "size": 0} if slash else {"type": "file", "size": len(content)}
                 found[first] = {**entry, "path": inside + first, "oid": hashlib.sha1(content).hexdigest()}
+                if not slash and first.endswith(self.large):
+                    sha256 = hashlib.sha256(content).hexdigest()
+                    found[first]["lfs"] = {"oid": sha256, "size": len(content), "pointerSize": 134}
         return list(found.values())
 
     def files(self, revision: str) -> Mapping[str, bytes]:

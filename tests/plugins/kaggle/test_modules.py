@@ -130,6 +130,11 @@ def test_a_download_that_is_cut_off_is_not_kept(
         make_kaggle_hub().resolve(f"kaggle://{PATH}/1")
 
 
+def test_explain_says_nothing_of_kaggle_where_it_has_no_part(make_kaggle_hub: MakeHub) -> None:
+    answers = make_kaggle_hub().explain("https://models.example/m/1")
+    assert not [name for answer in answers for name, _ in answer.declined if name == "kaggle"]
+
+
 def test_explain_tells_the_way(make_kaggle_hub: MakeHub, kaggle: StandIn) -> None:
     answers = make_kaggle_hub().explain(f"kaggle://{PATH}/1")
     assert [answer.hook for answer in answers] == ["hubplug_resolve", "hubplug_cache", "hubplug_fetch", "hubplug_auth"]

@@ -85,9 +85,14 @@ def test_what_was_deleted_is_said_to_be(
     assert "March 18, 2024" in str(raised.value.hint)
 
 
-def test_what_is_known_to_be_deleted_is_not_asked_about(make_kaggle_hub: MakeHub, kaggle: StandIn) -> None:
-    with pytest.raises(MissingError, match="deleted"):
-        make_kaggle_hub(tfhub=kaggle.endpoint).resolve("https://tfhub.dev/silero/silero-stt/de/1")
+@pytest.mark.parametrize("offline", [False, True])
+def test_what_is_known_to_be_deleted_is_not_asked_about(
+    offline: bool, make_kaggle_hub: MakeHub, kaggle: StandIn
+) -> None:
+    hub = make_kaggle_hub(tfhub=kaggle.endpoint, offline=offline)
+    for ask in (hub.resolve, hub.explain):
+        with pytest.raises(MissingError, match="deleted"):
+            ask("https://tfhub.dev/silero/silero-stt/de/1")
     assert kaggle.asked == []
 
 
