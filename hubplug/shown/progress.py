@@ -10,6 +10,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,8 @@ class Progress:
         *,
         force: bool = False,
         seconds_between_lines: float = _SECONDS_BETWEEN_LINES,
+        unit: str = "bytes",
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         """Prepares to show a transfer; shows nothing yet.
 
@@ -45,6 +49,8 @@ class Progress:
             total: Number of bytes, where it is known.
             force: Whether to draw a bar although no one seems to be watching.
             seconds_between_lines: How often a line is logged where no bar is drawn.
+            unit: What is counted, if not bytes.
+            tell: Who gets the lines; None: the log.
         """
         self.name = redact(name)
         self._total = total
@@ -52,6 +58,8 @@ class Progress:
         self._bar: tqdm[Any] | None = None
         self._done = 0
         self._seconds_between_lines = seconds_between_lines
+        self._unit = unit
+        self._tell = tell or partial(_LOG.info, "%s")
         self._started = self._last_line = time.monotonic()
         self._lines = 0
         self._closed = False
@@ -102,8 +110,8 @@ class Progress:
             self._bar = tqdm(
                 desc=_shortened(self.name, width - _COLUMNS_OF_NUMBERS) if width else self.name,
                 total=self._total,
-                unit="B",
-                unit_scale=True,
+                unit="B" if self._unit == "bytes" else f" {self._unit}",
+                unit_scale=self._unit == "bytes",
                 unit_divisor=1024,
                 file=sys.stderr,
                 ncols=columns,
@@ -117,7 +125,10 @@ class Progress:
         self._lines += 1
         rate = self._done / max(now - self._started, 1e-9)
         known = f" of {self._total:,} ({self._done / self._total:.0%})" if self._total else ""
-        _LOG.info("%s: %s%s bytes %s, %s bytes/s", self.name, f"{self._done:,}", known, when, f"{rate:,.0f}")
+        line = f"{self.name}: {self._done:,}{known} {self._unit} {when}, {rate:,.0f} {self._unit}/s"
+        if self._total and self._done < self._total:
+            line += f", {(self._total - self._done) / rate:,.0f} s left"
+        self._tell(line)
 
 
 class Silent(Progress):

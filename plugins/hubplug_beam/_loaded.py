@@ -1,0 +1,54 @@
+"""One copy of a module in a worker process, however many threads, stages and bundles use it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from apache_beam.utils.shared import Shared
+
+from hubplug.shown.logs import logger
+from hubplug_beam import _shipping
+from hubplug_beam._model import Model
+
+_LOG = logger(__name__)
+_lock = threading.Lock()
+_shared: dict[tuple[Any, ...], Shared] = {}
+
+
+def loaded(config: str, handle: str, tags: tuple[str, ...], threads: int | None = None) -> Model:
+    """The model of this process; it stays while someone has it, and a while longer.
+
+    Args:
+        config: The configuration, as it was shipped.
+        handle: The module.
+        tags: The graph variant.
+        threads: How many threads an op of TensorFlow may use; None: as many as there are cores.
+
+    Raises:
+        HubplugError: It cannot be loaded.
+    """
+    with _lock:
+        shared = _shared.setdefault((config, handle, tags), Shared())
+
+    def load() -> Model:
+        limit_threads(threads)
+        model = Model(_shipping.hub_of(config), handle, tags)
+        _LOG.info("loaded %s in %.1f s", _shipping.redact(handle), model.load_seconds)
+        return model
+
+    model: Model = shared.acquire(load)
+    return model
+
+
+def limit_threads(threads: int | None) -> None:
+    """Has TensorFlow use so many threads in this process; too late where it has computed something."""
+    if threads is None:
+        return
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        _LOG.info("TensorFlow has started in this process with threads of its own choice")

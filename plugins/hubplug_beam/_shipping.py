@@ -1,0 +1,108 @@
+"""The configuration of a Hub as text that a pipeline takes along: with references to secrets, and never with one.
+
+Every worker makes a Hub of it, and resolves the handle through the same chain. What ``${NAME}`` stands for, it takes from an
+environment of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hubplug.errors import ConfigError
+from hubplug.hub import Hub
+from hubplug.settings.config import REFERENCE
+from hubplug.shown.redaction import HIDDEN, without_secrets
+from hubplug.types import Handle
+from hubplug.urls import redact
+
+# Names of options that are not shown although what stands there opens nothing.
+_HIDDEN_AND_NO_SECRET = ("header", "client_auth", "username")
+
+
+def as_text(hub: Hub) -> str:
+    """What ``hub_of`` makes an equal Hub of.
+
+    Raises:
+        ConfigError: A secret stands in the configuration itself; or the Hub has plugin objects, which are no text.
+    """
+    config = hub.config
+    if len(hub.chain.members) != len(_named(hub)):
+        raise ConfigError(
+            "The Hub has plugin objects that a program gave it, which workers do not have",
+            hint="offer the plugin through an entry point, and name it in hubplug.yaml",
+        )
+    plugins = {}
+    for name in _named(hub):
+        made = config.plugin(name)
+        options = json.loads(json.dumps(dict(made.options), default=str))
+        for path in _secrets(options, without_secrets(options), ""):
+            raise ConfigError(
+                f"{config.where}: plugins.{name}.options{path} is a secret, which would be stored with the pipeline",
+                hint="write ${NAME}, and set that environment variable on the workers",
+            )
+        plugins[name] = {"use": made.use, "options": options}
+    return json.dumps(
+        {
+            "chain": _named(hub),
+            "plugins": plugins,
+            "offline": config.offline,
+            "server_schemes": list(config.server_schemes),
+            "limits": dict(config.limits),
+            "validate": {prefix: list(names) for prefix, names in config.validate.items()},
+        },
+        sort_keys=True,
+    )
+
+
+def hub_of(text: str) -> Hub:
+    """The Hub that a worker asks."""
+    return Hub(json.loads(text))
+
+
+def shipped_handle(hub: Hub, handle: str) -> str:
+    """The handle for workers: with the digest of what it is now, so that all of them apply the same module.
+
+    Raises:
+        ConfigError: There is a secret in it.
+        HubplugError: It cannot be resolved.
+    """
+    demand_no_secret(handle)
+    module = hub.resolve(handle)
+    if os.path.exists(handle):
+        return os.path.abspath(handle)  # workers may stand in another directory
+    parsed = Handle.parse(handle)
+    archive = module.provenance.archive_sha256 if module.provenance else None
+    return handle if parsed.sha256 or not archive or not parsed.scheme else f"{parsed.text}#sha256={archive}"
+
+
+def demand_no_secret(url: str) -> None:
+    """
+    Raises:
+        ConfigError: There is a secret in a path or URL.
+    """
+    if redact(url) != url and redact(url) != url.partition("#")[0]:
+        raise ConfigError(
+            f"There is a user, a password or a query in {redact(url)}, which would be stored with the pipeline",
+            hint="sign requests by a rule of the plugin auth, with ${NAME} for the secret: docs/sign-on.md",
+        )
+
+
+def _named(hub: Hub) -> list[str]:
+    _, (_, given) = hub.__reduce__()
+    return [member.name for member in hub.chain.members[len(given) :]]
+
+
+def _secrets(raw: Any, shown: Any, path: str) -> Iterator[str]:
+    """Where what may be shown differs from what there is."""
+    if isinstance(raw, Mapping) and isinstance(shown, Mapping):
+        for key, value in raw.items():
+            if key not in _HIDDEN_AND_NO_SECRET:
+                yield from _secrets(value, shown.get(key), f"{path}.{key}")
+    elif isinstance(raw, list) and isinstance(shown, list):
+        for number, (value, other) in enumerate(zip(raw, shown, strict=True)):
+            yield from _secrets(value, other, f"{path}[{number}]")
+    elif raw != shown and not (shown == HIDDEN and isinstance(raw, str) and REFERENCE.search(raw)):
+        yield path

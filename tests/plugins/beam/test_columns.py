@@ -1,0 +1,227 @@
+"""From columns to what inputs take, and what is said before anything starts when they do not fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hubplug
+from hubplug import TensorInfo
+from hubplug.errors import ConfigError, InputError, UnknownSignatureError
+from hubplug.testing import write_tiny_module
+from hubplug_beam import _shipping
+from hubplug_beam._calls import Call, check_columns, find_block_error, plan_call
+from hubplug_beam._formats import Block
+from hubplug_beam._values import Images, Ragged, Sparse, convert, rows_of
+from hubplug_beam._writing import find_writing_error
+from hubplug_format import ModuleBuilder, write_module
+
+VECTORS = TensorInfo("float32", (None, 2))
+WHOLE = TensorInfo("int32", (None,))
+TEXTS = TensorInfo("string", (None,))
+
+
+def test_lists_become_arrays_of_the_dtype() -> None:
+    array = convert([[1, 2], [3.5, 4]], VECTORS)
+    assert isinstance(array, np.ndarray)
+    assert array.dtype == np.float32
+    assert array.tolist() == [[1, 2], [3.5, 4]]
+
+
+@pytest.mark.parametrize(
+    ("column", "info", "said"),
+    [
+        ([[1, 2, 3]], VECTORS, r"expected values of shape \[2\], got \[3\]"),
+        ([1.0], VECTORS, r"got \[\] \(single values\)"),
+        ([[1, 2], [3]], VECTORS, "different shapes"),
+        ([None], WHOLE, "there is no value"),
+        ([1.5], WHOLE, "not whole"),
+        ([2**40], WHOLE, "too large"),
+        (["one"], WHOLE, "invalid literal"),
+        ([True], WHOLE, "got true or false"),
+        ([1], TensorInfo("bool", (None,)), "expected true or false"),
+        ([1], TEXTS, "expected a text, got int"),
+        ([float("nan")], WHOLE, "not whole"),
+        ([{"a": 1}], WHOLE, "no number"),
+    ],
+)
+def test_what_does_not_fit_is_said(column: list[Any], info: TensorInfo, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        convert(column, info)
+
+
+def test_numbers_in_csv_are_texts() -> None:
+    assert convert(["1", "-2"], WHOLE).tolist() == [1, -2]  # type: ignore[union-attr]
+    assert convert(["1.5"], TensorInfo("float64", (None,))).tolist() == [1.5]  # type: ignore[union-attr]
+
+
+def test_a_sparse_input_takes_lists_and_places() -> None:
+    info = TensorInfo("float32", (None, 10), "sparse")
+    found = convert([[5, 6], {"indices": [7, 2], "values": [1, 2]}, []], info)
+    assert isinstance(found, Sparse)
+    assert found.indices.tolist() == [[0, 0], [0, 1], [1, 2], [1, 7]]
+    assert found.values.tolist() == [5, 6, 2, 1]
+    assert found.shape == (3, 10)
+    with pytest.raises(ValueError, match="from 0 to 9"):
+        convert([{"indices": [10], "values": [1]}], info)
+
+
+def test_a_ragged_input_takes_lists_of_any_length() -> None:
+    found = convert([[1], [], [2, 3]], TensorInfo("int64", (None, None), "composite"))
+    assert isinstance(found, Ragged)
+    assert found.rows == [[1], [], [2, 3]]
+
+
+def test_features_of_an_example_are_unwrapped_to_the_shape_of_the_input() -> None:
+    assert convert([[1], [2]], WHOLE, flat=True).tolist() == [1, 2]  # type: ignore[union-attr]
+    matrix = TensorInfo("float32", (None, 2, 2))
+    assert convert([[1.0, 2.0, 3.0, 4.0]], matrix, flat=True).tolist() == [[[1, 2], [3, 4]]]  # type: ignore[union-attr]
+
+
+def test_encoded_images_are_left_to_be_decoded() -> None:
+    found = convert([b"png"], TensorInfo("float32", (None, 8, 8, 3)))
+    assert isinstance(found, Images)
+
+
+def test_arrow_arrays_are_taken_without_an_object_for_each_number() -> None:
+    pa = pytest.importorskip("pyarrow")
+    for kind in (pa.list_(pa.float64()), pa.list_(pa.float64(), 2), pa.large_list(pa.float32())):
+        column = pa.array([[1, 2], [3, 4], [5, 6]], kind).slice(1)
+        assert convert(column, VECTORS).tolist() == [[3, 4], [5, 6]]  # type: ignore[union-attr]
+        assert rows_of(column, [1, 1]).to_pylist() == [[5, 6], [5, 6]]
+    with pytest.raises(ValueError, match="there is no value"):
+        convert(pa.array([1, None]), WHOLE)
+    with pytest.raises(ValueError, match="different shapes"):
+        convert(pa.array([[1], [1, 2, 3]]), VECTORS)
+    assert convert(pa.array(["a", "b"]), TEXTS).tolist() == ["a", "b"]  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> hubplug.ModuleSpec:
+    builder = ModuleBuilder()
+    text = builder.placeholder("text", "string", [None])
+    weight = builder.placeholder("weight", "float32", [None])
+    count = builder.placeholder("count", "int64", [])
+    total = builder.placeholder("total", "float32", [1])
+    builder.signature(inputs={"text": text, "weight": weight}, outputs={"default": weight, "text": text})
+    builder.signature("sum", inputs={"weight": weight}, outputs={"each": weight, "all": total})
+    builder.signature("counted", inputs={"count": count}, outputs={"default": weight})
+    write_module(tmp_path / "module", builder)
+    with hubplug.Hub({"chain": ["file", "tf1"]}).activate():
+        return hubplug.load_module_spec(str(tmp_path / "module"))
+
+
+def test_inputs_take_the_columns_of_their_names_or_those_that_are_said(spec: hubplug.ModuleSpec) -> None:
+    call = check_columns(plan_call(spec, columns={"text": "body"}, keep=["id"]), "jsonl", ["body", "weight", "id"])
+    assert call.columns == {"text": "body", "weight": "weight"}
+    assert call.wanted == ["body", "weight", "id"]
+    assert list(call.outputs) == ["default"]
+
+
+def test_a_column_that_is_not_there_is_said_with_those_that_are(spec: hubplug.ModuleSpec) -> None:
+    with pytest.raises(InputError, match="the column 'text', which the files do not have") as caught:
+        check_columns(plan_call(spec), "jsonl", ["body", "weight"])
+    assert "there are: 'body', 'weight'; say which with --column text=COLUMN" in str(caught.value)
+    with pytest.raises(InputError, match="no column 'idd' to keep"):
+        check_columns(plan_call(spec, keep=["idd"]), "jsonl", ["text", "weight", "id"])
+
+
+def test_the_only_input_takes_the_column_that_anyone_could_mean(spec: hubplug.ModuleSpec) -> None:
+    call = plan_call(spec, "sum", select=["each"])
+    assert check_columns(call, "text", ["text"]).columns == {"weight": "text"}
+    assert check_columns(call, "csv", ["value"]).columns == {"weight": "value"}
+    with pytest.raises(InputError):
+        check_columns(call, "csv", ["value", "other"])
+
+
+def test_a_signature_that_does_not_fit_is_refused_before_anything_starts(spec: hubplug.ModuleSpec) -> None:
+    with pytest.raises(UnknownSignatureError, match="There is no signature 'summ'"):
+        plan_call(spec, "summ")
+    with pytest.raises(InputError, match="no input 'texts'"):
+        plan_call(spec, columns={"texts": "body"})
+    with pytest.raises(InputError, match="no output named 'default'"):
+        plan_call(spec, "sum")
+    with pytest.raises(InputError, match="one value for a batch, not one for each row"):
+        plan_call(spec, "sum", as_dict=True)
+    with pytest.raises(InputError, match="takes a single value"):
+        plan_call(spec, "counted")
+    with pytest.raises(InputError, match="an output of the module and a column to keep"):
+        plan_call(spec, as_dict=True, keep=["text"])
+
+
+def test_the_first_rows_say_whether_any_row_can_fit(spec: hubplug.ModuleSpec) -> None:
+    call = plan_call(spec)
+    fine = Block([0, 1], {"text": ["a", "b"], "weight": ["no", 1.5]})
+    assert find_block_error(call, fine) is None
+    wrong = Block([0, 1], {"text": ["a", "b"], "weight": ["no", None]})
+    assert "column 'weight', for the input 'weight'" in str(find_block_error(call, wrong))
+
+
+@pytest.mark.parametrize(("padding", "sizes"), [("none", [3, 8]), ("powers", [4, 8]), ("full", [8, 8])])
+def test_batches_are_filled_up_to_few_sizes(padding: str, sizes: list[int], spec: hubplug.ModuleSpec) -> None:
+    call = plan_call(spec, batch_size=8, padding=padding)
+    assert [call.padded_size(rows) for rows in (3, 8)] == sizes
+
+
+def test_csv_is_refused_for_vectors_before_anything_starts() -> None:
+    call = Call("default", {}, {"default": VECTORS})
+    assert "more than one value in a row" in str(find_writing_error("a-*.csv", call))
+    assert find_writing_error("a-*.jsonl", call) is None
+
+
+# What is shipped
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"prefix": "https://m.example/", "token": "s3cr3t-token"},
+        {"prefix": "https://m.example/", "username": "me", "password": "s3cr3t-token"},
+    ],
+)
+def test_a_configuration_with_a_secret_in_it_is_not_shipped(rule: dict[str, str], monkeypatch: Any) -> None:
+    monkeypatch.setenv("TOKEN", "s3cr3t-token")
+    options = {"rules": [rule]}
+    with pytest.raises(ConfigError, match="would be stored with the pipeline") as caught:
+        _shipping.as_text(hubplug.Hub({"chain": ["auth", "file", "tf1"], "plugins": {"auth": {"options": options}}}))
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_references_are_shipped_as_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "s3cr3t-token")
+    rules = [
+        {"prefix": "https://a.example/", "token": "${TOKEN}"},
+        {"prefix": "https://b.example/", "header": "X-Key", "value_env": "TOKEN"},
+    ]
+    hub = hubplug.Hub({"chain": ["auth", "http", "file", "tf1"], "plugins": {"auth": {"options": {"rules": rules}}}})
+    text = _shipping.as_text(hub)
+    assert "s3cr3t" not in text
+    assert json.loads(text)["plugins"]["auth"]["options"]["rules"] == rules
+    assert [member.name for member in _shipping.hub_of(text).chain.members] == ["auth", "http", "file", "tf1"]
+
+
+def test_a_handle_with_a_secret_is_refused_and_a_path_made_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny_module(tmp_path / "module")
+    monkeypatch.chdir(tmp_path)
+    hub = hubplug.Hub({"chain": ["file", "tf1"]})
+    assert _shipping.shipped_handle(hub, "module") == str(tmp_path / "module")
+    for handle in ("https://me:s3cr3t@m.example/1", "https://m.example/1?sig=s3cr3t"):
+        with pytest.raises(ConfigError, match="would be stored") as caught:
+            _shipping.shipped_handle(hub, handle)
+        assert "s3cr3t" not in str(caught.value)
+
+
+def test_plugin_objects_are_not_shipped() -> None:
+    class Mine:
+        @hubplug.hookimpl
+        def hubplug_resolve(self, handle: hubplug.Handle) -> None:
+            return None
+
+    with pytest.raises(ConfigError, match="plugin objects"):
+        _shipping.as_text(hubplug.Hub({"chain": ["file"]}, plugins=[Mine()]))
