@@ -32,7 +32,7 @@ _HOMES = {
     "keyed": "_handler",
 }
 
-__all__ = list(_HOMES)
+__all__ = ["ApplyToFiles", "ArrowModuleHandler", "FailedRow", "Failure", "ModuleHandler", "Part", "Shard", "keyed"]
 
 
 def __getattr__(name: str) -> Any:

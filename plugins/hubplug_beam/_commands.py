@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from hubplug.cli.commands import HANDLE, current_hub, example
+from hubplug.cli.commands import HANDLE, current_hub, example, print_json
 from hubplug.shown.terminal import say
 
 _MOST_NAMED = 5
@@ -24,9 +24,8 @@ class _Pair(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
 
 @click.command(
     epilog=example(
-        "hubplug apply https://models.example/publisher/model/1 --input 'in/*.txt' --output 'out/*.parquet'",
-        "hubplug apply HANDLE --input 'in/*.jsonl' --column text=body --keep id --output 'out/*.jsonl' --workers 2",
-        "hubplug apply HANDLE --input 'gs://bucket/in/*' --output 'gs://bucket/out/*.parquet' -- --runner=DataflowRunner",
+        "hubplug apply HANDLE --input=in/*.txt --output=out/*.parquet",
+        "hubplug apply HANDLE --input=in/* --column text=body --output=out/*.jsonl",
     )
 )
 @click.argument("handle", type=HANDLE)
@@ -81,6 +80,7 @@ class _Pair(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
     help="Cut larger files into ranges, where their format can be cut.",
 )
 @click.option("--resume", is_flag=True, help="Go on with a job that ended early: do what is missing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON, on standard output.")
 @click.argument("beam_options", nargs=-1, type=click.UNPROCESSED, metavar="[-- BEAM OPTIONS]")
 @click.pass_context
 def apply(
@@ -101,6 +101,7 @@ def apply(
     threads: int,
     split: int,
     resume: bool,
+    as_json: bool,
     beam_options: tuple[str, ...],
 ) -> None:
     """Apply a module to files of rows: each file becomes a file of outputs, on Apache Beam.
@@ -134,19 +135,24 @@ def apply(
     there = len(job.parts) - len(job.missing)
     if there:
         say(f"{there:,} of {len(job.parts):,} shards are there already", err=True)
-    if not job.missing:
-        return
-    job.start()
-    show_log = bool(ctx.find_root().params.get("traceback"))
-    done = _running.run(job, beam_options, workers, threads, partial(say, err=True), show_log)
-    rate = done.rows / max(done.seconds - done.waited, 1e-9)
-    start = f", of which {done.waited:.1f} s to start" if done.waited else ""
-    say(f"{done.rows:,} rows in {len(job.missing):,} shards: {done.seconds:.1f} s{start}; {rate:,.0f} rows/s", err=True)
+    if job.missing:
+        job.start()
+        show_log = bool(ctx.find_root().params.get("traceback"))
+        done = _running.run(job, beam_options, workers, threads, partial(say, err=True), show_log)
+        start = f", of which {done.waited:.1f} s to start" if done.waited else ""
+        rate = done.rows / max(done.seconds - done.waited, 1e-9)
+        shards = f"{len(job.missing):,} {'shard' if len(job.missing) == 1 else 'shards'}"
+        say(f"{done.rows:,} rows in {shards}: {done.seconds:.1f} s{start}; {rate:,.0f} rows/s", err=True)
+    else:
+        done = _running.Done(0, 0, 0.0, 0.0)
     left = job.still_missing()
     for part in left[:_MOST_NAMED]:
         say(f"warning: no shard of {part}: {job.reason_for(part) or 'its worker did not say why'}", err=True)
-    if done.failed:
-        say(f"warning: {done.failed:,} rows failed; *.failed.jsonl beside the shards says which, and why", err=True)
     if left:
         say(f"hint: {len(left):,} shards are missing: mend these files, then --resume", err=True)
+    if done.failed:
+        say(f"warning: {done.failed:,} rows failed; *.failed.jsonl beside the shards says which, and why", err=True)
+    if as_json:
+        shards_now = {"shards": len(job.parts) - len(left), "there_before": there, "missing": len(left)}
+        print_json({"rows": done.rows, "failed": done.failed, **shards_now, "seconds": round(done.seconds, 3)})
     ctx.exit(1 if left or done.failed else 0)

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hubplug.errors import ConfigError, HubplugError, MissingDependencyError
+from hubplug.errors import ConfigError, HubplugError, needs
 from hubplug.files.unfinished import delete_abandoned
 from hubplug.shown.progress import Progress
 from hubplug.urls import scheme_of
@@ -102,10 +102,9 @@ def check_options(arguments: Sequence[str], workers: int) -> None:
         MissingDependencyError: Beam is not installed.
         ConfigError: The options cannot be.
     """
-    if find_spec("apache_beam") is None:
-        raise MissingDependencyError(
-            "This needs apache_beam, which is not installed", hint="pip install 'hubplug[beam]'"
-        )
+    with needs("apache_beam", "beam"):
+        if find_spec("apache_beam") is None:  # importing it takes seconds, and the child does
+            raise ModuleNotFoundError(name="apache_beam")
     if names_runner(arguments) and workers != 1:
         raise ConfigError(
             "--workers is for this machine, and --runner names a runner", hint="give the runner its own option"

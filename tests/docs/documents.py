@@ -38,7 +38,7 @@ _OURS = 'pytest() { python -m pytest "$@"; }'
 _MODELS_SERVER = "https://models.example/"
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_NEEDS_TENSORFLOW = re.compile(r"\btensorflow|\.Module\(|\.export\(|quickstart\.py")
+_NEEDS_TENSORFLOW = re.compile(r"\btensorflow|\.Module\(|\.export\(|quickstart\.py|hubplug apply")
 _SECONDS = 600
 
 

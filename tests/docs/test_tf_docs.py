@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from tests.docs.documents import PAGES, needs_running, needs_tensorflow, run
 
 # Their programs are those of TensorFlow 2.
-_OF_TENSORFLOW_2 = ("convert.md", "eager.md", "keras.md", "onnx.md")
+_OF_TENSORFLOW_2 = ("apply.md", "convert.md", "eager.md", "keras.md", "onnx.md")
+# Run by the tox environments that install these.
+_NEEDS = {"apply.md": "apache_beam", "onnx.md": "tf2onnx"}
 
 
 @pytest.mark.parametrize(
@@ -18,8 +21,8 @@ _OF_TENSORFLOW_2 = ("convert.md", "eager.md", "keras.md", "onnx.md")
 def test_every_block_of_a_page_runs_as_it_is_printed(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if page.name == "onnx.md":
-        pytest.importorskip("tf2onnx", reason="of the extra onnx")
     if page.name in _OF_TENSORFLOW_2:
         request.getfixturevalue("programs_of_tensorflow_2")
+    if (package := _NEEDS.get(page.name)) and find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
     run(page, tmp_path)
