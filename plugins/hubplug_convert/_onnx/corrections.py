@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 from tf2onnx import constants, utils
+from tf2onnx.onnx_opset import math, tensor
+
+from hubplug_convert._onnx.segments import segment_handlers
 
 Tables = Mapping[bytes, tuple[Any, Any]]
 Handler = Callable[[Any, Any, str, Sequence[Any]], None]
 
 # Of the keys and the values that LabelEncoder takes, what lists of them are called; other integers travel as int64.
 _LISTS = {TensorProto.STRING: "strings", TensorProto.INT64: "int64s", TensorProto.FLOAT: "floats"}
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 _WIDER = {TensorProto.INT32: TensorProto.INT64}
 
 
@@ -29,10 +33,15 @@ def handlers(tables: Tables) -> dict[str, tuple[Handler, list[Any]]]:
         "SelectV2": _select,
         "Log1p": _log1p,
         "Print": _print,
+        "FloorDiv": _floor_div,
+        "FloorMod": _floor_mod,
+        "OneHot": _one_hot,
+        "StringLower": _in_ascii,
+        "StringUpper": _in_ascii,
         "StringToHashBucketFast": _hash_bucket,
         "LookupTableFindV2": partial(_lookup, tables),
     }
-    return {op: (handler, []) for op, handler in found.items()}
+    return {op: (handler, []) for op, handler in found.items()} | segment_handlers()
 
 
 def _select(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
@@ -49,12 +58,69 @@ def _select(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
     node.type = "Where"
 
 
+def _floor_mod(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
+    """Of integers, tf2onnx gives the remainder of the quotient nearest to 0."""
+    if ctx.get_dtype(node.output[0]) in _FLOATS:
+        math.FloorMod.version_7(ctx, node)
+    else:
+        node.type = "Mod"
+
+
+def _floor_div(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
+    """Of integers, tf2onnx gives the quotient nearest to 0."""
+    if ctx.get_dtype(node.output[0]) in _FLOATS:
+        math.FloorDiv.version_6(ctx, node)
+        return
+    x, y = node.input
+    (out,), dtype, shape = node.output, ctx.get_dtype(node.output[0]), ctx.get_shape(node.output[0])
+    ctx.remove_node(name)
+
+    def make(op: str, *inputs: str, **attributes: Any) -> str:
+        made: str = ctx.make_node(op, list(inputs), attr=attributes, op_name_scope=name).output[0]
+        return made
+
+    # One less, where something is left, and not with the sign of the divisor.
+    zero = ctx.make_const(utils.make_name(name), np.array(0, utils.map_onnx_to_numpy_type(dtype))).output[0]
+    rest = make("Mod", x, y, fmod=1)
+    is_left = make("Not", make("Equal", rest, zero))
+    other_side = make("Xor", make("Less", rest, zero), make("Less", y, zero))
+    less = make("Cast", make("And", is_left, other_side), to=dtype)
+    ctx.make_node("Sub", [make("Div", x, y), less], name=name, outputs=[out], dtypes=[dtype], shapes=[shape])
+
+
+def _one_hot(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
+    """What is negative is nothing; ONNX counts it from the end."""
+    ids, depth = node.input[:2]
+    dtype = ctx.get_dtype(ids)
+    beyond = ctx.make_node("Cast", [depth], attr={"to": dtype}, op_name_scope=name).output[0]
+    zero = ctx.make_const(utils.make_name(name), np.array(0, utils.map_onnx_to_numpy_type(dtype))).output[0]
+    negative = ctx.make_node("Less", [ids, zero], op_name_scope=name).output[0]
+    chosen = ctx.make_node(
+        "Where", [negative, beyond, ids], op_name_scope=name, dtypes=[dtype], shapes=[ctx.get_shape(ids)]
+    )
+    ctx.replace_input(node, ids, chosen.output[0], 0)
+    tensor.OneHot.version_11(ctx, node)
+
+
+def _in_ascii(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
+    """Letters of ASCII, as TensorFlow has it without an encoding; ONNX's StringNormalizer takes those of a locale, which may
+    not be there."""
+    if node.get_attr_value("encoding"):
+        raise ValueError(f"{node.type} of letters beyond ASCII")
+    _without_attributes(node)
+    node.domain = constants.CONTRIB_OPS_DOMAIN
+
+
 def _print(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
     """Its value is its first input; tf2onnx drops what prints nothing but aside, as ``tf.print``, too."""
     ctx.replace_inputs(node, [node.input[0]])
+    _without_attributes(node)
+    node.type = "Identity"
+
+
+def _without_attributes(node: Any) -> None:
     for attribute in list(node.attr):
         del node.attr[attribute]
-    node.type = "Identity"
 
 
 def _log1p(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
