@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,12 +35,23 @@ class Patience:
     header_timeout: float
     body_timeout: float
     max_connections: int
+    tls: ssl.SSLContext | None = None
     waiting: dict[Any, None] = field(default_factory=dict)  # in the order in which they began to wait
     count: int = 0
 
-    def protocol(self, *args: Any, **options: Any) -> PatientProtocol:
+    def protocol(self, *args: Any, **options: Any) -> asyncio.Protocol:
         """Makes the protocol of a connection; what uvicorn takes as its class of protocols."""
-        return PatientProtocol(self, *args, **options)
+        spoken = PatientProtocol(self, *args, **options)
+        return spoken if self.tls is None else Handshake(self, self.tls, spoken)
+
+    def admit(self) -> bool:
+        """Counts a connection; with too many, the one that has waited for longest is ended. False where none waits."""
+        self.count += 1
+        if self.count > self.max_connections:
+            if not self.waiting:
+                return False
+            next(iter(self.waiting)).end()
+        return True
 
 
 class PatientProtocol(H11Protocol):
@@ -56,15 +68,11 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        patience = self._patience
-        patience.count += 1
-        if patience.count > patience.max_connections:
-            if not patience.waiting:
-                self._refused = True
-                transport.write(BUSY)
-                self._end()
-                return
-            next(iter(patience.waiting))._end()
+        if not self._patience.admit():
+            self._refused = True
+            transport.write(BUSY)
+            self.end()
+            return
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -82,7 +90,7 @@ class PatientProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE and _has_fold(self.conn.trailing_data[0]):
             self._refused = True
             self.send_400_response("A header goes on in the next line.")
-            self._end()
+            self.end()
             return
         before = self.cycle
         super().handle_events()
@@ -100,7 +108,7 @@ class PatientProtocol(H11Protocol):
         self._await_request()
         super().on_response_complete()
         if self.transport.is_closing():
-            self._end()
+            self.end()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -113,9 +121,9 @@ class PatientProtocol(H11Protocol):
     def _await_request(self) -> None:
         self._cancel_request()
         self._patience.waiting[self] = None
-        self._request = self.loop.call_later(self._patience.header_timeout, self._end)
+        self._request = self.loop.call_later(self._patience.header_timeout, self.end)
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Closes the connection; what has not been sent by then gets as long as any piece of an answer."""
         self._cancel_request()
         self.transport.close()
@@ -135,6 +143,58 @@ class PatientProtocol(H11Protocol):
         if self._answer is not None:
             self._answer.cancel()
             self._answer = None
+
+
+class Handshake(asyncio.Protocol):
+    """The beginning of a connection with TLS: it counts, has to end in time, and goes over to HTTP."""
+
+    def __init__(self, patience: Patience, context: ssl.SSLContext, spoken: PatientProtocol) -> None:
+        self._patience = patience
+        self._context = context
+        self._spoken = spoken
+        self._early = b""  # what came with the end of the handshake
+        self._has_ended = False
+        self._transport: asyncio.Transport | None = None
+        self._work: asyncio.Task[asyncio.Transport | None] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        if not self._patience.admit():
+            self._patience.count -= 1
+            transport.abort()
+            return
+        self._patience.waiting[self] = None
+        loop = asyncio.get_running_loop()
+        seconds = self._patience.header_timeout
+        self._work = loop.create_task(
+            loop.start_tls(transport, self, self._context, server_side=True, ssl_handshake_timeout=seconds)
+        )
+        self._work.add_done_callback(self._go_over)
+
+    def data_received(self, data: bytes) -> None:
+        self._early += data
+
+    def eof_received(self) -> None:
+        self._has_ended = True
+
+    def end(self) -> None:
+        """Gives the client up."""
+        self._patience.waiting.pop(self, None)
+        if self._work is not None:
+            self._work.cancel()
+
+    def _go_over(self, work: asyncio.Task[asyncio.Transport | None]) -> None:
+        self._patience.count -= 1
+        self._patience.waiting.pop(self, None)
+        secure = None if work.cancelled() or work.exception() is not None else work.result()
+        if secure is None or secure.is_closing() or self._has_ended:
+            if self._transport is not None:
+                self._transport.abort()
+            return
+        secure.set_protocol(self._spoken)
+        self._spoken.connection_made(secure)
+        if self._early:
+            self._spoken.data_received(self._early)
 
 
 def _has_fold(pending: bytes) -> bool:

@@ -97,7 +97,7 @@ class ModuleServer:
         hub = current_hub()
         tree = ModuleTree.of(root, hub)
         _check_root(tree)
-        _check_certificate(certificate, key)
+        context = _tls_context(certificate, key)
         self._tree = tree
         self._scheme = "https" if certificate is not None else "http"
         self._work = WorkFolder(work)
@@ -119,7 +119,7 @@ class ModuleServer:
                 log or _LOG.info,
             )
         )
-        self._patience = Patience(header_timeout, body_timeout, max_connections)
+        self._patience = Patience(header_timeout, body_timeout, max_connections, context)
         config = uvicorn.Config(
             app,
             http=self._patience.protocol,  # type: ignore[arg-type]
@@ -136,8 +136,6 @@ class ModuleServer:
             backlog=_BACKLOG,
             timeout_keep_alive=int(header_timeout) + 1,  # the protocol's own comes first
             timeout_graceful_shutdown=max(int(grace), 0),
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
         )
         logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
         self._server = uvicorn.Server(config)
@@ -202,18 +200,22 @@ def _check_root(tree: ModuleTree) -> None:
         ) from error
 
 
-def _check_certificate(certificate: str | os.PathLike[str] | None, key: str | os.PathLike[str] | None) -> None:
+def _tls_context(
+    certificate: str | os.PathLike[str] | None, key: str | os.PathLike[str] | None
+) -> ssl.SSLContext | None:
     if certificate is None:
         if key is not None:
             raise ConfigError("A key was given without its certificate")
-        return
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"The certificate {os.fspath(certificate)} cannot be used: {getattr(error, 'reason', None) or error.strerror}",
             hint="give PEM files: the certificate with its chain, and its key",
         ) from error
+    return context
 
 
 def _bound(host: str, port: int) -> socket.socket:

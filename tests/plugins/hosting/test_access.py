@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import os
 import random
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -77,17 +79,83 @@ def test_a_token_that_protects_nothing_is_refused(content, tmp_path):
         read_tokens(None, "NO_SUCH_VARIABLE")
 
 
-def test_https_is_served(tree, tmp_path):
+@pytest.fixture
+def certificate(tmp_path):
+    """A file with a certificate, and what trusts it."""
     authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "cert.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "cert.pem"))
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    with ModuleServer(tree, certificate=tmp_path / "cert.pem") as server:
+    return tmp_path / "cert.pem", context
+
+
+def test_https_is_served(certificate, tree):
+    file, context = certificate
+    with ModuleServer(tree, certificate=file) as server:
         assert server.url.startswith("https://")
         page = ask(server, "/publisher/model/1", tls=context)
         assert server.url + "publisher/model/1" in page.text
         assert ask(server, "/publisher/model/1" + COMPRESSED, tls=context).body[:2] == b"\x1f\x8b"
+
+
+def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(certificate, tree):
+    file, context = certificate
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with ModuleServer(tree, certificate=file) as server, connected(server) as connection:
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(1 << 16))
+        client.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(outgoing.read())  # the client's last words of the handshake, and the request
+        answer = b""
+        while not answer.endswith(b"ok\n"):
+            incoming.write(connection.recv(1 << 16))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                answer += client.read(1 << 16)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_clients_that_never_end_a_handshake_keep_nobody_out(certificate, tree):
+    file, context = certificate
+    with contextlib.ExitStack() as opened:
+        server = opened.enter_context(
+            ModuleServer(tree, certificate=file, header_timeout=10 * LIMIT, max_connections=5)
+        )
+        silent = [opened.enter_context(connected(server)) for _ in range(20)]
+        assert ask(server, "/publisher/model/1" + COMPRESSED, tls=context).status == 200
+        assert [is_closed(connection) for connection in silent[:15]] == [True] * 15
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02", b"GET / HTTP/1.1\r\n\r\n"])
+def test_a_handshake_has_to_end_in_time(said, certificate, tree):
+    with (
+        ModuleServer(tree, certificate=certificate[0], header_timeout=0.2) as server,
+        connected(server) as connection,
+    ):
+        connection.sendall(said)
+        assert is_closed(connection)
+
+
+def connected(server):
+    host, port = server.url.split("/")[2].split(":")
+    return socket.create_connection((host, int(port)), timeout=LIMIT)
+
+
+def is_closed(connection):
+    """Waits until the server ends a connection; an alert may come first."""
+    try:
+        while connection.recv(1 << 16):
+            pass
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+    return True
 
 
 def test_a_certificate_that_cannot_be_used_is_named(tree, tmp_path):
