@@ -8,18 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
-from hubplug.hookspecs import hookimpl
-from hubplug.spec import ModuleSpec
-from hubplug.types import Finding
-from hubplug_signing._options import SignerOptions
+import hubplug
 
+# Names of hubplug that only a hook needs are imported when it is asked: `hubplug --help` loads this file.
 if TYPE_CHECKING:
     from hubplug.files.signatures import SignatureState, SigningKey
+    from hubplug.spec import ModuleSpec
+    from hubplug.types import Finding
     from hubplug_signing._signers import Signer
 
 PROFILE = "signed"
+
+
+class SignerOptions(TypedDict, total=False):
+    """All that can stand in a rule; which of it goes together is said in ``_signers``."""
+
+    prefix: str
+    key: str
+    certificates: str
+    name: str
+    identity: str
+    issuer: str
+    trust_config: str
 
 
 class Signing:
@@ -60,7 +72,7 @@ class Signing:
 
             self._signers = [read_signer(rule, f"signers[{index}]") for index, rule in enumerate(signers)]
 
-    @hookimpl
+    @hubplug.hookimpl
     def hubplug_validate(self, spec: ModuleSpec, profile: str) -> list[Finding] | None:
         """Says whether a module is signed by whom it should be; None for another profile."""
         if profile != PROFILE:

@@ -41,7 +41,7 @@ def test_a_command_explains_itself_at_80_columns(path: tuple[str, ...]) -> None:
 
 
 # What prints something for another program already, or lets one speak.
-NO_JSON = {("completion",), ("config", "schema"), ("run",)}
+NO_JSON = {("bom",), ("completion",), ("config", "schema"), ("run",)}
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
