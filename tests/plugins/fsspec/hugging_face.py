@@ -25,7 +25,7 @@ class StandIn:
         large: Suffixes of what is in git LFS.
     """
 
-    large = (".pb", ".gz", "-of-00001")
+    large = (".pb", ".tar", "-of-00001")
 
     def __init__(self, server: ScriptedServer, storage: ScriptedServer | None = None) -> None:
         self.server = server
