@@ -107,7 +107,7 @@ def hubplug_resolve(handle: Handle) -> Source | Handle | Plan[RunResolve] | Decl
                     answer = auth_for.send(f"https://models.corp.example/{module}/versions")
                     if answer.error is not None:
                         raise answer.error
-                    return handle.instead(f"corp://{module}/{int(answer.json()['newest'])}")
+                    return handle.instead(f"corp://{module}/{answer.member('newest', int)}")
 
                 return hubplug.Plan(f"ask models.corp.example for the newest version of {module}", run, network=True)
 

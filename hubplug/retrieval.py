@@ -16,6 +16,7 @@ from hubplug.asking import Asker, known_answer, refuse_network
 from hubplug.chain import Answer, Chain, blamed, member_of, mistake_of
 from hubplug.errors import ArchiveError, FormatError, HubplugError, PluginError, SourceChanged
 from hubplug.files.answers import keep_answer
+from hubplug.files.damage import as_damage
 from hubplug.files.places import empty, kept_until_exit
 from hubplug.pins import Pins
 from hubplug.settings.config import Config
@@ -192,6 +193,7 @@ class Retrieval:
         if inner is not None:
             if depth == _MOST_LAYERS or not tree.is_empty:
                 raise ArchiveError(f"{archive.name} is an archive in an archive, {depth} deep, or with files beside it")
+            inner.blame = partial(as_damage, archive.name)
             with inner:
                 self._unpack(inner, tree, depth + 1)
             if archive.peek(1):

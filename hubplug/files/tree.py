@@ -207,7 +207,7 @@ class TreeWriter:
         They are checked, hashed and synced as if they had been written. What was not taken when this raises stays where it is.
 
         Args:
-            directory: No one may write there any more.
+            directory: No one may write there any more, or need what is there: it is used up, and half used up when the process is killed.
 
         Raises:
             UnsafeArchiveError: A name is bad, something is neither file nor directory, or a cap is exceeded.

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from hubplug.asking import Asker
-from hubplug.errors import HubplugError, MissingError
+from hubplug.errors import HubplugError, MissingError, PluginError
 from hubplug.hub import Hub
 from hubplug.testing._contract import CANARY, PluginContract, assert_quiet, missing
 from hubplug.testing._watching import watching
 from hubplug.types import Handle, Plan, Source
+from hubplug.web import WebAnswer
 
 _DIGEST = "0123456789abcdef" * 4
 
@@ -128,6 +129,23 @@ class ResolveContract(PluginContract):
             assert raised.value.message
             assert "\n" not in raised.value.message
 
+    @pytest.mark.parametrize("body", [b"<html>sign in</html>", b"", b"null", b"[]", b"{}", b'"x"', b"[" * 100_000])
+    def test_an_answer_that_makes_no_sense_is_the_mistake_of_the_server(
+        self, plugin: object, latest_handles: Sequence[str], body: bytes
+    ) -> None:
+        for text in latest_handles:
+            asked, raised = _Nonsense(body), None
+            try:
+                self.value(plugin, Handle.parse(text)).run(asked)
+            except Exception as error:
+                raised = error
+            if raised is None:
+                assert not asked.urls, "the plan took nonsense for an answer"
+            else:
+                is_ours = isinstance(raised, HubplugError) and not isinstance(raised, PluginError)
+                assert is_ours, f"raise a FetchError, as answer.json() and answer.member(...) do: {raised!r}"
+                assert "\n" not in str(raised).partition("\nhint:")[0]
+
     def test_a_plan_shows_no_secret(self, plugin: object, latest_handles: Sequence[str]) -> None:
         for text in latest_handles:
             separator = "&" if "?" in text else "?"
@@ -137,3 +155,18 @@ class ResolveContract(PluginContract):
                 assert_quiet(error)
             else:
                 assert_quiet(answer, getattr(answer.value, "what", ""), *answer.declined)
+
+
+class _Nonsense:
+    """A network in which every server answers with the same bytes."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.urls: list[str] = []
+
+    def __call__(self, url: str, redirected_from: str | None = None, /) -> None:
+        return None
+
+    def send(self, url: str, *, follow: bool = True) -> WebAnswer:
+        self.urls.append(url)
+        return WebAnswer(url, 200, body=self.body)

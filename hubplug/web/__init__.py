@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from hubplug.errors import FetchError, HubplugError
 from hubplug.types import Handle
 from hubplug.urls import redact
+
+T = TypeVar("T")
 
 MOST_BYTES = 4 << 20
 
@@ -75,6 +77,25 @@ class WebAnswer:
                 f"What {redact(self.url)} answered is not JSON: {error}",
                 hint="is this the address of the service's API?",
             ) from error
+
+    def member(self, name: str, kind: type[T]) -> T:
+        """A member of the JSON object that is the body: ``answer.member("newest", int)``.
+
+        Args:
+            name: Its name.
+            kind: Its type: ``int``, ``str``, ``list``, ``dict``, ``bool`` or ``float``.
+
+        Raises:
+            FetchError: The body is not JSON, not an object, or has no such member of that type.
+        """
+        said = self.json()
+        value = said.get(name) if isinstance(said, dict) else None
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise FetchError(
+                f"What {redact(self.url)} answered has no {name!r} of type {kind.__name__}",
+                hint="is this the address of the service's API?",
+            )
+        return value
 
     def quoted(self, text: str) -> str:
         """The first line of a text that the server sent, as it may be shown."""

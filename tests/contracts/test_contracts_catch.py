@@ -98,6 +98,20 @@ def test_resolve(test: str, answer: Callable[..., Any]) -> None:
         getattr(ResolveContract(), test)(plugin("hubplug_resolve", answer), ["corp://m"])
 
 
+@pytest.mark.parametrize("body", [b"{}", b"[]"])
+def test_resolve_what_is_latest(body: bytes) -> None:
+    def trusting(handle: Handle) -> Plan[Any]:
+        def run(auth_for: Any) -> Handle:
+            return handle.instead(f"corp://m/{auth_for.send('https://h/m').json()['newest']}")
+
+        return Plan("ask", run, network=True)
+
+    with caught:
+        ResolveContract().test_an_answer_that_makes_no_sense_is_the_mistake_of_the_server(
+            plugin("hubplug_resolve", trusting), ["corp://m"], body
+        )
+
+
 class _Header:
     def __init__(self, value: str) -> None:
         self.value = value

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import hubplug
-from hubplug.errors import ArchiveError, DigestMismatch
-from hubplug.testing import archive_of
+from hubplug.errors import ArchiveError, DigestMismatch, IncompleteDownload
+from hubplug.testing import Reply, ScriptedServer, archive_of
 from hubplug.types import ArchiveStream, Plan
 
 MakeHub = Callable[..., hubplug.Hub]
@@ -55,10 +55,32 @@ def test_what_is_inside_is_unpacked_and_the_digest_is_of_the_outside(
         make_hub(Lzma()).resolve(f"{put(tmp_path, packed)}#sha256={'0' * 64}")
 
 
-def test_what_is_cut_off_or_goes_on_is_refused(make_hub: MakeHub, packed: bytes, tmp_path: Path) -> None:
-    for data in (packed[: len(packed) // 2], packed + b"more"):
-        with pytest.raises(hubplug.HubplugError):
-            make_hub(Lzma()).resolve(put(tmp_path, data))
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-3],
+        lambda data: data[:20] + bytes(200) + data[220:],
+        lambda data: data + b"more",
+        lambda data: data + bytes(100_000),
+    ],
+    ids=["half of it", "without its end", "zeros inside", "with more", "with zeros at the end"],
+)
+def test_what_is_damaged_is_said_to_be_and_no_plugin_is_to_blame(
+    damage: Callable[[bytes], bytes], make_hub: MakeHub, packed: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(ArchiveError) as raised:
+        make_hub(Lzma()).resolve(put(tmp_path, damage(packed)))
+    assert "m.tar" in raised.value.message
+    assert "\n" not in raised.value.message
+
+
+def test_a_download_of_what_is_inside_that_breaks_off_is_said_to(
+    make_hub: MakeHub, server: ScriptedServer, packed: bytes
+) -> None:
+    server.always(Reply(body=packed, cut_at=100))
+    with pytest.raises(IncompleteDownload):
+        make_hub(Lzma(), plugins={"http": {"options": {"retries": 0}}}).resolve(server.url("/m/1"))
 
 
 def test_an_archive_that_unpacks_to_itself_comes_to_an_end(make_hub: MakeHub, tmp_path: Path) -> None:
