@@ -21,7 +21,9 @@ def main(folder: str, *arguments: str) -> int:
         with tarfile.open(sdist) as archive:
             archive.extractall(unpacked, filter="data")
         (root,) = Path(unpacked).iterdir()
-        subprocess.run([sys.executable, str(root / "tools" / "install_hubplug.py"), "gcs", "serve"], check=True)
+        subprocess.run(
+            [sys.executable, str(root / "tools" / "install_hubplug.py"), "gcs", "serve", "signing"], check=True
+        )
         return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=root, check=False).returncode
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -167,7 +168,7 @@ def path(handle: str | None, name: str | None, form: str) -> None:
     if form == "json":
         print_json({"cache": cache.name, "path": str(found)})
     else:
-        click.echo(found)
+        click.echo(os.fspath(found))
 
 
 @cache.command(

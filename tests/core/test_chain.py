@@ -552,6 +552,7 @@ def test_every_hook_has_one_answer_type_and_a_place_in_the_chain() -> None:
         "hubplug_auth",
         "hubplug_send",
         "hubplug_cache",
+        "hubplug_entries",
         "hubplug_fetch",
         "hubplug_unpack",
         "hubplug_load_format",

@@ -79,7 +79,15 @@ def test_nothing_logs_or_prints_around_that() -> None:
             called, given = ast.unparse(node.func), ast.unparse(node)
             if called == "click.echo" and not any(
                 word in given
-                for word in ("json.dumps(", "effective_config(", "report(", "as_json(", ".path)", ".source())")
+                for word in (
+                    "json.dumps(",
+                    "effective_config(",
+                    "report(",
+                    "as_json(",
+                    ".path)",
+                    "fspath(",
+                    ".source())",
+                )
             ):
                 around.append(f"{path.name}: {given}")
             if called == "logging.getLogger" and not any(
