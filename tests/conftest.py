@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +15,9 @@ pytest_plugins = ["hubplug.testing"]
 HAS_TENSORFLOW = find_spec("tensorflow") is not None
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_MODULES = ROOT.parent / "shared" / "modules"
+
+OF_TENSORFLOW_2 = {"eager", "programs_of_tensorflow_2"}
+"""Fixtures of tests to which it means nothing that TensorFlow 2's behaviour is off in their process: they run without."""
 
 # pytest's `pythonpath` puts the checkout first. It is needed for `tests.*` only, and must not hide an installed hubplug.
 if str(ROOT) in sys.path:
@@ -47,10 +49,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.name.startswith("test_tf_"):
             item.add_marker(pytest.mark.tensorflow)
+    left = []
     if "soak" not in str(config.option.markexpr):
-        long = [item for item in items if item.get_closest_marker("soak")]
-        items[:] = [item for item in items if item not in long]
-        config.hook.pytest_deselected(items=long)
+        left += [item for item in items if item.get_closest_marker("soak")]
+    if config.getoption("tf1_behavior"):
+        left += [item for item in items if OF_TENSORFLOW_2 & {*getattr(item, "fixturenames", ())}]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(autouse=True)
@@ -66,19 +71,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 
 
 @pytest.fixture
-def eager() -> Iterator[None]:
-    """Eager execution, for what only TensorFlow 2's programs do; the others have it turned off."""
-    from tensorflow.python.eager import context
-
-    with context.eager_mode():
-        yield
+def eager() -> None:
+    """Says that a test executes eagerly, as only programs for TensorFlow 2 do."""
 
 
 @pytest.fixture
-def programs_of_tensorflow_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The programs that a test starts are those of TensorFlow 2, also under ``--tf1-behavior``."""
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if not path.endswith("tf1_behavior")))
+def programs_of_tensorflow_2() -> None:
+    """Says that a test is of programs that it starts, and which turn TensorFlow 2's behaviour off themselves or need it."""
 
 
 @pytest.fixture

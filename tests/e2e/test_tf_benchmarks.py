@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("programs_of_tensorflow_2")]
 
 RUN = Path(__file__).resolve().parents[2] / "benchmarks" / "run.py"
 SMALL = ["--workloads", "graph", "--layers", "2", "--calls", "2", "--many-layers", "2", "--many-calls", "10"]
@@ -54,7 +54,6 @@ def test_the_benchmark_of_eager_execution_prints_ratios() -> None:
     assert "signature of tf.saved_model.load" in done.stdout
 
 
-@pytest.mark.usefixtures("programs_of_tensorflow_2")
 def test_the_benchmark_of_fit_prints_the_ratio_of_two_models_that_learn_alike() -> None:
     command = [sys.executable, str(RUN.with_name("keras_fit.py")), "--turns", "1", "--epochs", "1"]
     done = subprocess.run(command, capture_output=True, text=True)

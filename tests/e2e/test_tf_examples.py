@@ -16,7 +16,7 @@ import pytest
 
 from tests.docs.documents import ROOT, blocks
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("programs_of_tensorflow_2")]
 
 EXAMPLES = ROOT / "examples"
 
@@ -106,7 +106,6 @@ def test_the_image_module_learns_in_one_variant_and_infers_in_the_other(tmp_path
     assert no_noise_in(bar)
 
 
-@pytest.mark.usefixtures("programs_of_tensorflow_2")
 @pytest.mark.parametrize("example", ["fine_tune_keras.py", "fine_tune_loop.py"])
 def test_a_text_module_is_fine_tuned_in_tensorflow_2(example: str, tmp_path: Path) -> None:
     shown, _ = output_of(example, tmp_path)

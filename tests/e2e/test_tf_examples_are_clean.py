@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("programs_of_tensorflow_2")]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

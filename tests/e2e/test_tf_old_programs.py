@@ -171,6 +171,7 @@ def test_a_module_made_of_another_needs_nothing_of_it_once_exported(text: str, t
         np.testing.assert_array_equal(session.run(output), [[3.0 * FOO] * 4])
 
 
+@pytest.mark.usefixtures("programs_of_tensorflow_2")
 @pytest.mark.parametrize("star", [False, True])
 def test_a_program_runs_unmodified_under_the_command(dense: str, tmp_path: Path, star: bool) -> None:
     program = tmp_path / "program.py"

@@ -15,6 +15,8 @@ import tensorflow as tf
 
 import hubplug
 
+pytestmark = pytest.mark.usefixtures("programs_of_tensorflow_2")
+
 TF_VERSION = tuple(int(part) for part in tf.__version__.split(".")[:2])
 
 

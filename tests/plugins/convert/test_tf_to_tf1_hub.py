@@ -14,6 +14,8 @@ import tensorflow as tf
 import hubplug
 from tests.plugins.convert.conftest import Convert
 
+pytestmark = pytest.mark.usefixtures("programs_of_tensorflow_2")
+
 v1 = tf.compat.v1
 
 

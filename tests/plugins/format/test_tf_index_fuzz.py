@@ -27,6 +27,7 @@ def run_trials(directory: Path, first: int, last: int) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.usefixtures("programs_of_tensorflow_2")
 def test_damaged_indexes_do_not_end_the_process(tmp_path: Path) -> None:
     counts = run_trials(tmp_path, 0, 300)
     assert counts["trials"] == 300

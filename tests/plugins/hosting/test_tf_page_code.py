@@ -69,11 +69,10 @@ def test_code_for_a_module_runs_as_it_is_pasted(make, tmp_path, capsys):
                 assert any(word in printed for word in ("array", "numpy", "tf.Tensor"))
 
 
+@pytest.mark.usefixtures("eager")
 def test_code_for_a_saved_model_runs_as_it_is_pasted(tmp_path, capsys):
     import tensorflow as tf
 
-    if not executes_eagerly():
-        pytest.skip("a TF2 SavedModel is loaded eagerly")
     model = tf.Module()
     model.kernel = tf.Variable([2.0, 3.0], name="kernel")
     model.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a"], [1]), -1)

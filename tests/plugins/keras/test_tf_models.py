@@ -15,10 +15,7 @@ from tests.plugins.keras.conftest import np_vectors
 
 IS_TENSORFLOW_2_15 = tf.__version__.startswith("2.15.")
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(not tf.executing_eagerly(), reason="Keras is for eager execution here"),
-]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("eager")]
 
 
 def sequential(keras: Any, layer: Any, handle: Any, **options: Any) -> Any:

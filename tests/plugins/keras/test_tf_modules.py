@@ -15,10 +15,7 @@ import hubplug
 v1 = tf.compat.v1
 Export = Callable[..., str]
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(not tf.executing_eagerly(), reason="Keras is for eager execution here"),
-]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("eager")]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from hubplug_format import message_class
 from hubplug_signatures._profiles import PROFILES
 from tests.plugins.signatures.conftest import attach_size, image_builder, spec_of, text_builder
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("programs_of_tensorflow_2")]
 
 
 @pytest.fixture(scope="module")
