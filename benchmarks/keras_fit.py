@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,9 @@ def main() -> None:
                     times[name].append((time.perf_counter() - started) / options.epochs)
                 accuracy[name] = history.history["accuracy"][-1]
     package = keras.Model.__module__.partition(".")[0]
-    print(f"TensorFlow {tf.__version__}, {package} {version(package)}, {len(sentences)} sentences, batches of 64")
+    print(
+        f"TensorFlow {tf.__version__}, {package} {import_module(package).__version__}, {len(sentences)} sentences, batches of 64"
+    )
     for name, found in times.items():
         print(f"  {name:16}{min(found) * 1e3:9.1f} ms an epoch, accuracy in training {accuracy[name]:.1%}")
     pairs = zip(times["KerasLayer"], times["native layers"], strict=True)

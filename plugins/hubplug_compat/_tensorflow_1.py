@@ -90,7 +90,8 @@ class TensorFlow1(ModuleType):
     def directories_of(self, fullname: str) -> Iterator[str]:
         """Where the real package would have a module that is not part of the API."""
         between = fullname.split(".")[1:-1]
-        return (os.path.join(directory, *between) for directory in self.__dict__["_real"].__path__)
+        # Where Keras is missing, TensorFlow puts None in its place.
+        return (os.path.join(directory, *between) for directory in self.__dict__["_real"].__path__ if directory)
 
 
 class _MappingLoader(QuietLoader):

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from hubplug.errors import MissingDependencyError
+from hubplug.settings.config import environment_switch
 
 PACKAGE = "hubplug"
 NAME = "KerasLayer"
@@ -35,10 +36,19 @@ def _usual_layer() -> Any:
         return tf.keras.layers.Layer
     except ImportError as error:
         # Of a package that Keras itself misses, like that of another backend, TensorFlow says nothing.
-        raise MissingDependencyError(
-            f"hub.KerasLayer needs Keras, which cannot be imported: {error.__context__ or error}",
-            hint="pip install keras, and set KERAS_BACKEND=tensorflow, or leave it unset",
-        ) from None
+        raise _missing(error.__context__ or error) from None
+    except RecursionError:  # TensorFlow's way to say so from the second time on
+        raise _missing("TensorFlow did not find it before") from None
+
+
+def _missing(reason: object) -> MissingDependencyError:
+    hint = "pip install keras, and set KERAS_BACKEND=tensorflow, or leave it unset"
+    if environment_switch("TF_USE_LEGACY_KERAS"):
+        try:
+            import_module("tf_keras")
+        except ImportError:
+            hint = "pip install tf_keras, or leave TF_USE_LEGACY_KERAS unset"
+    return MissingDependencyError(f"hub.KerasLayer needs Keras, which cannot be imported: {reason}", hint=hint)
 
 
 def keras_of(layer: type[Any]) -> Any:

@@ -14,6 +14,8 @@ import tensorflow as tf
 
 TF_VERSION = tuple(int(part) for part in tf.__version__.split(".")[:2])
 
+pytestmark = pytest.mark.usefixtures("programs_of_tensorflow_2")
+
 # With Keras 3, tf.layers and nn.rnn_cell are empty, and tf.keras is Keras 3's.
 LEGACY = {"Keras 2": "1"} if find_spec("tf_keras") else {}
 KERAS = {**LEGACY, "Keras 3" if TF_VERSION >= (2, 16) else "TensorFlow's own Keras": "0"}
@@ -162,8 +164,8 @@ def test_the_first_import_of_a_program_may_be_one_below_tensorflow(statement: st
     assert done.stdout == "False\n", done.stderr
 
 
-def test_a_module_that_tensorflow_1_does_not_have_is_not_there(tmp_path: Path) -> None:
-    done = run(tmp_path, "import tensorflow.nobody")
+def test_a_module_that_tensorflow_1_does_not_have_is_not_there_even_without_keras(tmp_path: Path) -> None:
+    done = run(tmp_path, "import sys; sys.modules['tf_keras'] = None; import tensorflow.nobody")
     assert "No module named 'tensorflow.nobody'" in done.stderr
     assert done.returncode == 1
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,7 @@ import hubplug
 from hubplug.errors import HubplugError, UnknownTagsError
 from hubplug_keras import layer_class
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(not tf.executing_eagerly(), reason="Keras is for eager execution here"),
-]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("eager")]
 
 
 @pytest.mark.parametrize(
@@ -261,3 +259,17 @@ def test_a_keras_that_cannot_be_imported_says_what_to_set() -> None:
     if not tf.__version__.startswith("2.15"):
         assert "hub.KerasLayer needs Keras, which cannot be imported: No module named 'jax'" in done.stderr
         assert "set KERAS_BACKEND=tensorflow" in done.stderr
+
+
+def test_a_legacy_keras_that_is_missing_is_named_each_time(tmp_path: Path) -> None:
+    (tmp_path / "tf_keras.py").write_text("raise ModuleNotFoundError('it is not installed')\n")
+    ask = "try:\n    hubplug.KerasLayer\nexcept hubplug.HubplugError as error:\n    print(error)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import hubplug\n{ask}{ask}"],
+        cwd=tmp_path,
+        env={**os.environ, "TF_USE_LEGACY_KERAS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.count("hub.KerasLayer needs Keras, which cannot be imported: ") == 2, done.stderr
+    assert done.stdout.count("hint: pip install tf_keras, or leave TF_USE_LEGACY_KERAS unset") == 2

@@ -12,10 +12,7 @@ import tensorflow as tf
 
 import hubplug
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(not tf.executing_eagerly(), reason="Keras is for eager execution here"),
-]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("eager")]
 
 
 @pytest.fixture
@@ -36,7 +33,7 @@ def test_a_column_embeds_texts_and_is_trained(keras_2: Any, embedding: str, targ
     assert (features.get_weights()[0] != before).any()
 
 
-def test_it_is_described_by_its_fields(eager: None, embedding: str) -> None:
+def test_it_is_described_by_its_fields(keras_2: Any, embedding: str) -> None:
     column = hubplug.text_embedding_column_v2("words", embedding, output_key="k")
     assert column.name == "words_hub_module_embedding"
     assert column.parents == ["words"]
