@@ -61,7 +61,7 @@ def load(handle: str, tags: Iterable[str] | None = None, options: Any = None) ->
         HubplugError: The handle could not be resolved.
     """
     if not isinstance(handle, str):
-        raise ValueError(f"Expected a string, got {handle!r}, which is of type {type(handle).__name__}")
+        raise ValueError(f"Expected a string, got {handle!r}, which is of type {type(handle).__name__}; give str(path)")
     chosen = [tags] if isinstance(tags, str) else tags if tags is None else sorted(tags)
     return current_hub().use_spec(handle, lambda spec: spec.load_object(chosen, options))
 

@@ -149,7 +149,7 @@ class Hub:
             HubplugError: The handle could not be loaded.
         """
         profiles = list(profiles)
-        if isinstance(spec, str):
+        if not isinstance(spec, ModuleSpec):
             return self._using(spec, lambda module, source: self.validate(self._read(module, source), profiles))
         found: list[Finding] = []
         for profile in profiles:

@@ -139,4 +139,4 @@ def _as_spec(spec: ModuleSpec | str) -> ModuleSpec:
         return spec
     if isinstance(spec, str):
         return load_module_spec(spec)
-    raise ValueError(f"Unknown module spec type: {type(spec)}. Give a handle (str) or a ModuleSpec.")
+    raise ValueError(f"Unknown module spec type: {type(spec)}. Give a handle (str(path) for a path) or a ModuleSpec.")

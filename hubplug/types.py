@@ -50,7 +50,7 @@ class Handle:
                 its pin is not 64 hexadecimal digits.
         """
         if not isinstance(text, str):
-            raise TypeError(f"A handle is a str (a URL or a path), got {type(text).__name__}: {text!r}")
+            raise TypeError(f"A handle is a str (a URL, or str(path) for a path), got {type(text).__name__}: {text!r}")
         digest = None
         if pin := _PIN.search(text):
             digest = pin["digest"].lower()

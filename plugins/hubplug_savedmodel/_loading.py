@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from hubplug.errors import FormatError, UnknownTagsError
+from hubplug.errors import FormatError, HubplugError, UnknownTagsError
 from hubplug.spec import variants_in_words
 from hubplug_format import VARIABLES_PREFIX, CheckpointIndex
 from hubplug_savedmodel._errors import DamagedVariablesError
@@ -16,6 +16,10 @@ from hubplug_savedmodel._errors import DamagedVariablesError
 
 class LoadTagsError(UnknownTagsError, RuntimeError):
     """No graph variant has the tags that were given; also a RuntimeError, which TensorFlow raises for TF1 SavedModels."""
+
+
+class LoadOptionsError(HubplugError, TypeError):
+    """What was given as ``options``, or ``load_options``, is none."""
 
 
 def load(directory: Path, variants: Sequence[frozenset[str]], tags: Collection[str] | None, options: Any) -> Any:
@@ -28,6 +32,7 @@ def load(directory: Path, variants: Sequence[frozenset[str]], tags: Collection[s
         options: A ``tf.saved_model.LoadOptions``, or None.
 
     Raises:
+        LoadOptionsError: ``options`` is something else.
         LoadTagsError: There is no such graph variant, or more than one and no tags were given.
         DamagedVariablesError: The index of its variables is damaged.
     """
@@ -41,6 +46,11 @@ def load(directory: Path, variants: Sequence[frozenset[str]], tags: Collection[s
         raise LoadTagsError(
             f"No such graph variant: graph variants here: {here}; you asked for {sorted(tags)}",
             hint="give the tags of one of them",
+        )
+    if not isinstance(options, tf.compat.v2.saved_model.LoadOptions | None):
+        raise LoadOptionsError(
+            f"options is of type {type(options).__name__}, expected a tf.saved_model.LoadOptions",
+            hint='for example options=tf.saved_model.LoadOptions(experimental_io_device="/job:localhost")',
         )
     _check_variables(directory)
     given = {} if options is None else {"options": options}

@@ -68,7 +68,7 @@ class Tf1Format:
         Args:
             import_whole_graph: Whether a Module and each application import all of a module's graph, as tensorflow_hub
                 did, for programs that look up nodes which no output depends on. ``HUBPLUG_IMPORT_WHOLE_GRAPH=1`` does
-                it too.
+                it too. Under eager execution there is no graph around a module, and neither does anything.
         """
         self._import_whole_graph = import_whole_graph
 

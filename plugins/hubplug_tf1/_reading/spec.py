@@ -120,10 +120,11 @@ class GraphSpec(ModuleSpec):
         """
         asked = frozenset(tags or ())
         if asked not in self._variants:
+            whole = {tag for tags in self._variants for tag in tags if len(tag) > 1 and frozenset(tag) == asked}
             raise UnknownTagsError(
                 f"No such graph variant: tags={sorted(asked) if tags is not None else None}. "
                 f"Graph variants here: {variants_in_words(list(self._variants))}",
-                hint="give the tags of one of them",
+                hint=f"tags are given as a set: tags={whole}" if whole else "give the tags of one of them",
             )
         return self._variants[asked]
 

@@ -120,9 +120,15 @@ def test_a_directory_without_saved_model_says_what_it_holds(module: Path) -> Non
         hubplug.load(str(module.parent))
 
 
+def test_options_that_are_none_are_refused(tf: Any, tf2_model: Path) -> None:
+    with pytest.raises(TypeError, match=r"options is of type str, expected a tf\.saved_model\.LoadOptions"):
+        hubplug.load(str(tf2_model), options="/job:localhost")
+    assert hubplug.load(str(tf2_model), options=tf.saved_model.LoadOptions())
+
+
 @pytest.mark.parametrize("handle", [b"/x", Path("/x"), None])
 def test_only_strings_are_handles(handle: Any) -> None:
-    with pytest.raises(ValueError, match="Expected a string, got"):
+    with pytest.raises(ValueError, match=r"Expected a string, got .*; give str\(path\)"):
         hubplug.load(handle)
 
 

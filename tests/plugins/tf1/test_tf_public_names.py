@@ -95,7 +95,7 @@ def test_a_module_is_not_pickled_unlike_its_spec(new_graph: tf.Graph) -> None:
 
 @pytest.mark.parametrize("spec", [3, None, b"/a/path", Path("/a/path")])
 def test_what_is_neither_a_spec_nor_a_handle_is_a_value_error(new_graph: tf.Graph, spec: Any) -> None:
-    with pytest.raises(ValueError, match="Unknown module spec type"):
+    with pytest.raises(ValueError, match=r"Unknown module spec type.*str\(path\) for a path"):
         hubplug.Module(spec)
 
 
@@ -103,8 +103,9 @@ def test_what_is_neither_a_spec_nor_a_handle_is_a_value_error(new_graph: tf.Grap
 def test_what_is_no_handle_is_a_value_error_to_load_and_a_type_error_to_resolve(handle: Any) -> None:
     with pytest.raises(ValueError, match="Expected a string"):
         hubplug.load(handle)
-    with pytest.raises(TypeError):
-        hubplug.resolve(handle)
+    for ask in (hubplug.resolve, lambda handle: hubplug.validate(handle, ["safe"])):
+        with pytest.raises(TypeError, match=r"A handle is a str \(a URL, or str\(path\) for a path\), got"):
+            ask(handle)
 
 
 def test_the_base_class_of_specs_can_be_instantiated() -> None:

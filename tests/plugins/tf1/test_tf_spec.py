@@ -84,6 +84,13 @@ def test_unknown_tags_are_key_errors_and_value_errors_that_list_the_variants(spe
         spec.get_attached_message("answer", Int32Value, tags=["q"])
 
 
+def test_tags_that_are_the_letters_of_one_are_said_to_be_a_set(spec: hubplug.ModuleSpec) -> None:
+    for ask in (spec.get_signature_names, lambda tags: hubplug.Module(spec, tags=tags)):
+        with pytest.raises(UnknownTagsError) as got:
+            ask("train")
+        assert got.value.hint == "tags are given as a set: tags={'train'}"
+
+
 @pytest.mark.parametrize("name", ["zz", ""])
 def test_unknown_signatures_are_key_errors_and_value_errors(spec: hubplug.ModuleSpec, name: str) -> None:
     for ask in (spec.get_input_info_dict, spec.get_output_info_dict):
