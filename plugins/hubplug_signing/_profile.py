@@ -12,7 +12,7 @@ from hubplug.hub import Hub
 from hubplug.shown.words import printable
 from hubplug.spec import ModuleSpec
 from hubplug.types import Finding
-from hubplug.urls import covering, redact
+from hubplug.urls import covering, redact, under_prefix
 from hubplug_signing._bundle import read_bundle
 from hubplug_signing._errors import SignatureFault
 from hubplug_signing._signers import ANY, Signer
@@ -32,7 +32,7 @@ def check_signed(spec: ModuleSpec, signers: Sequence[Signer]) -> list[Finding]:
             _finding(SignatureFault("not-checked", "the module was made in this process, so there is nothing signed"))
         ]
     offline = isinstance(spec.hub, Hub) and spec.hub.config.offline
-    prefixes = {signer.prefix for signer in signers}
+    prefixes = list(dict.fromkeys(signer.prefix for signer in signers))
     covered = [prefix for place in spec.places if (prefix := covering(place, prefixes)) is not None]
     if not covered:
         fault = SignatureFault(
@@ -43,7 +43,10 @@ def check_signed(spec: ModuleSpec, signers: Sequence[Signer]) -> list[Finding]:
         return [_finding(fault)]
     findings = []
     for prefix in dict.fromkeys(covered):
-        alternatives = [signer for signer in signers if signer.prefix == prefix]
+        # However they are written: each covers the other.
+        alternatives = [
+            signer for signer in signers if under_prefix(signer.prefix, prefix) and under_prefix(prefix, signer.prefix)
+        ]
         found = _attempt(
             lambda alternatives=alternatives: verify(  # type: ignore[misc]
                 module.path, alternatives, of_a_cache=module.provenance is not None, offline=offline

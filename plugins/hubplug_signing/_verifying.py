@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,6 +132,11 @@ def _listed(names: Iterable[str]) -> str:
 @contextmanager
 def _as_file(data: bytes) -> Iterator[str]:
     """The path of a file with this content, in memory: a machine that only reads modules may have no place to write."""
+    if not hasattr(os, "memfd_create"):  # not Linux
+        with tempfile.TemporaryDirectory(prefix="hubplug-") as folder:
+            Path(folder, SIGNATURE_NAME).write_bytes(data)
+            yield os.path.join(folder, SIGNATURE_NAME)
+        return
     descriptor = os.memfd_create(SIGNATURE_NAME)
     try:
         while data:

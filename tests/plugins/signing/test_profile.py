@@ -218,6 +218,26 @@ def test_of_prefixes_the_longest_counts_and_rules_with_one_are_alternatives(sign
     assert hub((exact, other), (exact, good)).load_spec(str(signed))
 
 
+def test_a_prefix_is_the_same_however_it_is_written(signed, keys, server):
+    server.always(Reply(body=archive_of(signed)))
+    prefix = server.url("")
+    for names in (("models.pub", "other.pub"), ("other.pub", "models.pub")):
+        signers = [
+            {"prefix": written, "key": str(keys / name)}
+            for written, name in zip((prefix, f"{prefix.upper()}/"), names, strict=True)
+        ]
+        plugins = {"signing": {"options": {"signers": signers}}}
+        hub = hubplug.Hub({"validate": {prefix: ["signed"]}, "plugins": plugins})
+        assert hub.load_spec(server.url("/m"))
+
+
+def test_where_a_system_has_no_files_in_memory_a_temporary_one_will_do(signed, demanding, monkeypatch):
+    monkeypatch.delattr(os, "memfd_create")
+    assert demanding().load_spec(str(signed))
+    _flip(signed, "saved_model.pb")
+    assert "signed/altered" in refused(demanding(), signed)
+
+
 def test_where_two_rules_hold_for_the_places_of_a_module_both_have_to_be_content(signed, keys, server):
     server.always(Reply(body=archive_of(signed)))
 
