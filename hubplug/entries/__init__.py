@@ -25,7 +25,8 @@ class CacheEntry:
     Attributes:
         key: What the cache calls it; no two of its entries have one key. 40 hexadecimal digits are taken for the sha1 of the
             cache key, by which tensorflow_hub names entries.
-        path: The directory that the module is used from.
+        path: The directory that the module is used from: regular files, of which several entries may have hard links; what is a symbolic
+            link is taken for damage.
         provenance: What ``produce`` returned when it was filled. Without files where only the handle is known; None where that is not
             either.
         handle: What may be shown of the handle, where there is no provenance that says it.

@@ -7,12 +7,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from hubplug.errors import HubplugError, PluginError
 from hubplug.testing._contract import PluginContract, missing
+from hubplug.testing._watching import watching
 from hubplug.types import AuthRequest, Handle
 
 
 class AuthContract(PluginContract):
-    """Signs requests. Define the fixtures ``plugin``, ``url`` and, where there is one, ``secret``."""
+    """Signs requests. Define the fixtures ``plugin``, ``url`` and, where there is one, ``secret``.
+
+    Of a plugin that asks a service for what it signs with, ``unreachable_plugin``: one whose service is gone, for example at ``closed_port``.
+    """
 
     hook = "hubplug_auth"
 
@@ -67,6 +72,23 @@ class AuthContract(PluginContract):
     ) -> None:
         for foreign in foreign_urls:
             assert self.ask(plugin, self.request(foreign, redirected_from=url)).member is None, foreign
+
+    def test_a_token_service_that_is_gone_is_an_error_of_one_line(
+        self, plugin: object, url: str, request: pytest.FixtureRequest
+    ) -> None:
+        import requests
+
+        unsigned = requests.Request("GET", url).prepare()
+        with watching() as deeds:
+            self.value(plugin, self.request(url))(unsigned.copy())
+        if not any(deed.kind == "network" for deed in deeds):
+            return  # it asks nobody
+        gone = request.getfixturevalue("unreachable_plugin")
+        with pytest.raises(HubplugError) as raised:
+            self.value(gone, self.request(url))(unsigned.copy())
+        assert not isinstance(raised.value, PluginError), "a server that is gone is not the mistake of a plugin"
+        assert raised.value.message
+        assert "\n" not in raised.value.message
 
     def test_it_shows_no_secret(self, plugin: object, url: str, secret: str | None) -> None:
         if secret is None:

@@ -23,7 +23,10 @@ FILES: Mapping[str, bytes] = {
 
 
 class PublishContract(PluginContract):
-    """Puts modules into places. Define the fixtures ``plugin``, ``handle`` and ``content``."""
+    """Puts modules into places. Define the fixtures ``plugin``, ``handle`` and ``content``.
+
+    Of a plugin whose plans need the network, ``unreachable_handle``: a place at a server that is gone.
+    """
 
     hook = "hubplug_publish"
 
@@ -111,6 +114,18 @@ class PublishContract(PluginContract):
             plan.run(lambda dest: _write(dest, FILES))
         if any(deed.kind == "network" for deed in deeds):
             assert plan.network, "set network=True in the Plan: when offline it has to be refused"
+
+    def test_a_server_that_is_gone_is_an_error_of_one_line(
+        self, plugin: object, handle: str, request: pytest.FixtureRequest
+    ) -> None:
+        if not self.plan(plugin, handle).network:
+            return  # there is no server
+        unreachable: str = request.getfixturevalue("unreachable_handle")
+        with pytest.raises(HubplugError) as raised:
+            self.plan(plugin, unreachable).run(lambda dest: _write(dest, FILES))
+        assert not isinstance(raised.value, OccupiedError), "a server that is gone does not say what it has"
+        assert raised.value.message
+        assert "\n" not in raised.value.message
 
     def test_it_shows_no_secret(self, plugin: object, handle: str) -> None:
         secret = f"{handle}{'&' if '?' in handle else '?'}token={CANARY}"

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from hubplug.entries import CacheEntry
 from hubplug.errors import ArchiveError, CacheError, DigestMismatch, HubplugError
-from hubplug.files.listing import file_sha256, is_hidden, list_tree
+from hubplug.files.listing import file_sha256, find_difference, is_hidden, list_tree
 from hubplug.files.staging import replace_file
 from hubplug.files.tar.reading import Member, TarReader
 from hubplug.files.tar.writing import END, member_bytes
@@ -172,6 +172,9 @@ def manifest_for_export(entry: CacheEntry) -> Manifest:
             hint="resolve its handle with hubplug",
         )
     if recorded.files:
+        # Names first: a record may have been written by anyone, and lead out of the entry.
+        if difference := find_difference(list_tree(path), recorded.files):
+            raise CacheError(f"{path} is damaged: {difference}", hint="resolve its handle again")
         return Manifest(recorded, entry.filled or "", own_version())
     files = tuple(
         FileRecord(name, size, file_sha256(path / name))

@@ -7,7 +7,7 @@ import json
 import pytest
 from corp_auth import CorpAuth
 
-from hubplug.errors import AccessError
+from hubplug.errors import AccessError, FetchError
 from hubplug.testing import AuthContract, Reply, ResolveContract
 
 TOKEN = "canary-token"
@@ -53,6 +53,10 @@ class TestSigning(AuthContract):
     def secret(self):
         return TOKEN
 
+    @pytest.fixture
+    def unreachable_plugin(self, server, closed_port):
+        return CorpAuth(server=server.url("/models/"), token_service=f"http://127.0.0.1:{closed_port}/token")
+
 
 def test_a_model_is_brought_with_a_token(make_hub, corp, model, server):
     spec = make_hub(corp).load_spec("corp://team/model/3")
@@ -69,3 +73,11 @@ def test_a_token_service_that_refuses_is_named(make_hub, corp, model, server):
     server.on("/token", Reply(403))
     with pytest.raises(AccessError, match=r"The token service .*/token answered 403"):
         make_hub(corp).resolve("corp://team/model/3")
+
+
+@pytest.mark.parametrize("body", [b"<html>sign in</html>", b"{}", b"[]"])
+def test_a_token_service_that_gives_no_token_is_named(body, make_hub, corp, model, server):
+    server.on("/token", Reply(body=body))
+    with pytest.raises(FetchError, match=r"The token service .*/token gave no token"):
+        make_hub(corp).resolve("corp://team/model/3")
+    assert [request.path for request in server.requests] == ["/token"]
