@@ -62,10 +62,10 @@ def test_a_command_takes_its_own_examples(
     assert examples, "no example"
     for line in examples:
         (typed,) = re.findall(r"hubplug [^|><)\"']*", line)
-        assert "COMMAND" in typed or _parses(shlex.split(typed)[1:]), line
+        assert "COMMAND" in typed or takes(shlex.split(typed)[1:]), line
 
 
-def _parses(arguments: list[str]) -> bool:
+def takes(arguments: list[str]) -> bool:
     """Whether the parsers of the commands take these arguments; nothing is run."""
     command: click.Command = hubplug
     context = None

@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 RUN = ("python", "console", "yaml", "toml")
-# Output, trees and signatures; and what is for programs that are not here.
-NOT_RUN = ("text", "dockerfile", "nginx", "r")
+# Output, trees and signatures; and what is for programs that are not here: steps of a CI (``yml``), images, servers.
+NOT_RUN = ("text", "yml", "dockerfile", "nginx", "r")
 # They change the installation, or run all tests; both would ask the network.
 _COMMANDS_NOT_RUN = ("pip install ", "tox run")
 # Where an environment shares its packages with another one, the script on PATH may be the wrong one's.

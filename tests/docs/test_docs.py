@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hubplug.settings.entry_points import installed_plugins
 from hubplug.settings.members import HOOKS
+from tests.core.test_command_help import takes
 from tests.docs.documents import (
     NOT_RUN,
     PAGES,
@@ -58,6 +63,38 @@ def test_the_tests_in_the_examples_pass_too(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert re.search(r"^13 passed", done.stdout, flags=re.MULTILINE), done.stdout
+
+
+def commands_in_steps(code: str) -> list[str]:
+    """What the steps of a CI run."""
+    steps = yaml.safe_load(code)
+    assert isinstance(steps, list)
+    assert all(("run" in step) != ("uses" in step) for step in steps)
+    return [line for step in steps for line in step.get("run", "").splitlines()]
+
+
+def commands_in_image(code: str) -> list[str]:
+    """What a Dockerfile runs; every line of it is an instruction."""
+    lines = [line.partition(" ") for line in code.splitlines() if line]
+    assert {name for name, _, _ in lines} <= {"FROM", "WORKDIR", "RUN", "ENV", "COPY", "USER", "CMD"}
+    assert lines[0][0] == "FROM"
+    words = {name: " ".join(json.loads(rest)) for name, _, rest in lines if name == "CMD"}
+    return [words.get(name, rest) for name, _, rest in lines if name in ("RUN", "CMD")]
+
+
+@pytest.mark.parametrize(("kind", "commands_in"), [("yml", commands_in_steps), ("dockerfile", commands_in_image)])
+def test_what_is_for_other_programs_has_commands_that_there_are(
+    kind: str, commands_in: Callable[[str], list[str]]
+) -> None:
+    commands = [
+        line for page in PAGES for block in blocks(page) if block.kind == kind for line in commands_in(block.code)
+    ]
+    ours = [
+        line.partition("hubplug ")[2].partition(">")[0] for line in commands if re.match(r"(python -m )?hubplug ", line)
+    ]
+    assert ours, "none of them is about hubplug"
+    assert all(takes(shlex.split(line)) for line in ours)
+    assert {line.split()[0] for line in commands} <= {"hubplug", "python", "pip", "pytest"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
