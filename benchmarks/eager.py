@@ -5,6 +5,7 @@ then disturbs both sides alike::
 
     python benchmarks/eager.py                               # a dense layer, made here
     python benchmarks/eager.py path/to/module --turns 200
+    python benchmarks/eager.py path/to/module --onnx path/to/what/hubplug/convert/made
 """
 
 from __future__ import annotations
@@ -84,6 +85,15 @@ def calls(path: str, rows: int) -> dict[str, Call]:
     }
 
 
+def onnx_call(path: str, result: str, rows: int) -> Call:
+    """The same in onnxruntime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(os.path.join(result, "default.onnx"))
+    arrays = {key: sample(info, rows) for key, info in hubplug.Module(path).get_input_info_dict().items()}
+    return lambda: session.run(None, arrays)
+
+
 def constructions(path: str) -> dict[str, Call]:
     return {
         "Module": lambda: hubplug.Module(path),
@@ -118,6 +128,7 @@ def show(title: str, found: dict[str, tuple[float, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("module", nargs="?", help="a directory in TF1 Hub format; without one a dense layer is made")
+    parser.add_argument("--onnx", help="a directory that `hubplug convert MODULE DIRECTORY --to onnx` wrote")
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--turns", type=int, default=50)
     parser.add_argument("--calls", type=int, default=20, help="calls in a turn")
@@ -131,6 +142,8 @@ def main() -> None:
         ways = calls(path, options.rows)
         if options.module is None:
             ways["tf.function written by hand"] = handwritten_dense(options.rows)
+        if options.onnx:
+            ways["onnxruntime"] = onnx_call(path, options.onnx, options.rows)
         show("a call", compare(ways, options.turns, options.calls))
         show("construction", compare(constructions(path), max(3, options.turns // 10), 1))
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 from tf2onnx import constants, utils
-from tf2onnx.onnx_opset import math, tensor
+from tf2onnx.onnx_opset import math
 
+from hubplug_convert._onnx.making import Handler, Maker
 from hubplug_convert._onnx.segments import segment_handlers
 
 Tables = Mapping[bytes, tuple[Any, Any]]
-Handler = Callable[[Any, Any, str, Sequence[Any]], None]
 
 # Of the keys and the values that LabelEncoder takes, what lists of them are called; other integers travel as int64.
 _LISTS = {TensorProto.STRING: "strings", TensorProto.INT64: "int64s", TensorProto.FLOAT: "floats"}
@@ -71,35 +71,30 @@ def _floor_div(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
     if ctx.get_dtype(node.output[0]) in _FLOATS:
         math.FloorDiv.version_6(ctx, node)
         return
+    make = Maker(ctx, node)
     x, y = node.input
-    (out,), dtype, shape = node.output, ctx.get_dtype(node.output[0]), ctx.get_shape(node.output[0])
-    ctx.remove_node(name)
-
-    def make(op: str, *inputs: str, **attributes: Any) -> str:
-        made: str = ctx.make_node(op, list(inputs), attr=attributes, op_name_scope=name).output[0]
-        return made
-
     # One less, where something is left, and not with the sign of the divisor.
-    zero = ctx.make_const(utils.make_name(name), np.array(0, utils.map_onnx_to_numpy_type(dtype))).output[0]
-    rest = make("Mod", x, y, fmod=1)
-    is_left = make("Not", make("Equal", rest, zero))
-    other_side = make("Xor", make("Less", rest, zero), make("Less", y, zero))
-    less = make("Cast", make("And", is_left, other_side), to=dtype)
-    ctx.make_node("Sub", [make("Div", x, y), less], name=name, outputs=[out], dtypes=[dtype], shapes=[shape])
+    zero, rest = make.constant(0, make.number), make.node("Mod", x, y, fmod=1)
+    is_left = make.node("Not", make.node("Equal", rest, zero))
+    other_side = make.node("Xor", make.node("Less", rest, zero), make.node("Less", y, zero))
+    less = make.node("Cast", make.node("And", is_left, other_side), to=make.dtype)
+    make.replace(make.node("Sub", make.node("Div", x, y), less))
 
 
 def _one_hot(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
-    """What is negative is nothing; ONNX counts it from the end."""
-    ids, depth = node.input[:2]
-    dtype = ctx.get_dtype(ids)
-    beyond = ctx.make_node("Cast", [depth], attr={"to": dtype}, op_name_scope=name).output[0]
-    zero = ctx.make_const(utils.make_name(name), np.array(0, utils.map_onnx_to_numpy_type(dtype))).output[0]
-    negative = ctx.make_node("Less", [ids, zero], op_name_scope=name).output[0]
-    chosen = ctx.make_node(
-        "Where", [negative, beyond, ids], op_name_scope=name, dtypes=[dtype], shapes=[ctx.get_shape(ids)]
-    )
-    ctx.replace_input(node, ids, chosen.output[0], 0)
-    tensor.OneHot.version_11(ctx, node)
+    """Where a number is that of its place. ONNX's own counts negative ones from the end, and that of older onnxruntimes
+    ends the process for an empty batch."""
+    make = Maker(ctx, node)
+    ids, depth, on, off = node.input
+    axis, rank = node.get_attr_value("axis", -1), ctx.get_rank(ids)
+    depth = make.node("Cast", depth, to=TensorProto.INT64)
+    places = make.node("Range", make.constant(0), depth, make.constant(1))
+    if axis >= 0:
+        if rank is None:
+            raise ValueError("OneHot of values of unknown rank")
+        places = make.node("Reshape", places, make.constant([-1] + [1] * (rank - axis)))
+    spread = make.node("Unsqueeze", make.node("Cast", ids, to=TensorProto.INT64), make.constant([axis]))
+    make.replace(make.node("Where", make.node("Equal", spread, places), on, off))
 
 
 def _in_ascii(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
@@ -126,39 +121,21 @@ def _without_attributes(node: Any) -> None:
 def _log1p(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
     """``log(1 + x)`` loses what is small; ``x * log(u) / (u - 1)`` with ``u = 1 + x`` does not, since the rounding of ``u``
     is in both (Kahan); it is ``x`` where ``u`` is 1, and ``log(u)`` where ``u`` is infinite."""
+    make = Maker(ctx, node)
     (x,) = node.input
-    (out,) = node.output
-    dtype, shape = ctx.get_dtype(out), ctx.get_shape(out)
-    ctx.remove_node(name)
-    number = utils.map_onnx_to_numpy_type(dtype)
-
-    def make(op: str, *inputs: str) -> str:
-        made: str = ctx.make_node(op, list(inputs), op_name_scope=name).output[0]
-        return made
-
-    one = ctx.make_const(utils.make_name(name), np.array(1, number)).output[0]
-    infinity = ctx.make_const(utils.make_name(name), np.array(np.inf, number)).output[0]
-    u = make("Add", one, x)
-    logarithm, rest = make("Log", u), make("Sub", u, one)
-    is_zero, is_infinite = (
-        make("Equal", rest, ctx.make_const(utils.make_name(name), np.array(0, number)).output[0]),
-        make("Equal", u, infinity),
-    )
-    exact = make("Mul", x, make("Div", logarithm, make("Where", is_zero, one, rest)))
-    finite = make("Where", is_infinite, logarithm, exact)
-    ctx.make_node("Where", [is_zero, x, finite], name=name, outputs=[out], dtypes=[dtype], shapes=[shape])
+    zero, one, infinity = (make.constant(value, make.number) for value in (0, 1, np.inf))
+    u = make.node("Add", one, x)
+    logarithm, rest = make.node("Log", u), make.node("Sub", u, one)
+    is_zero = make.node("Equal", rest, zero)
+    exact = make.node("Mul", x, make.node("Div", logarithm, make.node("Where", is_zero, one, rest)))
+    finite = make.node("Where", make.node("Equal", u, infinity), logarithm, exact)
+    make.replace(make.node("Where", is_zero, x, finite))
 
 
 def _hash_bucket(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
     """Of one bucket it is 0, as for the one word out of a vocabulary; others are refused before."""
-    (text,) = node.input
-    (out,) = node.output
-    shape = ctx.get_shape(out)
-    ctx.remove_node(name)
-    sizes = ctx.make_node("Shape", [text], op_name_scope=name).output[0]
-    zero = utils.make_name(name)
-    value = ctx.make_const(zero, np.array(0, np.int64)).output[0]
-    ctx.make_node("Expand", [value, sizes], name=name, outputs=[out], dtypes=[TensorProto.INT64], shapes=[shape])
+    make = Maker(ctx, node)
+    make.replace(make.node("Expand", make.constant(0), make.node("Shape", node.input[0])))
 
 
 def _lookup(tables: Tables, ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
@@ -170,40 +147,22 @@ def _lookup(tables: Tables, ctx: Any, node: Any, name: str, args: Sequence[Any])
     if not node.inputs[2].is_const():
         raise ValueError("LookupTableFindV2: a default value that is computed")
     default = node.inputs[2].get_tensor_value(as_list=False)
-    (out,), words = node.output, node.input[1]
-    dtype, key_dtype, shape = ctx.get_dtype(out), ctx.get_dtype(words), ctx.get_shape(words)
-    inner, key_inner = _WIDER.get(dtype, dtype), _WIDER.get(key_dtype, key_dtype)
-    if (
-        inner not in _LISTS
-        or key_inner not in _LISTS
-        or key_inner == TensorProto.FLOAT
-        or values.ndim != 1
-        or not len(keys)
-    ):
+    make, words = Maker(ctx, node), node.input[1]
+    key_dtype = ctx.get_dtype(words)
+    inner, key_inner = _WIDER.get(make.dtype, make.dtype), _WIDER.get(key_dtype, key_dtype)
+    known = inner in _LISTS and key_inner in _LISTS and key_inner != TensorProto.FLOAT
+    if not known or values.ndim != 1 or not len(keys):
         raise ValueError(
-            f"LookupTableFindV2: a table of {len(keys)} keys {keys.dtype} and values {values.dtype} of shape {list(values.shape[1:])}; "
-            "ONNX has those of strings, int64 and float"
+            f"LookupTableFindV2: a table of {len(keys)} keys {keys.dtype} and values {values.dtype} of shape "
+            f"{list(values.shape[1:])}; ONNX has those of strings, integers and float"
         )
-    ctx.remove_node(name)
     if key_inner != key_dtype:
-        words = ctx.make_node("Cast", [words], attr={"to": key_inner}, op_name_scope=name).output[0]
+        words = make.node("Cast", words, to=key_inner)
     attributes = {
         f"keys_{_LISTS[key_inner]}": keys.tolist(),
         f"values_{_LISTS[inner]}": values.tolist(),
-        {"strings": "default_string", "int64s": "default_int64", "floats": "default_float"}[
-            _LISTS[inner]
-        ]: default.item(),
+        f"default_{_LISTS[inner][:-1]}": default.item(),
     }
-    found = ctx.make_node(
-        "LabelEncoder",
-        [words],
-        domain=constants.AI_ONNX_ML_DOMAIN,
-        attr=attributes,
-        op_name_scope=name,
-        shapes=[shape],
-        dtypes=[inner],
-    ).output[0]
-    last = {"attr": {"to": dtype}} if inner != dtype else {}
-    ctx.make_node(
-        "Cast" if last else "Identity", [found], name=name, outputs=[out], dtypes=[dtype], shapes=[shape], **last
-    )
+    encoder = ctx.make_node("LabelEncoder", [words], attributes, domain=constants.AI_ONNX_ML_DOMAIN, op_name_scope=name)
+    found = encoder.output[0]
+    make.replace(found if inner == make.dtype else make.node("Cast", found, to=make.dtype))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
 FILE = "signatures.json"
+_PACKAGES = ("onnx", "onnxruntime", "onnxruntime-extensions", "tf2onnx")
 SPARSE_PARTS = ("indices", "values", "dense_shape")
 
 
@@ -54,8 +56,11 @@ def file_of(signature: str) -> str:
 
 def write_description(directory: Path, signatures: Mapping[str, Signature]) -> None:
     """Writes it beside the files."""
-    plain = {name: asdict(about) for name, about in signatures.items()}
-    (directory / FILE).write_text(json.dumps({"signatures": plain}, indent=2) + "\n", encoding="utf-8")
+    plain = {
+        "signatures": {name: asdict(about) for name, about in signatures.items()},
+        "made_with": {package: version(package) for package in _PACKAGES},
+    }
+    (directory / FILE).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
 
 
 def read_description(directory: Path) -> dict[str, Signature]:

@@ -3,16 +3,14 @@ empty batches too, for which what tf2onnx makes of them divides by zero or takes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 from onnx import TensorProto
-from tf2onnx import utils
 from tf2onnx.onnx_opset import tensor
 
-Handler = Callable[[Any, Any, str, Sequence[Any]], None]
+from hubplug_convert._onnx.making import Handler, Maker
 
 
 def segment_handlers() -> dict[str, tuple[Handler, list[Any]]]:
@@ -24,27 +22,10 @@ def segment_handlers() -> dict[str, tuple[Handler, list[Any]]]:
     return found | {"SparseReshape": (_reshape, [])}
 
 
-class _Maker:
-    """Makes nodes in the place of one."""
-
-    def __init__(self, ctx: Any, name: str) -> None:
-        self._ctx = ctx
-        self._name = name
-
-    def node(self, op: str, *inputs: str, **attributes: Any) -> str:
-        made: str = self._ctx.make_node(op, list(inputs), attr=attributes, op_name_scope=self._name).output[0]
-        return made
-
-    def constant(self, value: Any, dtype: Any = np.int64) -> str:
-        made: str = self._ctx.make_const(utils.make_name(self._name), np.asarray(value, dtype)).output[0]
-        return made
-
-
 def _reduce(reduction: str, ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
     """Rows are added up by ScatterND, into as many rows as there are segments."""
-    make = _Maker(ctx, name)
-    op, given, (out,) = node.type, list(node.input), node.output
-    dtype, shape = ctx.get_dtype(out), ctx.get_shape(out)
+    make = Maker(ctx, node)
+    op, given = node.type, list(node.input)
     data = given.pop(0)
     if op.startswith("Sparse"):
         data = make.node("Gather", data, given.pop(0), axis=0)
@@ -61,32 +42,30 @@ def _reduce(reduction: str, ctx: Any, node: Any, name: str, args: Sequence[Any])
     ids = make.node("Where", make.node("Less", ids, make.constant(0)), asked, ids)
     places = make.node("Unsqueeze", ids, make.constant([1]))
     rows = make.node("Add", asked, make.constant([1]))
-    number = utils.map_onnx_to_numpy_type(dtype)
     inner = make.node("Slice", make.node("Shape", data), make.constant([1]), make.constant([2**31]), make.constant([0]))
 
     def added(what: str, sizes: str) -> str:
-        zeros = make.node("Expand", make.constant(0, number), sizes)
+        zeros = make.node("Expand", make.constant(0, make.number), sizes)
         total = make.node("ScatterND", zeros, places, what, reduction="add")
         return make.node("Slice", total, make.constant([0]), asked, make.constant([0]))
 
     total = added(data, make.node("Concat", rows, inner, axis=0))
     if reduction != "Sum":
-        counts = added(make.node("Expand", make.constant(1, number), make.node("Shape", ids)), rows)
-        divisor = make.node("Max", counts, make.constant(1, number))
+        counts = added(make.node("Expand", make.constant(1, make.number), make.node("Shape", ids)), rows)
+        divisor = make.node("Max", counts, make.constant(1, make.number))
         if reduction == "SqrtN":
             divisor = make.node("Sqrt", divisor)
         ones = make.node("Expand", make.constant(1), make.node("Shape", inner))
         total = make.node("Div", total, make.node("Reshape", divisor, make.node("Concat", asked, ones, axis=0)))
-    ctx.remove_node(name)
-    ctx.make_node("Identity", [total], name=name, outputs=[out], dtypes=[dtype], shapes=[shape])
+    make.replace(total)
 
 
 def _reshape(ctx: Any, node: Any, name: str, args: Sequence[Any]) -> None:
     """As tf2onnx does it, but that nothing is divided by the size of what is empty, and that a product of no rows is none:
     onnxruntime's MatMul refuses them."""
+    make = Maker(ctx, node)
     there = {each.name for each in ctx.get_nodes()}
     tensor.SparseReshape.any_version(ctx.opset, ctx, node)
-    make = _Maker(ctx, name)
     for each in list(ctx.get_nodes()):
         if each.name not in there and each.type in ("Div", "Mod"):
             size = each.input[1]
