@@ -7,111 +7,20 @@ needs what only comes out of it, as in gradients that TensorFlow 1 made, the res
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from hubplug_tf1._errors import RaisingError
-from hubplug_tf1._graph.protos import registered_op_def
-from hubplug_tf1._graph.subgraph import reachable_functions, tensor_name
+from hubplug_tf1._graph.subgraph import reachable_functions
 from hubplug_tf1._raising.conditions import Choice, Item, Scope, belong_to
-from hubplug_tf1._raising.frames import Loop, Tensor
-
-Step = tuple[Tensor, int]
+from hubplug_tf1._raising.frames import Tensor
+from hubplug_tf1._raising.parts import Parts, Step
+from hubplug_tf1._raising.raiser import Raiser
+from hubplug_tf1._raising.values import Values, within
 
 _HINT = "use the module in a graph of TensorFlow 1"
-
-
-class Values:
-    """What there is already, in one function's graph or piece of one, and in those around it."""
-
-    def __init__(self, around: Values | None) -> None:
-        self.tensors: dict[Tensor, Any] = {}
-        self.ops: dict[str, Any] = {}
-        self.same: dict[Tensor, Tensor] = {}
-        self._around = around
-
-    def find(self, tensor: Tensor) -> Any:
-        """The tensor, wherever it is, or None."""
-        values: Values | None = self
-        while values is not None:
-            if tensor in values.tensors:
-                return values.tensors[tensor]
-            if tensor[0] in values.ops and tensor[1] < len(values.ops[tensor[0]].outputs):
-                return values.ops[tensor[0]].outputs[tensor[1]]
-            if tensor in values.same:
-                tensor = values.same[tensor]
-                values = self
-            else:
-                values = values._around
-        return None
-
-    def source(self, tensor: Tensor) -> Tensor:
-        """What a tensor is another name for."""
-        values: Values | None = self
-        while values is not None:
-            if tensor in values.same:
-                tensor = values.same[tensor]
-                values = self
-            else:
-                values = values._around
-        return tensor
-
-    def op(self, name: str, graph: Any) -> Any:
-        """What to wait for in place of an op in a graph; None if what is there is there because that has run."""
-        values: Values | None = self
-        while values is not None:
-            if name in values.ops:
-                return values.ops[name] if values.ops[name].graph is graph else None
-            values = values._around
-        return None
-
-
-class Raiser:
-    """A graph that is being raised.
-
-    Attributes:
-        targets: Ops that are to run although nothing may take what they give.
-        constants: By name those that are so small that each function can have them.
-    """
-
-    def __init__(
-        self,
-        graph_def: Any,
-        provided: Mapping[str, Any],
-        scopes: Mapping[Loop | None, Scope],
-        targets: Iterable[str],
-        make_loop: Callable[[Raiser, Loop, Values], None],
-    ) -> None:
-        self.graph_def = graph_def
-        self.scopes = scopes
-        self.targets = frozenset(targets)
-        self.make_loop = make_loop
-        self._provided = provided
-        self.functions = {each.signature.name: each for each in graph_def.library.function}
-        self.gradients = {each.function_name: each.gradient_func for each in graph_def.library.gradient}
-        self.constants = {node.name: _constant(node) for node in graph_def.node if _is_small_constant(node)}
-        self.plans: dict[Loop, Any] = {}
-        self._dtypes: Callable[[Tensor], Any] | None = None
-
-    def dtype(self, tensor: Tensor) -> Any:
-        """Of what type a tensor of the graph is; asked for rarely, and costs an import."""
-        if self._dtypes is None:
-            with tf.Graph().as_default() as graph:
-                used = {tensor_name(each) for node in self.graph_def.node for each in node.input if each[0] != "^"}
-                stand_ins = {
-                    name: tf.compat.v1.placeholder(value.dtype)
-                    for name, value in self._provided.items()
-                    if name in used
-                }
-                tf.import_graph_def(self.graph_def, stand_ins, name="")
-            self._dtypes = lambda each: graph.get_tensor_by_name(f"{each[0]}:{each[1]}").dtype
-        return self._dtypes(tensor)
-
-    def function_def(self, name: str) -> Any:
-        """A function of the library, or what is known of an op."""
-        return self.functions[name].signature if name in self.functions else registered_op_def(name)
 
 
 class Region:
@@ -154,7 +63,7 @@ class Region:
             self._steps[item.name] = belong_to(item.context or (), self._base)
             for name in needs:
                 self._takers.setdefault(name, []).append(item)
-        self._parts = _Parts(self._items, self._steps, self._takers)
+        self._parts = Parts(self._items, self._steps, self._takers)
         for item in self._items.values():
             if not self._waiting[item.name]:
                 self._ready(item)
@@ -458,85 +367,6 @@ class Region:
         if dtype == tf.resource:
             raise RaisingError(f"The handle {tensor[0]}:{tensor[1]} depends on a condition", hint=_HINT)
         return tf.zeros([], dtype)
-
-
-class _Parts:
-    """The conditional items by what hangs together, and which of these parts have all that they need from elsewhere."""
-
-    def __init__(
-        self, items: Mapping[str, Item], steps: Mapping[str, Step | None], takers: Mapping[str, list[Item]]
-    ) -> None:
-        self._leader = {name: name for name in items}
-        self._steps = steps
-        nested = {name for name in items if steps[name] is not None}
-        for name in nested:
-            merges = []
-            for taker in takers.get(name, ()):
-                if taker.name in nested:
-                    if self._predicate(taker.name) == self._predicate(name):
-                        self._join(name, taker.name)
-                elif isinstance(taker.choice, Choice):
-                    merges.append(taker)
-            for merge in merges:
-                for other in merge.needs:
-                    if other in nested and self._predicate(other) == self._predicate(name):
-                        self._join(name, other)
-        self._members: dict[str, list[str]] = {}
-        for name in items:
-            if name in nested:
-                self._members.setdefault(self.of(name), []).append(name)
-        self._waiting = dict.fromkeys(self._members, 0)
-        for name in items:
-            for taker in takers.get(name, ()):
-                if taker.name in nested and (name not in nested or self.of(name) != self.of(taker.name)):
-                    self._waiting[self.of(taker.name)] += 1
-
-    def _predicate(self, name: str) -> Tensor | None:
-        step = self._steps[name]
-        return step[0] if step else None
-
-    def of(self, name: str) -> str:
-        while self._leader[name] != name:
-            self._leader[name] = self._leader[self._leader[name]]
-            name = self._leader[name]
-        return name
-
-    def _join(self, one: str, other: str) -> None:
-        self._leader[self.of(one)] = self.of(other)
-
-    def need_met(self, name: str, taker: str) -> None:
-        """Tells that something has been made that an item takes."""
-        part = self.of(taker)
-        if part in self._waiting and self.of(name) != part:
-            self._waiting[part] -= 1
-
-    def complete(self) -> dict[Tensor, set[str]]:
-        """By predicate the items of parts that miss nothing; each is given once."""
-        found: dict[Tensor, set[str]] = {}
-        for part in [part for part, count in self._waiting.items() if not count]:
-            del self._waiting[part]
-            predicate = self._predicate(part)
-            assert predicate is not None
-            found.setdefault(predicate, set()).update(self._members.pop(part))
-        return found
-
-
-def within(graph: Any, tensor: Any) -> Any:
-    """A tensor of a graph, or of one around it, as the graph has it."""
-    if getattr(tensor, "graph", None) is graph:
-        return tensor
-    return graph.capture(tensor) if hasattr(graph, "capture") else tf.compat.v2.convert_to_tensor(tensor)
-
-
-def _is_small_constant(node: Any) -> bool:
-    return node.op == "Const" and node.ByteSize() <= 512
-
-
-def _constant(node: Any) -> Any:
-    copy = tf.compat.v1.NodeDef()
-    copy.CopyFrom(node)
-    del copy.input[:]
-    return copy
 
 
 def _leaf(merge: Item, value: int) -> int:

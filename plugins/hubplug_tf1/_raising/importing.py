@@ -12,10 +12,12 @@ from hubplug_tf1._errors import RaisingError
 from hubplug_tf1._graph.colocation import ATTRIBUTE
 from hubplug_tf1._graph.subgraph import needed_nodes, op_name
 from hubplug_tf1._raising.conditions import Scope, scopes_of
-from hubplug_tf1._raising.emission import Raiser, Region, Values
+from hubplug_tf1._raising.emission import Region
 from hubplug_tf1._raising.frames import find_loops, read_ops
 from hubplug_tf1._raising.lists import use_lists
 from hubplug_tf1._raising.loops import make_loop
+from hubplug_tf1._raising.raiser import Raiser
+from hubplug_tf1._raising.values import Values
 
 _RAISED = frozenset({"Enter", "Exit", "Merge", "Switch", "NextIteration", "LoopCond", "TensorArrayV3"})
 _REFUSED = frozenset(

@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from hubplug_tf1._errors import RaisingError
 from hubplug_tf1._raising.conditions import Item, Scope
-from hubplug_tf1._raising.emission import Raiser, Region, Values, within
+from hubplug_tf1._raising.emission import Region
 from hubplug_tf1._raising.frames import Loop, Tensor
+from hubplug_tf1._raising.raiser import Raiser
+from hubplug_tf1._raising.values import Values, within
 
 _HINT = "use the module in a graph of TensorFlow 1"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from graphlib import CycleError
 from typing import Any
 
@@ -20,18 +19,12 @@ from hubplug_tf1._graph.colocation import ATTRIBUTE, PREFIX, classes_of
 from hubplug_tf1._graph.protos import registered_op_def
 from hubplug_tf1._graph.subgraph import op_name, tensor_name
 from hubplug_tf1._raising.order import in_order
+from hubplug_tf1._raising.reference_ops import is_of_table, makes_references, resource_equal, takes_references
 
 _VARIABLES = frozenset({"Variable", "VariableV2"})
 _TABLES = frozenset({"HashTable", "MutableHashTable", "MutableHashTableOfTensors", "MutableDenseHashTable"})
 _STATE = _VARIABLES | _TABLES
-_ON_TABLES = frozenset({"InitializeTable", "InitializeTableFromTextFile"})
 _ROUTES = {"RefEnter": "Enter", "RefSwitch": "Switch", "RefExit": "Exit", "RefIdentity": "Identity"}
-_RENAMED = {
-    "Assign": "AssignVariableOp",
-    "AssignAdd": "AssignAddVariableOp",
-    "AssignSub": "AssignSubVariableOp",
-    "IsVariableInitialized": "VarIsInitializedOp",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +56,7 @@ def resource_graph(graph_def: Any, elements: Iterable[str] = ()) -> ResourceGrap
         RaisingError: An op takes or makes references and has no equal.
     """
     elements = list(elements)
-    if not any(_takes(node.op) or _makes(node.op) for node in graph_def.node):
+    if not any(takes_references(node.op) or makes_references(node.op) for node in graph_def.node):
         return ResourceGraph(graph_def, {name: name for name in elements}, {})
     copy = tf.compat.v1.GraphDef()
     copy.CopyFrom(graph_def)
@@ -141,7 +134,7 @@ class _Rewriting:
     def _is_reference(self, tensor: str) -> bool:
         name, _, index = tensor.partition(":")
         node = self._nodes.get(name)
-        return node is not None and _makes(node.op) and (index == "0" or node.op == "RefSwitch")
+        return node is not None and makes_references(node.op) and (index == "0" or node.op == "RefSwitch")
 
     def _rewrite(self, node: Any) -> None:
         op = node.op
@@ -151,9 +144,9 @@ class _Rewriting:
             self._rewrite_route(node)
         elif op == "RefMerge":
             self._rewrite_merge(node)
-        elif _takes(op):
+        elif takes_references(op):
             self._rewrite_user(node)
-        elif _makes(op):
+        elif makes_references(op):
             raise self._no_equal(node)
         else:
             self._read_all(node, range(len(node.input)))
@@ -200,14 +193,14 @@ class _Rewriting:
 
     def _rewrite_user(self, node: Any) -> None:
         definition = registered_op_def(node.op)
-        equal = _equal(node.op)
+        equal = resource_equal(node.op)
         if definition is None or equal is None:
             raise self._no_equal(node)
         positions = {index for index, argument in enumerate(definition.input_arg) if argument.is_ref}
         references = {index: self._reference(node, index) for index in positions}
         self._read_all(node, [index for index in range(len(node.input)) if index not in positions])
         for index, reference in references.items():
-            if (reference.dtype is None) != _is_of_table(node.op):
+            if (reference.dtype is None) != is_of_table(node.op):
                 raise self._no_equal(node)
             node.input[index] = self._handle(reference, node)
         for reference in references.values():
@@ -321,37 +314,3 @@ def _outward(reference: _Reference) -> list[_Reference]:
     while chain[-1].outer is not None:
         chain.append(chain[-1].outer)
     return chain
-
-
-def _is_of_table(op: str) -> bool:
-    return op in _ON_TABLES or op.startswith("LookupTable")
-
-
-@cache
-def _equal(op: str) -> str | None:
-    """The op on resource handles that does what an op on references does."""
-    if _is_of_table(op):
-        return op + "V2"
-    equal = _RENAMED.get(op, "Resource" + op)
-    definition = registered_op_def(op)
-    other = registered_op_def(equal)
-    if definition is None or other is None or len(definition.input_arg) != len(other.input_arg):
-        return None
-    handle = definition.input_arg[0]
-    return equal if handle.type_attr and not handle.number_attr and not _is_accumulator(op) else None
-
-
-def _is_accumulator(op: str) -> bool:
-    return "Accumulator" in op
-
-
-@cache
-def _takes(op: str) -> bool:
-    definition = registered_op_def(op)
-    return definition is not None and any(argument.is_ref for argument in definition.input_arg)
-
-
-@cache
-def _makes(op: str) -> bool:
-    definition = registered_op_def(op)
-    return definition is not None and any(argument.is_ref for argument in definition.output_arg)
