@@ -85,7 +85,7 @@ OFFERED = [
     ("hubplug convert --to tf1", ["tf1-hub"]),
 ]
 # Names that no one here can know.
-FREE = {"convert signatures", "publish password_env", "serve token_env"}
+FREE = {"apply signature", "convert signatures", "publish password_env", "serve token_env"}
 NAMED = {"NAME", "HANDLE", "[HANDLE...]", "HANDLE...", "TARGET", "FILE", "DIR", "DIRECTORY", "URL_OR_PATH", "KEY"}
 
 
