@@ -202,8 +202,9 @@ def names_of(certificate: bytes) -> frozenset[str]:
             return frozenset(map(str, found))
         for kind in (x509.RFC822Name, x509.DNSName, x509.UniformResourceIdentifier):
             found += others.get_values_for_type(kind)
-    except ValueError as error:
-        raise SignatureFault("damaged", f"the certificate of the signature cannot be read: {error}") from None
+    except Exception as error:  # of which the library has many, about a file of strangers
+        said = f"the certificate of the signature cannot be read: {type(error).__name__}"
+        raise SignatureFault("damaged", said) from error
     return frozenset(map(str, found))
 
 

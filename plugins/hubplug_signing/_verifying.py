@@ -65,7 +65,8 @@ def signer_in_words(bundle: Bundle) -> str:
     """Who made a signature by its own account, which nobody has verified."""
     if bundle.kind == "key":
         return f"the key {printable(bundle.key_hint)[:16]}"
-    names = ", ".join(sorted(map(printable, names_of(bundle.certificates[0]))))
+    with _library():
+        names = ", ".join(sorted(map(printable, names_of(bundle.certificates[0]))))
     return f"a certificate of {names[:_LONGEST_REASON] or 'nobody'}"
 
 

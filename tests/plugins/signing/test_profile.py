@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -404,6 +405,27 @@ def test_a_signature_of_another_kind_is_foreign(signed, demanding, authority):
     assert "signed/foreign" in refused(demanding("", rule), signed)
     rule = {"identity": "me@example.com", "issuer": "https://accounts.example.com"}
     assert "signed/foreign" in refused(demanding("", rule), signed)
+
+
+@pytest.mark.parametrize("data", [b"", b"no certificate", bytes(range(256))])
+def test_a_certificate_that_is_none_is_a_damaged_signature(data, signed, demanding, authority):
+    sign_with_certificate(signed, authority, "Model release")
+    chain = {"certificates": [{"rawBytes": base64.b64encode(data).decode()}]}
+    _edited(verificationMaterial={"x509CertificateChain": chain})(signed / "model.sig")
+    rule = {"certificates": str(authority.roots), "name": "*"}
+    assert re.search("signed/(damaged|invalid)", refused(demanding("", rule), signed))
+    assert Signing().signature_of(signed).state == "refused"
+
+
+def test_who_signed_can_be_asked_where_the_library_is_not_installed(signed, authority, keys, monkeypatch):
+    sign_with_certificate(signed, authority, "Model release")
+    for missing in ("cryptography", "model_signing", "OpenSSL"):
+        for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, missing, None)
+    rules = {"prefix": "https://h/", "key": str(keys / "models.pub")}
+    assert Signing().signature_of(signed).state == "not verified"
+    assert Signing(signers=[rules]).signature_of(signed).state == "not verified"
 
 
 def test_offline_no_server_is_asked_what_sigstore_trusts(signed, demanding, authority):
