@@ -13,6 +13,7 @@ from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, Predi
 from hubplug.errors import ConfigError, InputError
 from hubplug.hub import Hub
 from hubplug.in_effect import current_hub
+from hubplug.urls import redact
 from hubplug_beam import _shipping, _writing
 from hubplug_beam._applying import is_fault_of_row, reason_of
 from hubplug_beam._calls import BATCH_SIZE, Call, plan_call
@@ -71,6 +72,7 @@ class _Handler(ModelHandler[Any, PredictionResult, Model]):
             HubplugError: The handle cannot be resolved.
         """
         super().__init__()
+        _shipping.demand_no_secret(handle)
         hub = hub or current_hub()
         self._plan: dict[str, Any] = {
             "signature": signature,
@@ -98,7 +100,7 @@ class _Handler(ModelHandler[Any, PredictionResult, Model]):
             call = _shipping.hub_of(self._config).use_spec(self._handle, lambda spec: plan_call(spec, **self._plan))
             if (call.inputs, call.outputs) != (self._call.inputs, self._call.outputs):
                 raise InputError(
-                    f"{_shipping.redact(self._handle)} cannot take the place of {_shipping.redact(self._planned_handle)}: "
+                    f"{redact(self._handle)} cannot take the place of {redact(self._planned_handle)}: "
                     f"its signature {call.signature!r} has other inputs or outputs",
                     hint="start a new pipeline with it",
                 )

@@ -108,7 +108,7 @@ def plan_job(hub: Hub, wish: Wish) -> Job:
     """
     check_output(wish.output)
     wish = replace(wish, input=_files.absolute(wish.input), output=_files.absolute(wish.output))
-    for url in (wish.input, wish.output):
+    for url in (wish.handle, wish.input, wish.output):
         _shipping.demand_no_secret(url)
     form, parts = plan_parts(wish.input, wish.form, wish.split_bytes)
 

@@ -8,6 +8,7 @@ from typing import Any
 from apache_beam.utils.shared import Shared
 
 from hubplug.shown.logs import logger
+from hubplug.urls import redact
 from hubplug_beam import _shipping
 from hubplug_beam._model import Model
 
@@ -34,7 +35,7 @@ def loaded(config: str, handle: str, tags: tuple[str, ...], threads: int | None 
     def load() -> Model:
         limit_threads(threads)
         model = Model(_shipping.hub_of(config), handle, tags)
-        _LOG.info("loaded %s in %.1f s", _shipping.redact(handle), model.load_seconds)
+        _LOG.info("loaded %s in %.1f s", redact(handle), model.load_seconds)
         return model
 
     model: Model = shared.acquire(load)

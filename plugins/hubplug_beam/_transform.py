@@ -11,6 +11,7 @@ from apache_beam.pvalue import TaggedOutput
 from hubplug.errors import ConfigError, FormatError
 from hubplug.hub import Hub
 from hubplug.in_effect import current_hub
+from hubplug.urls import redact
 from hubplug_beam import _files, _formats, _shipping, _watched, _writing
 from hubplug_beam._applying import Batch, FailedRow, Shard, apply_part, keep_failures, reason_of
 from hubplug_beam._calls import BATCH_SIZE, Call, plan_call
@@ -85,7 +86,8 @@ class ApplyToFiles(beam.PTransform):
         """
         super().__init__()
         check_output(output)
-        _shipping.demand_no_secret(output)
+        for url in (handle, output):
+            _shipping.demand_no_secret(url)
         if form is not None and form not in _formats.FORMATS:
             raise ConfigError(f"There is no format {form!r}", hint=f"one of {', '.join(_formats.FORMATS)}")
         hub = hub or current_hub()
@@ -172,7 +174,7 @@ class _ApplyPart(beam.DoFn):
         try:
             shard, failed = apply_part(self._model, self._call.over(form), part, form, self._output, self._note)
         except FormatError as error:  # a damaged file; one that cannot be reached is for the runner to try again
-            failure = FailedRow(_shipping.redact(part.files[0]), None, reason_of(error), part.start)
+            failure = FailedRow(redact(part.files[0]), None, reason_of(error), part.start)
             keep_failures(self._output, part, [failure])
             yield TaggedOutput(FAILED, failure)
             return
