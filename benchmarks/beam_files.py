@@ -1,7 +1,7 @@
 """Measures ``hubplug_beam`` against a plain loop over the same batches: rows per second, the time to start, memory.
 
-Each figure comes from a process of its own; what is compared runs one after the other, several times in turns, and the ratio is the median over
-the turns, so that a machine that is busy disturbs both sides alike::
+What is compared runs in one process in turns, and a ratio is the median over the turns, so that a machine that is busy disturbs both
+sides alike. Then `hubplug apply`, with one worker and with two, in processes of its own::
 
     python benchmarks/beam_files.py                              # the text module of the quickstart
     python benchmarks/beam_files.py --module path/to/DM21m --rows 4000 --json figures.json
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -19,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,17 +88,12 @@ def write_inputs(folder: Path, module: str | None, files: int, rows: int) -> Non
         parquet.write_table(pa.table(columns), folder / f"{number:03}.parquet")
 
 
-def plain_loop(module: str, source: Path, output: Path, way: str, threads: int) -> dict[str, float]:
-    """What one writes by hand: read a file, apply batches, write a Parquet file."""
-    import numpy as np
-    import pyarrow as pa
+def plain_call(module: str, way: str, threads: int) -> Callable[[dict[str, Any]], Any]:
+    """How one applies a batch by hand: by a session, by an eager Module, or by tensorflow_hub."""
     import tensorflow as tf
-    from pyarrow import parquet
 
     import hubplug
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
     spec = hubplug.load_module_spec(module)
     info = spec.signatures()["default"]
     wanted = "default" if "default" in info.outputs else next(iter(info.outputs))
@@ -107,15 +105,8 @@ def plain_loop(module: str, source: Path, output: Path, way: str, threads: int) 
 
     else:
         graph = tf.Graph()
+        v1 = tf.compat.v1
         with graph.as_default():
-            if way == "eval_function":
-                import tensorflow_hub
-
-                with tensorflow_hub.eval_function_for_module(module) as function:
-                    return _loop(
-                        lambda values: function(values, as_dict=True)[wanted], source, output, info, np, pa, parquet
-                    )
-            v1 = tf.compat.v1
             fed = {key: v1.placeholder(one.dtype, one.shape) for key, one in info.inputs.items()}
             fetched = hubplug.Module(spec)(fed, as_dict=True)[wanted]
             config = v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
@@ -125,35 +116,35 @@ def plain_loop(module: str, source: Path, output: Path, way: str, threads: int) 
         def call(values: dict[str, Any]) -> Any:
             return session.run(fetched, {fed[key]: value for key, value in values.items()})
 
-    return _loop(call, source, output, info, np, pa, parquet)
+    return call
 
 
-def _loop(call: Any, source: Path, output: Path, info: Any, np: Any, pa: Any, parquet: Any) -> dict[str, float]:
-    output.mkdir()
-    count, started = 0, time.monotonic()
+def plain_loop(call: Callable[[dict[str, Any]], Any], inputs: Any, source: Path, output: Path) -> float:
+    """What one writes by hand: read a file, apply batches, write a Parquet file; in seconds."""
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    started = time.monotonic()
     for path in sorted(source.iterdir()):
-        results = []
         if path.suffix == ".txt":
             lines = path.read_bytes().split(b"\n")
-            (key,) = info.inputs
+            (key,) = inputs
             batches: Any = ({key: lines[at : at + BATCH]} for at in range(0, len(lines), BATCH))
         else:
             batches = (
                 {
-                    name: _array(column, info.inputs[name].shape)
+                    name: _array(column, inputs[name].shape)
                     for name, column in zip(batch.schema.names, batch.columns, strict=True)
                 }
                 for batch in parquet.ParquetFile(path).iter_batches(BATCH)
             )
-        for values in batches:
-            results.append(call(values))
-            count += len(results[-1])
-        result = np.concatenate(results)
+        result = np.concatenate([call(values) for values in batches])
         column = pa.array(result.reshape(-1))
         if result.ndim > 1:
             column = pa.FixedSizeListArray.from_arrays(column, result.shape[1])
         parquet.write_table(pa.table({"default": column}), output / f"{path.stem}.parquet")
-    return {"rows": count, "seconds": time.monotonic() - started}
+    return time.monotonic() - started
 
 
 def _array(column: Any, shape: Any) -> Any:
@@ -161,46 +152,39 @@ def _array(column: Any, shape: Any) -> Any:
     return flat.to_numpy(zero_copy_only=False).reshape(len(column), *shape[1:])
 
 
-def in_beam(module: str, source: Path, output: Path, unit: str, threads: int) -> dict[str, float]:
-    """The same on Beam's local runner: a file, a record batch or a row is an element."""
+def in_beam(module: str, source: Path, output: Path, unit: str, threads: int) -> float:
+    """The same on Beam's local runner, in seconds without loading: a file, a record batch or a row is an element."""
     import apache_beam as beam
-    import pyarrow as pa
     from apache_beam.ml.inference.base import RunInference
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
     import hubplug
     from hubplug_beam import ApplyToFiles, ArrowModuleHandler, ModuleHandler
+    from hubplug_beam._loaded import loaded
 
     info = hubplug.load_module_spec(module).signatures()["default"]
     select = [] if "default" in info.outputs else [next(iter(info.outputs))]
     files = sorted(map(str, source.iterdir()))
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+    kept: Any = None
     if unit == "files":
         step = ApplyToFiles(module, str(output / "*.parquet"), select=select, batch_size=BATCH, threads=threads)
+        function = step._function
+        kept = loaded(function._config, function._handle, function._call.tags, threads)  # so that the module is there
         _ = pipeline | beam.Create(files) | step
     else:
         (key,) = info.inputs
         blocks = pipeline | beam.Create(files) | beam.FlatMap(lambda path: _blocks(path, key, unit))
         kind = ArrowModuleHandler if unit == "record batches" else ModuleHandler
-        _ = blocks | RunInference(kind(module, batch_size=BATCH, threads=threads))
-    del pa
-    from hubplug_beam import _loaded
-
-    first: list[float] = []
-    load = _loaded.Model
-
-    class Timed(load):  # type: ignore[misc, valid-type]
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            first.append(time.monotonic())
-
-    _loaded.Model = Timed  # type: ignore[misc]
+        handler = kind(module, batch_size=BATCH, threads=threads)
+        kept = handler.load_model()
+        _ = blocks | RunInference(handler)
     started = time.monotonic()
-    result = pipeline.run()
-    result.wait_until_finish()
-    ended = time.monotonic()
-    return {"seconds": ended - first[0], "start": first[0] - started}
+    pipeline.run().wait_until_finish()
+    seconds = time.monotonic() - started
+    del kept
+    return seconds
 
 
 def _blocks(path: str, key: str, unit: str) -> Any:
@@ -212,40 +196,41 @@ def _blocks(path: str, key: str, unit: str) -> Any:
     return [pa.RecordBatch.from_pydict({key: lines[at : at + BATCH]}) for at in range(0, len(lines), BATCH)]
 
 
-def measured(kind: str, arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """One measurement in a process of its own."""
-    output = folder / "out"
-    shutil.rmtree(output, ignore_errors=True)
-    started = time.monotonic()
-    command = [sys.executable, __file__, "--one", kind, "--module", str(arguments.path), "--folder", str(folder)]
-    done = subprocess.run(
-        [*command, "--threads", str(arguments.threads)], capture_output=True, text=True, check=False, env=os.environ
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr[-3000:])
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    found["whole"] = time.monotonic() - started
+def in_turns(module: str, folder: Path, kinds: list[str], turns: int, threads: int) -> dict[str, list[float]]:
+    """The seconds of each kind, turn by turn, in this process."""
+    import tensorflow as tf
+
+    import hubplug
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    inputs = hubplug.load_module_spec(module).signatures()["default"].inputs
+    calls = {
+        kind: plain_call(module, kind.removeprefix("loop "), threads) for kind in kinds if kind.startswith("loop ")
+    }
+    found: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for turn in range(turns + 1):  # the first is to warm up
+        for kind in kinds if turn % 2 else reversed(kinds):
+            output = folder / "out"
+            shutil.rmtree(output, ignore_errors=True)
+            output.mkdir()
+            if kind in calls:
+                seconds = plain_loop(calls[kind], inputs, folder / "in", output)
+            else:
+                seconds = in_beam(module, folder / "in", output, kind, threads)
+            if turn:
+                found[kind].append(seconds)
     return found
 
 
-def one(kind: str, module: str, folder: Path, threads: int) -> dict[str, float]:
-    source, output = folder / "in", folder / "out"
-    if kind.startswith("loop "):
-        found = plain_loop(module, source, output, kind.removeprefix("loop "), threads)
-    elif kind.startswith("command "):
-        found = by_command(module, source, output, int(kind.rpartition(" ")[2]))
-    else:
-        found = in_beam(module, source, output, kind, threads)
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return {**found, "mib": max(used) / 1024}
-
-
-def by_command(module: str, source: Path, output: Path, workers: int) -> dict[str, float]:
-    """``hubplug apply``; from when the first worker is ready."""
+def by_command(module: str, folder: Path, workers: int) -> dict[str, float]:
+    """``hubplug apply``: seconds from when the first worker is ready, seconds to start, memory of the largest process in MiB."""
     import hubplug
 
     info = hubplug.load_module_spec(module).signatures()["default"]
     select = [] if "default" in info.outputs else ["--select", next(iter(info.outputs))]
+    output = folder / "applied"
+    shutil.rmtree(output, ignore_errors=True)
     command = [
         sys.executable,
         "-m",
@@ -253,23 +238,34 @@ def by_command(module: str, source: Path, output: Path, workers: int) -> dict[st
         "apply",
         module,
         "--input",
-        f"{source}/*",
+        f"{folder / 'in'}/*",
         "--output",
         f"{output}/*.parquet",
     ]
-    done = subprocess.run(
-        [*command, "--workers", str(workers), "--batch-size", str(BATCH), *select],
-        capture_output=True,
-        text=True,
-        check=False,
+    process = subprocess.Popen(
+        [*command, "--workers", str(workers), "--batch-size", str(BATCH), *select], stderr=subprocess.PIPE, text=True
     )
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    said = next(line for line in done.stderr.splitlines() if " to start; " in line)
-    whole, start = (
-        float(word) for word in said.replace("s", "").replace(":", "").replace(",", "").split() if "." in word
-    )
-    return {"seconds": whole - start, "start": start}
+    most = 0.0
+    while process.poll() is None:
+        most = max(most, _largest_below(process.pid))
+        time.sleep(0.2)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    figures = re.search(r"rows in .*: ([\d.]+) s, of which ([\d.]+) s to start", said)
+    if figures is None:
+        raise SystemExit(said)
+    return {"seconds": float(figures[1]) - float(figures[2]), "start": float(figures[2]), "mib": most}
+
+
+def _largest_below(pid: int) -> float:
+    """The resident memory of the largest process that a process started, itself or through others, in MiB."""
+    most = 0.0
+    for child in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split():
+        with suppress(OSError):
+            pages = int(Path(f"/proc/{child}/statm").read_text().split()[1])
+            most = max(most, pages * resource.getpagesize() / 2**20)
+        most = max(most, _largest_below(int(child)))
+    return most
 
 
 def main() -> None:
@@ -278,49 +274,35 @@ def main() -> None:
         "--module", help="a directory in TF1 Hub format; without one the quickstart's text module is made"
     )
     parser.add_argument("--files", type=int, default=16)
-    parser.add_argument("--rows", type=int, default=50_000, help="rows of a file")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=20_000, help="rows of a file")
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="threads of TensorFlow in each process")
-    parser.add_argument("--kinds", nargs="*", default=["loop eager", "files", "command 1", "command 2"])
+    parser.add_argument("--kinds", nargs="*", default=["loop eager", "files"], help="also: 'record batches', 'rows'")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2], help="of `hubplug apply`")
     parser.add_argument("--json")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.one:
-        print(json.dumps(one(arguments.one, arguments.module, arguments.folder, arguments.threads)))
-        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # Before anything is measured, in a process that is not measured.
-        arguments.path = (arguments.module and os.path.abspath(arguments.module)) or make_text_module(folder)
+        module = os.path.abspath(arguments.module) if arguments.module else make_text_module(folder)
         write_inputs(folder / "in", arguments.module, arguments.files, arguments.rows)
         total = arguments.files * arguments.rows
-        kinds = ["loop session", *arguments.kinds]
-        found: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
-        for turn in range(arguments.turns):
-            for kind in kinds if turn % 2 else reversed(kinds):
-                found[kind].append(measured(kind, arguments, folder))
-        report = summary(found, total)
+        found = in_turns(module, folder, ["loop session", *arguments.kinds], arguments.turns, arguments.threads)
+        report: dict[str, dict[str, float]] = {
+            kind: {
+                "rows/s": total / min(turns),
+                "of the loop": statistics.median(a / b for a, b in zip(found["loop session"], turns, strict=True)),
+            }
+            for kind, turns in found.items()
+        }
+        for workers in arguments.workers:
+            figures = by_command(module, folder, workers)
+            report[f"{workers} workers"] = {"rows/s": total / figures["seconds"], **figures}
     load = " ".join(f"{one:.1f}" for one in os.getloadavg())
     print(f"{total:,} rows in {arguments.files} files, batches of {BATCH}, load {load}")
-    for kind, figures in report.items():
-        print("  ".join([f"{kind:20}", *(f"{name} {value:,.2f}" for name, value in figures.items())]))
+    for kind, values in report.items():
+        print("  ".join([f"{kind:16}", *(f"{name} {value:,.2f}" for name, value in values.items())]))
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(report, indent=2))
-
-
-def summary(found: dict[str, list[dict[str, float]]], total: int) -> dict[str, dict[str, float]]:
-    """Rows per second at best, and the median ratio to the session's loop of the same turn."""
-    report = {}
-    for kind, turns in found.items():
-        ratios = [plain["seconds"] / turn["seconds"] for plain, turn in zip(found["loop session"], turns, strict=True)]
-        report[kind] = {
-            "rows/s": total / min(turn["seconds"] for turn in turns),
-            "of the loop": statistics.median(ratios),
-            "start s": min(turn.get("start", turn["whole"] - turn["seconds"]) for turn in turns),
-            "MiB": max(turn["mib"] for turn in turns),
-        }
-    return report
 
 
 if __name__ == "__main__":
