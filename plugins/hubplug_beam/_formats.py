@@ -186,7 +186,7 @@ def _read_tfrecord(part: Part, rows: int, wanted: Sequence[str] | None) -> Itera
     path = part.files[0]
     with _files.local_copy(path) as local:
         compression = "GZIP" if path.endswith(".gz") else None
-        blocks = tf.data.TFRecordDataset(local, compression).batch(rows).as_numpy_iterator()
+        blocks = tf.compat.v2.data.TFRecordDataset(local, compression).batch(rows).as_numpy_iterator()
         number = 0
         while True:
             try:

@@ -78,11 +78,11 @@ class Model:
         if isinstance(value, _values.Images):
             return self._pictures(value, info, dtype)
         if isinstance(value, _values.Sparse):
-            return tf.sparse.SparseTensor(value.indices, tf.constant(value.values, dtype), value.shape)
+            return tf.sparse.SparseTensor(value.indices, tf.compat.v2.constant(value.values, dtype), value.shape)
         if isinstance(value, _values.Ragged):
             return tf.ragged.constant(value.rows, dtype)
         return (
-            tf.constant(value, None if dtype == tf.string else value.dtype)
+            tf.compat.v2.constant(value, None if dtype == tf.string else value.dtype)
             if dtype != tf.bfloat16
             else tf.cast(value, dtype)
         )
