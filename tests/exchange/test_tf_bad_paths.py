@@ -237,6 +237,7 @@ def test_an_archive_of_such_a_directory_is_refused_with_the_same_types_and_not_k
     assert not cache.exists() or not [path for path in cache.iterdir() if not path.name.startswith(".")]
 
 
+@pytest.mark.usefixtures("eager")  # which writes the TF2 SavedModel
 @pytest.mark.parametrize(
     "handle", ["empty", "a TF2 SavedModel", "marker is a directory", "no variables"], indirect=True
 )
