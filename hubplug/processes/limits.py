@@ -12,5 +12,6 @@ def limit(limits: dict[str, int]) -> None:
     for name, wanted in {**limits, "RLIMIT_CORE": 0}.items():
         kind = getattr(resource, name, None)
         if kind is not None:
-            _, hard = resource.getrlimit(kind)
-            resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+            soft, hard = resource.getrlimit(kind)
+            finite = [each for each in (soft, hard) if each != resource.RLIM_INFINITY]
+            resource.setrlimit(kind, (min([wanted, *finite]), hard))

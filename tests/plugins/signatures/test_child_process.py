@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import random
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -152,68 +149,8 @@ def test_a_hundred_thousand_nodes_are_scanned_within_five_seconds(tmp_path: Path
     assert scanning_seconds(tmp_path / "m") < 5
 
 
-def test_a_child_gets_no_secrets_of_its_parents_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_TOKEN", "secret")
-    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "1")
-    program = "import json, os; print(json.dumps([{'rule': 'r', 'level': 'note', 'message': ' '.join(os.environ)}]))"
-    problem, (finding,) = ask_child(program, b"", 60, ("TF_",))
-    assert problem is None
-    assert "TF_NUM_INTEROP_THREADS" in finding.message
-    assert "SOME_TOKEN" not in finding.message
-
-
-@pytest.mark.parametrize(
-    ("program", "said"),
-    [
-        ("import os; os.abort()", "the process was ended by SIGABRT (no message)"),
-        ("raise SystemExit('the last line')", "the process ended with status 1 (the last line)"),
-        ("import sys; sys.stderr.write('x' * 10_000_000 + 'last'); sys.exit(3)", "ended with status 3 (xxx"),
-        ("print('[')", "the process gave no result"),
-        ("print('[' * 100_000)", "the process gave no result"),
-    ],
-)
-def test_whatever_happens_to_a_child_is_said(program: str, said: str) -> None:
+@pytest.mark.parametrize("program", ["print('[')", "print('[' * 100_000)", "raise SystemExit('the last line')"])
+def test_a_child_that_gives_no_result_has_no_findings(program: str) -> None:
     problem, findings = ask_child(program, b"x" * 1_000_000, 60)
     assert findings == []
-    assert said in (problem or "")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks at the processes of Linux")
-def test_ctrl_c_ends_the_child_and_what_it_started_at_once(tmp_path: Path) -> None:
-    """Also where they do not listen to it: TensorFlow does not while a graph runs."""
-    ready = tmp_path / "ready"
-    inner = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
-    program = (
-        "import os, pathlib, signal, subprocess, sys, time\n"
-        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        f"inner = subprocess.Popen([sys.executable, '-c', {inner!r}])\n"
-        f"part = pathlib.Path({str(ready)!r} + '.part')\n"
-        "part.write_text(f'{os.getpid()} {inner.pid}')\n"
-        f"part.rename({str(ready)!r})\n"
-        "time.sleep(600)"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", f"from hubplug.processes.children import run_child; run_child({program!r}, b'', 600)"],
-        stderr=subprocess.PIPE,
-    )
-    wait_for(ready.exists)
-    parent.send_signal(signal.SIGINT)
-    _, said = parent.communicate(timeout=60)
-    assert b"KeyboardInterrupt" in said
-    for pid in map(int, ready.read_text().split()):
-        wait_for(lambda pid=pid: not is_running(pid))
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not happen within a minute")
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    assert ("the last line" if "last" in program else "the process gave no result") in (problem or "")
