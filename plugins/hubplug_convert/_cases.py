@@ -71,7 +71,9 @@ def cases_of(
         yield Case(name, "no inputs", {})
         return
     groups = text_groups(words, records)
-    makers = {key: _Maker(info, groups, image_size) for key, info in signature.inputs.items()}
+    makers = {
+        key: _Maker(info, groups, image_size, place) for place, (key, info) in enumerate(signature.inputs.items())
+    }
     sizes = _SIZES if any(maker.is_open for maker in makers.values()) else _SIZES[:1]
     for rows, length, rank in sizes:
         values = {key: maker.make(0, rows, length, rank) for key, maker in makers.items()}
@@ -90,16 +92,19 @@ def cases_of(
 
 
 class _Maker:
-    """Makes values for one input."""
+    """Makes values for one input, others than for the inputs in other places."""
 
     def __init__(
-        self, info: TensorInfo, groups: Mapping[str, Sequence[bytes]], image_size: Sequence[int] | None
+        self, info: TensorInfo, groups: Mapping[str, Sequence[bytes]], image_size: Sequence[int] | None, place: int
     ) -> None:
         self._info = info
         self._groups = groups
         self._image_size = image_size
+        self._place = place
         self._turn = 0
-        self._random = np.random.default_rng(_SEED)
+        self._random = np.random.default_rng([_SEED, place])
+        # Where sparse and ragged inputs have values is the same in all: ids and their weights belong together.
+        self._where = np.random.default_rng(_SEED)
         self.ways = list(groups) if info.dtype == "string" else list(ways_of(info.dtype))
         self.kind = info.dtype
         self.is_open = info.shape is None or None in info.shape or info.kind != "dense"
@@ -127,12 +132,12 @@ class _Maker:
     def _dense(self, way: int, shape: Sequence[int]) -> Any:
         if self._info.dtype == "string":
             group = list(self._groups[self.ways[way]])
-            start = self._turn % len(group)
+            start = (self._turn + self._place) % len(group)
             return texts(group[start:] + group[:start], shape)
         return numbers(self._info.dtype, shape, self.ways[way], self._random)
 
     def _sparse(self, way: int, shape: Sequence[int]) -> Sparse:
-        there = self._random.random(shape) < 0.6
+        there = self._where.random(shape) < 0.6
         indices = np.argwhere(there).astype(np.int64).reshape(-1, len(shape))
         return Sparse(indices, self._dense(way, (len(indices),)), np.asarray(shape, np.int64))
 
@@ -140,7 +145,7 @@ class _Maker:
         count = rows
         splits = []
         for _ in range(rank):
-            lengths = self._random.integers(0, 4, count)
+            lengths = self._where.integers(0, 4, count)
             splits.append(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
             count = int(splits[-1][-1])
         value: Any = self._dense(way, (count, *shape[rank + 1 :]))

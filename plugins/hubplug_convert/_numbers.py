@@ -9,8 +9,19 @@ import numpy as np
 
 _NAMES = {"bfloat16": "float32", "half": "float16"}
 # What numbers of a kind are tried, the ordinary first.
-FLOATS = ("in [0, 1]", "normal", "zeros", "ones", "negative", "large", "tiny", "infinite", "not a number")
-INTEGERS = ("0 to 2", "zeros", "ones", "0 to 9", "0 to 999", "negative", "largest", "smallest")
+FLOATS = (
+    "in [0, 1]",
+    "normal",
+    "halves from -4 to 4",
+    "zeros",
+    "ones",
+    "negative",
+    "large",
+    "tiny",
+    "infinite",
+    "not a number",
+)
+INTEGERS = ("0 to 2", "zeros", "ones", "0 to 9", "-9 to 9", "0 to 999", "negative", "largest", "smallest")
 BOOLEANS = ("true and false", "all false", "all true")
 
 
@@ -52,13 +63,15 @@ def _floats(dtype: np.dtype[Any], shape: Sequence[int], way: str, random: np.ran
     makers: dict[str, Callable[[], Any]] = {
         "in [0, 1]": lambda: random.random(shape),
         "normal": lambda: random.normal(size=shape),
+        # Ties, and what is rounded to even.
+        "halves from -4 to 4": lambda: random.integers(-8, 9, shape) / 2,
         "zeros": lambda: np.zeros(shape),
         "ones": lambda: np.ones(shape),
         "negative": lambda: -3 * random.random(shape) - 0.5,
         "large": lambda: random.choice([-1, 1], shape) * (float(about.max) / 4),
         "tiny": lambda: random.choice([-1, 1], shape) * (float(about.tiny) * 2),
         "infinite": lambda: random.choice([-np.inf, np.inf, 1.0], shape),
-        "not a number": lambda: random.choice([np.nan, 1.0], shape),
+        "not a number": lambda: random.choice([np.nan, 1.0, -0.5, 2.0], shape),
     }
     return np.asarray(makers[way](), dtype)
 
@@ -68,5 +81,7 @@ def _integers(dtype: np.dtype[Any], shape: Sequence[int], way: str, random: np.r
     ends = {"0 to 2": 3, "0 to 9": 10, "0 to 999": min(1000, int(about.max))}
     if way in ends:
         return random.integers(0, ends[way], shape).astype(dtype)
+    if way == "-9 to 9":
+        return random.integers(-9 if about.min else 0, 10, shape).astype(dtype)
     value = {"zeros": 0, "ones": 1, "negative": max(-1, int(about.min)), "largest": about.max, "smallest": about.min}
     return np.full(shape, value[way], dtype)

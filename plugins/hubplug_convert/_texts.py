@@ -70,6 +70,7 @@ def text_groups(words: Sequence[bytes], records: Sequence[bytes] = ()) -> dict[s
         "spaces and punctuation": [b" ", b"  a\tb\n c ", b"...", b"(1,000.50)", b"'\"\\", b"<br/>", b"a" * 3],
         "other scripts": [text.encode() for text in ("Grüße", "мир", "世界", "🙂 ok", "é", "İ", "ﬁ", "שלום")],
         "long strings": [b"x" * 5000, b" ".join(known * 8)[:20000], "世".encode() * 500],
+        "text with a NUL": [b"a\0b", b"\0"],
         "bytes that are not UTF-8": [b"\xff\xfe\x00a", bytes(range(1, 256)), b"\0"],
         "pictures": [_png(5, 3), _png(2, 2)],
     }

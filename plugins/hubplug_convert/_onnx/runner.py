@@ -26,7 +26,7 @@ class OnnxRunner:
         about, session = self._signatures[signature], self._sessions[signature]
         there = {each.name for each in session.get_inputs()}
         fed = {
-            name: _as_fed(part)
+            name: _as_fed(part, about)
             for key, port in about.inputs.items()
             for name, part in zip(port.tensors, _parts(inputs[key]), strict=True)
             if name in there
@@ -68,13 +68,15 @@ def _value(port: Port, parts: Sequence[Any]) -> Any:
     return value
 
 
-def _as_fed(array: Any) -> Any:
+def _as_fed(array: Any, about: Signature) -> Any:
     if array.dtype.kind != "O":
         return array
     try:
         texts = [item.decode() if isinstance(item, bytes) else item for item in array.ravel().tolist()]
     except UnicodeDecodeError as error:
         raise NotExpressibleError("strings of ONNX are UTF-8") from error
+    if about.needs_extensions and any("\0" in text for text in texts):
+        raise NotExpressibleError("strings of onnxruntime-extensions end before a NUL")
     fed = np.empty(len(texts), object)
     fed[:] = texts
     return fed.reshape(array.shape)

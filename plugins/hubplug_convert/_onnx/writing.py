@@ -105,9 +105,12 @@ def _notes(found: dict[str, Signature]) -> Iterator[str]:
             for key, port in ports.items():
                 if list(port.tensors) != [key]:
                     yield f"The {side} {key!r} of signature {name!r} is called {', '.join(port.tensors)} in {about.file}."
-    if any(
+    has_strings = any(
         port.dtype == "string" for about in found.values() for port in (*about.inputs.values(), *about.outputs.values())
-    ):
+    )
+    if has_strings:
         yield "Strings of ONNX are UTF-8: other bytes cannot be given to the result."
     if extended := [about.file for about in found.values() if about.needs_extensions]:
         yield f"{', '.join(extended)}: needs the custom ops of onnxruntime-extensions; {FILE} says so."
+        if has_strings:
+            yield "Strings of onnxruntime-extensions end before a NUL: what follows in an input is lost."

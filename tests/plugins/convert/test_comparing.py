@@ -93,6 +93,30 @@ def test_batches_of_none_one_and_many_are_tried_and_the_same_each_time() -> None
     assert ((values > 0) & (values < 1e-37)).any()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool", "string", "complex64"])
+def test_inputs_of_one_kind_have_different_values(dtype: str) -> None:
+    """Or what compares, subtracts or divides two of them would see one case only."""
+    for case in cases(x=TensorInfo(dtype, (None, 2)), y=TensorInfo(dtype, (None, 2)))[:2]:
+        assert not np.array_equal(case.inputs["x"], case.inputs["y"]), case.about
+
+
+def test_sparse_and_ragged_inputs_have_values_in_the_same_places() -> None:
+    """As ids and their weights."""
+    parts = {"values": "v", "indices": "i", "shape": "s"}
+    infos = {key: TensorInfo(dtype, (None, 3), "sparse", parts) for key, dtype in (("x", "int64"), ("y", "float32"))}
+    for case in cases(**infos):
+        np.testing.assert_array_equal(case.inputs["x"].indices, case.inputs["y"].indices)
+    rows = {key: TensorInfo("float32", (None, None), "composite", {"0": "v", "1": "r"}) for key in ("x", "y")}
+    for case in cases(**rows):
+        np.testing.assert_array_equal(case.inputs["x"].row_splits, case.inputs["y"].row_splits)
+
+
+def test_there_are_ties_and_integers_of_both_signs() -> None:
+    found = cases(x=TensorInfo("float32", (None, 2)), ids=TensorInfo("int8", (None, 2)))
+    assert any({-0.5, 2.5} & set(case.inputs["x"].ravel().tolist()) for case in found)
+    assert any(case.inputs["ids"].min(initial=0) < -1 and case.inputs["ids"].max(initial=0) > 1 for case in found)
+
+
 def test_strings_are_known_unknown_empty_long_and_no_text() -> None:
     found = cases(text=TensorInfo("string", (None,)))
     texts = {text for case in found for text in case.inputs["text"]}

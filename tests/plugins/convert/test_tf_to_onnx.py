@@ -195,6 +195,23 @@ def test_what_cannot_be_right_is_refused_by_op(
     assert said in caught.value.message
 
 
+def test_what_is_wrong_for_two_different_inputs_only_is_not_kept(to_onnx: ToOnnx, tmp_path: Path) -> None:
+    """The remainder by an infinity is NaN in ONNX."""
+
+    def define(tf: Any, hub: Any, tmp_path: Path) -> None:
+        x, y = (v1.placeholder(tf.float32, [None, 4]) for _ in range(2))
+        hubplug.add_signature(inputs={"x": x, "y": y}, outputs=tf.math.floormod(x, y))
+
+    found = to_onnx(export(tf, hubplug, define, tmp_path), tmp_path / "out")
+    assert "infinite as float32: output 'default' is nan" in found.problems[0]
+
+
+def test_what_is_cut_off_at_a_nul_is_reported(to_onnx: ToOnnx, tmp_path: Path) -> None:
+    found = to_onnx(made(tf.strings.lower, tf.string, tmp_path), tmp_path / "out")
+    assert found.problems == []
+    assert any(said.startswith("text with a NUL") for said in found.signatures["default"].not_expressible)
+
+
 def test_a_published_module_runs_without_tensorflow(convert: Convert, shared_modules: Path, tmp_path: Path) -> None:
     status, report = convert(shared_modules / "DM21m", tmp_path / "out", "--to", "onnx", "--json")
     assert (status, report["problems"]) == (0, [])
