@@ -287,7 +287,7 @@ class Hub:
                 f"{source.handle.original} does not keep {', '.join(demanded)}, which {self.config.where} demands of it: "
                 + "; ".join(f"{finding.rule}: {finding.message}" for finding in findings),
                 findings=findings,
-                hint="tell the publisher, or take the prefix out of the section validate",
+                hint="mend what is named, or ask its publisher to; the section validate demands it",
             )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -100,10 +101,16 @@ def publish(
 def replace_file(target: Path) -> Iterator[BinaryIO]:
     """Yields a new file to be written, and makes it ``target`` when the body succeeds; a file that is there is replaced.
 
+    A device or a pipe is written to, since a rename would take ``/dev/stdout`` away from everyone.
+
     Raises:
         OSError: The system could not write.
     """
     target = target.absolute()
+    if _is_no_place(target):
+        with open(target, "wb") as file:
+            yield file
+        return
     _delete_abandoned(target.parent)
     with unfinished_path(target.parent, _label(target.name), _SUFFIX) as partial, open(partial, "xb") as file:
         try_lock(file.fileno())
@@ -135,6 +142,15 @@ def taking_turns(directory: Path, seconds: float = 30.0) -> Iterator[None]:
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _is_no_place(target: Path) -> bool:
+    """Whether a name stands for what is open or a device, and not for a place in a directory."""
+    with suppress(OSError):
+        mode = target.stat().st_mode
+        is_open = target.is_symlink() and str(target.readlink()).startswith("/proc/")  # /dev/stdout is such a link
+        return is_open or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return False
 
 
 def _delete_abandoned(directory: Path) -> None:

@@ -57,7 +57,9 @@ def refuse_untrusted_options(config: Config, name: str, kind: type[Any], options
     guarded = guarded_options(kind)
     for option, value in options.items():
         if option in guarded or _has_reference(value):
-            kinds = "options of a plugin that signs requests" if _signs(kind) else "credentials, commands"
+            kinds = (
+                "options of a plugin that signs requests" if _signs(kind) else "credentials, commands, what is trusted"
+            )
             raise ConfigError(
                 f"{config.where}: plugins.{name}.options.{option}: {_FOUND} define {kinds} or references to the environment",
                 hint=_name_it(config),

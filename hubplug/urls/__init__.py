@@ -97,21 +97,29 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
 def under_prefix(url: str, prefix: str) -> bool:
     """Whether ``url`` lies under ``prefix``, compared by component: ``https://h/team`` does not cover ``https://h/teams``.
 
-    Compared in their normal form, and as a server understands them: without percent-encoding.
+    Compared in their normal form, and as a server understands them: without percent-encoding. A scheme alone, ``gs://``,
+    covers all of its URLs; of http(s) there is no such prefix.
     """
     if not scheme_of(prefix) or not scheme_of(url) or find_url_error(url) or find_url_error(prefix):
         return False
     wanted, given = _split(prefix), _split(url)
-    if given[0] != wanted[0] or given[2:4] != wanted[2:4]:
-        return False
     components = _components(wanted.path)
+    if given.scheme == wanted.scheme and not wanted.host and not components:
+        return True
+    if given.scheme != wanted.scheme or given[2:4] != wanted[2:4]:
+        return False
     return _components(given.path)[: len(components)] == components
 
 
 def covering(url: str, prefixes: Iterable[str]) -> str | None:
     """Of the prefixes under which ``url`` lies, the one with the most components."""
     found = [prefix for prefix in prefixes if under_prefix(url, prefix)]
-    return max(found, key=lambda prefix: len(_components(_split(prefix).path)), default=None)
+    return max(found, key=_precision, default=None)
+
+
+def _precision(prefix: str) -> tuple[bool, int]:
+    parts = _split(prefix)
+    return bool(parts.host), len(_components(parts.path))
 
 
 def _split(url: str) -> _Parts:

@@ -93,7 +93,7 @@ def validate_as_configured(hub: Hub, path: Path, spec: ModuleSpec) -> None:
             f"{path} does not keep {', '.join(demanded)}, which {hub.config.where} demands of it: "
             + "; ".join(f"{finding.rule}: {finding.message}" for finding in findings),
             findings=findings,
-            hint="tell the publisher, or take the prefix out of the section validate",
+            hint="mend what is named, or ask its publisher to; the section validate demands it",
         )
 
 

@@ -88,7 +88,10 @@ def list_members(directory: int, shown: str) -> list[ListedMember]:
     for member in found:
         other = seen.setdefault(collision_key(member.name), member.name)
         if other != member.name:
-            raise ExportError(f"{shown} holds {abridged(other)} and {abridged(member.name)}: one name on some systems")
+            raise ExportError(
+                f"{shown} holds {abridged(other)} and {abridged(member.name)}: one name on some systems",
+                hint="rename one of them",
+            )
     return found
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hubplug.errors import ConfigError, ExportError, OccupiedError, OfflineError, ValidationError
+from hubplug.errors import ConfigError, ExportError, HubplugError, OccupiedError, OfflineError, ValidationError
 from hubplug.exporting import find_place
 from hubplug.files.durable import sync_directory
 from hubplug.files.signatures import SIGNATURE_NAME, SigningKey, SignsModules
@@ -86,9 +86,14 @@ def publish_module(
                 _copy(descriptor, _signable(list_members(descriptor, str(directory))), directory, copy)
         except OSError as error:
             raise ExportError(f"{directory} cannot be copied to be signed: {reason_of(error, copy)}") from error
-        _demand(hub, copy, source, profiles)
-        signing.sign_module(copy, key, offline=hub.config.offline)
-        return _put(hub, copy, place)
+        try:
+            _demand(hub, copy, source, profiles)
+            signing.sign_module(copy, key, offline=hub.config.offline)
+            return _put(hub, copy, place)
+        except HubplugError as error:  # the copy is gone when it is read
+            error.message = error.message.replace(str(copy), source)
+            error.args = (error.message,)
+            raise
 
 
 def _put(hub: Hub, directory: Path, place: str) -> PublishedModule:

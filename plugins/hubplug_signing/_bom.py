@@ -8,6 +8,7 @@ property taxonomy has it (https://github.com/CycloneDX/cyclonedx-property-taxono
 from __future__ import annotations
 
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,14 +83,14 @@ def _bill(hub: Hub, spec: ModuleSpec, license: str | None) -> dict[str, Any]:
         "components": [
             {
                 "type": "file",
-                "bom-ref": f"file:{quote(name)}",
-                "name": name,
+                "bom-ref": _reference(name),
+                "name": printable(name),
                 "hashes": [{"alg": "SHA-256", "content": sha256}],
                 "properties": [_property("size", size)],
             }
             for name, size, sha256 in files
         ],
-        "dependencies": [{"ref": "module", "dependsOn": [f"file:{quote(name)}" for name, _, _ in files]}],
+        "dependencies": [{"ref": "module", "dependsOn": [_reference(name) for name, _, _ in files]}],
         "compositions": [{"aggregate": "complete", "dependencies": ["module"]}],
     }
     content = json.dumps(bill, sort_keys=True)
@@ -104,10 +105,15 @@ def _files(directory: Path) -> tuple[list[tuple[str, int, str]], float]:
             name, kind = next(iter(sorted(tree.odd.items())))
             raise ExportError(f"{directory} holds {printable(name)}, which is {kind}", hint="put the file itself there")
         names = sorted(name for name in tree.files if not name.startswith(RESERVED_PREFIX))
-        listed = [(printable(name), tree.files[name], file_sha256(directory / name)) for name in names]
+        listed = [(name, tree.files[name], file_sha256(directory / name)) for name in names]
     except OSError as error:
         raise ExportError(f"{directory} cannot be read: {reason_of(error, directory)}") from error
     return listed, max((tree.times[name] for name in names), default=0) / 1e9
+
+
+def _reference(name: str) -> str:
+    """Of a file: of its very name, since two names may look alike when they are made printable."""
+    return f"file:{quote(os.fsencode(name))}"
 
 
 def _named(module: LocalModule) -> dict[str, str]:

@@ -46,6 +46,8 @@ def sign(directory: Path, key: SigningKey, *, offline: bool) -> None:
         config = _configured(Signing(), key, Path(folder), offline)
         target, made = directory / SIGNATURE_NAME, Path(folder, SIGNATURE_NAME)
         with _as_export_errors(directory):
+            if target.is_dir():
+                raise ExportError(f"{target} is a directory, and the signature has that name", hint="rename it")
             target.unlink(missing_ok=True)
             there = signable_files(directory, of_a_cache=False)
             hashing = Hashing().set_ignored_paths(paths=[], ignore_git_paths=False)

@@ -101,7 +101,8 @@ def _verify_with(signer: Signer, directory: Path, bundle: Bundle, offline: bool)
                 "try again, or name a file",
             ) from error
         try:
-            config.set_hashing_config(hashing).verify(directory, signature)
+            # model-signing refuses a directory that is named by a link.
+            config.set_hashing_config(hashing).verify(directory.resolve(), signature)
         except (OSError, ImportError):
             raise
         except Exception as error:  # of four libraries

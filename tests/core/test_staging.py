@@ -487,6 +487,29 @@ def test_a_file_is_in_its_place_at_the_end_and_not_before(tmp_path: Path) -> Non
     assert names(tmp_path) == ["archive.tar", "ordinary"]
 
 
+def test_what_is_a_pipe_or_open_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe, stdout, there = tmp_path / "pipe", tmp_path / "stdout", tmp_path / "there"
+    os.mkfifo(pipe)
+    with there.open("wb") as opened, open(os.open(pipe, os.O_RDWR | os.O_NONBLOCK), "rb", buffering=0) as reader:
+        stdout.symlink_to(f"/proc/self/fd/{opened.fileno()}")
+        for target in (pipe, stdout):
+            with staging.replace_file(target) as file:
+                file.write(b"new")
+        assert reader.read(3) == b"new"
+    assert there.read_bytes() == b"new"
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert stdout.is_symlink()
+
+
+def test_a_link_is_replaced_and_what_it_names_stays(tmp_path: Path) -> None:
+    (tmp_path / "own").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("own")
+    with staging.replace_file(tmp_path / "link") as file:
+        file.write(b"new")
+    assert (tmp_path / "own").read_bytes() == b"old"
+    assert (tmp_path / "link").read_bytes() == b"new"
+
+
 def test_a_file_whose_body_raises_is_not_there_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), staging.replace_file(tmp_path / "archive.tar") as file:
         file.write(b"half")

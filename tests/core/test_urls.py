@@ -115,6 +115,9 @@ def test_every_url_within_a_text_is_redacted(text: str) -> None:
         ("gs://bücher/m", "gs://xn--bcher-kva/"),
         ("corp://team:model/3", "corp://Team:model/"),
         ("gs://bucket/a/../b/c", "gs://bucket/b"),
+        ("gs://bucket/m", "GS://"),
+        ("hf://org/m", "hf:///"),
+        ("file:///srv/m", "file://"),
     ],
 )
 def test_a_url_lies_under_a_prefix_of_its_origin_and_leading_components(url: str, prefix: str) -> None:
@@ -154,6 +157,8 @@ def test_a_url_lies_under_a_prefix_of_its_origin_and_leading_components(url: str
         ("/models/a", "/models"),
         ("https://h/team", "h/team"),
         ("https://h/team", ""),
+        ("https://h/team", "https://"),
+        ("gs://team/m", "gs:///team"),
         ("", "https://h"),
     ],
 )
@@ -238,6 +243,7 @@ def test_the_closest_of_several_prefixes_is_the_one_with_the_most_components() -
     assert covering("https://h/team/a/b", prefixes) == "https://H/team/a"
     assert covering("https://h/team/x", prefixes) == "https://h:443/%74%65%61%6d/"
     assert covering("https://other/team/x", prefixes) is None
+    assert covering("gs://bucket/m", ["gs://", "gs://bucket"]) == "gs://bucket"
 
 
 @pytest.mark.parametrize(

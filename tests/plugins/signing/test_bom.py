@@ -132,6 +132,17 @@ def test_what_is_in_a_module_cannot_spoil_the_bill(tmp_path):
         bill_of_materials(hubplug.Hub(), str(module))
 
 
+def test_files_whose_names_look_alike_are_two(module):
+    for name, text in (("\u202ex", "1"), ("\\u202ex", "2")):
+        (module / "assets" / name).write_text(text)
+    (module / os.fsdecode(b"assets/\xff")).write_text("3")
+    bill = bill_of_materials(hubplug.Hub(), str(module))
+    check(bill)
+    references = [one["bom-ref"] for one in bill["components"]]
+    assert len(set(references)) == len(references)
+    assert bill["dependencies"] == [{"ref": "module", "dependsOn": references}]
+
+
 def test_the_command_prints_it(module):
     done = CliRunner().invoke(command, ["bom", str(module)])
     assert done.exit_code == 0, done.output

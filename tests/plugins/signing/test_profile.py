@@ -88,6 +88,30 @@ def test_a_missing_file_is_named(signed, demanding):
     assert "signed with 'variables/variables.index'" in findings[0].message
 
 
+def test_a_module_that_a_link_names_is_the_module(signed, demanding, tmp_path):
+    (tmp_path / "newest").symlink_to(signed.name)
+    assert demanding().load_spec(str(tmp_path / "newest"))
+    (signed / "new").write_text("x")
+    with pytest.raises(ValidationError, match="signed/altered"):
+        demanding().load_spec(str(tmp_path / "newest"))
+
+
+def test_of_a_whole_scheme_a_signature_can_be_demanded(signed, demanding, keys):
+    with pytest.raises(ValidationError, match="signed/foreign"):
+        demanding("file://", {"key": str(keys / "other.pub")}).load_spec(str(signed))
+
+    class Corp:
+        @hubplug.hookimpl
+        def hubplug_resolve(self, handle):
+            return handle.instead(str(signed)) if handle.scheme == "corp" else None
+
+    rules = [{"prefix": "corp://", "key": str(keys / "other.pub")}]
+    plugins = {"signing": {"options": {"signers": rules}}}
+    hub = hubplug.Hub({"validate": {"corp://": ["signed"]}, "plugins": plugins}, plugins=[Corp()])
+    with pytest.raises(ValidationError, match="signed/foreign"):
+        hub.load_spec("corp://team/m")
+
+
 def test_a_hard_link_counts_as_the_file_that_it_is(signed, demanding, tmp_path):
     os.link(signed / "saved_model.pb", tmp_path / "second name")
     assert demanding().load_spec(str(signed))

@@ -76,6 +76,16 @@ def test_what_is_not_safe_or_has_a_place_that_is_taken_is_not_signed(module, key
         publish_module(hubplug.Hub(), str(module), str(tmp_path / "models/m/1"), key=key)
 
 
+@pytest.mark.parametrize("name", ["Model.sig", "model.sig/file"])
+def test_a_name_in_the_way_of_the_signature_is_named_where_it_is(name, module, keys, tmp_path):
+    (module / name).parent.mkdir(exist_ok=True)
+    (module / name).write_text("x")
+    with pytest.raises(ExportError, match=str(module)) as caught:
+        publish_module(hubplug.Hub(), str(module), str(tmp_path / "models/m/1"), key=SigningKey(keys / "models.key"))
+    assert "/hubplug-" not in str(caught.value)
+    assert "rename" in (caught.value.hint or "")
+
+
 def test_a_chain_without_the_plugin_signs_nothing(module, keys, tmp_path):
     hub = hubplug.Hub({"disabled": ["signing"]})
     with pytest.raises(ConfigError, match="No plugin of the chain signs"):
