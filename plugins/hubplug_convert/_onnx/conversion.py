@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ class ToOnnx:
     runs_without_tensorflow = True
 
     def convert(self, request: Request, dest: Path) -> Sequence[str]:
+        _keep_to_oneself()
         missing = [name for name in _NEEDED if find_spec(name) is None]
         if missing:
             raise MissingDependencyError(
@@ -41,6 +43,12 @@ class ToOnnx:
         return write_all(request, dest)
 
     def open(self, request: Request, result: Path) -> Runner:
+        _keep_to_oneself()
         from hubplug_convert._onnx.runner import OnnxRunner
 
         return OnnxRunner(result)
+
+
+def _keep_to_oneself() -> None:
+    """onnxruntime 1.29 and newer send what they see of models to their maker, unless this is there before they are imported."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -204,6 +205,26 @@ def test_what_is_wrong_for_two_different_inputs_only_is_not_kept(to_onnx: ToOnnx
 
     found = to_onnx(export(tf, hubplug, define, tmp_path), tmp_path / "out")
     assert "infinite as float32: output 'default' is nan" in found.problems[0]
+
+
+def test_onnxruntime_sends_nothing_to_its_maker(tmp_path: Path) -> None:
+    """It leaves the file of a session in the folder for temporary files where it does."""
+    program = """
+import sys
+import time
+from pathlib import Path
+from hubplug_convert._onnx.conversion import ToOnnx
+
+try:
+    ToOnnx().open(None, Path("no such result"))
+except FileNotFoundError:
+    time.sleep(0.2)
+assert "onnxruntime" in sys.modules
+"""
+    # Without what says that this is CI, where it sends nothing anyway.
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_cut_off_at_a_nul_is_reported(to_onnx: ToOnnx, tmp_path: Path) -> None:
