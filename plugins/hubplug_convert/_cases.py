@@ -11,7 +11,7 @@ import numpy as np
 
 from hubplug.types import SignatureInfo, TensorInfo
 from hubplug_convert._contract import Ragged, Sparse
-from hubplug_convert._numbers import numbers, numpy_dtype, ways_of
+from hubplug_convert._numbers import EXTREMES, numbers, numpy_dtype, ways_of
 from hubplug_convert._texts import text_groups, texts
 
 _SEED = 14
@@ -29,11 +29,13 @@ class Case:
         signature: Which one.
         about: What is special about the inputs.
         inputs: By name.
+        is_extreme: Whether there are infinities, NaN or numbers near the largest in them, as few inputs have.
     """
 
     signature: str
     about: str
     inputs: Mapping[str, Any]
+    is_extreme: bool = False
 
     @property
     def has_values(self) -> bool:
@@ -88,7 +90,7 @@ def cases_of(
                     key: maker.make(way if maker.kind == kind else 0, _MANY, 4, 1, turn)
                     for key, maker in makers.items()
                 }
-                yield Case(name, f"{ways[way]} as {kind}", values)
+                yield Case(name, f"{ways[way]} as {kind}", values, kind != "string" and ways[way] in EXTREMES)
 
 
 class _Maker:

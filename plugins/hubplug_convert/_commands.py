@@ -63,6 +63,11 @@ _TARGET = Completed(_targets)
     help="An .npz file with an array for each input, to be compared with as well as the generated inputs.",
 )
 @click.option(
+    "--finite",
+    is_flag=True,
+    help="Inputs never have infinities, NaN or numbers near the largest: leave them out of what is compared.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=600.0,
@@ -90,6 +95,7 @@ def convert(
     inputs: tuple[str, ...],
     outputs: tuple[str, ...],
     examples: tuple[str, ...],
+    finite: bool,
     timeout: float,
     memory: int,
     form: str,
@@ -108,7 +114,7 @@ def convert(
     from hubplug_convert import _report
     from hubplug_convert._converting import Wish, convert
 
-    wish = Wish(to, tags, signatures, inputs, outputs, examples, timeout, memory, partial(say, err=True))
+    wish = Wish(to, tags, signatures, inputs, outputs, examples, timeout, memory, finite, partial(say, err=True))
     report = convert(current_hub(), handle, out, wish)
     if form == "json":
         click.echo(_report.as_json(report))

@@ -39,6 +39,7 @@ class Wish:
     examples: Sequence[str] = ()
     timeout: float = 600.0
     memory_mib: int = 16384
+    finite: bool = False
     tell: Callable[[str], None] = lambda said: None
 
 
@@ -97,8 +98,8 @@ def _convert_directory(hub: Hub, directory: Path, shown: str, out: str, wish: Wi
     if not scheme_of(out) and request.source in Path(out).absolute().parents:
         raise ConfigError(f"{out} lies in the source, {request.source}", hint="choose a directory beside it")
     examples = read_examples(wish.examples, {name: variant.signatures[name] for name in request.signatures})
-    cases = generate_cases(request, variant, examples)
-    report = Report(shown, request.format, entry_point.name.partition(".")[2], out)
+    cases = [case for case in generate_cases(request, variant, examples) if not (wish.finite and case.is_extreme)]
+    report = Report(shown, request.format, entry_point.name.partition(".")[2], out, wish.finite)
 
     def write(dest: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="hubplug-convert-") as folder:

@@ -21,6 +21,8 @@ FLOATS = (
     "infinite",
     "not a number",
 )
+# Of floats: what computes with them gives what no order of a sum, and no library, promises.
+EXTREMES = ("large", "infinite", "not a number")
 INTEGERS = ("0 to 2", "zeros", "ones", "0 to 9", "-9 to 9", "0 to 999", "negative", "largest", "smallest")
 BOOLEANS = ("true and false", "all false", "all true")
 

@@ -11,6 +11,7 @@ from hubplug_convert._comparing import FORMULA
 from hubplug_convert._verifying import GRADIENT_TOLERANCE, SignatureReport, Verification
 
 _MOST_PROBLEMS = 20
+_FINITE = "not compared (--finite): inputs with infinities, NaN, or numbers near the largest"
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Report:
     source_format: str
     target: str
     result: str
+    finite: bool = False
     notes: Sequence[str] = ()
     verification: Verification = field(default_factory=Verification)
 
@@ -48,7 +50,7 @@ def as_text(report: Report) -> Iterator[str]:
                 yield f"  {said}: {_shortened(refused)}"
         if about.gradients:
             yield f"  gradients: {about.gradients}"
-    for note in report.notes:
+    for note in (*report.notes, *([_FINITE] if report.finite else [])):
         yield f"note: {note}"
     for problem in found.problems[:_MOST_PROBLEMS]:
         yield f"problem: {problem}"
@@ -58,6 +60,8 @@ def as_text(report: Report) -> Iterator[str]:
         yield f"{report.result}: written; it gives what {report.source} gives ({FORMULA})"
     else:
         yield f"{report.result}: not written, since it is not the same as {report.source} ({FORMULA})"
+        if found.extreme_problems == len(found.problems):
+            yield "hint: only infinities, NaN and numbers near the largest differ; if your inputs never have them, --finite leaves them out"
 
 
 def as_json(report: Report) -> str:
@@ -73,6 +77,7 @@ def as_json(report: Report) -> str:
             "tolerance": FORMULA,
             "gradient_tolerance": GRADIENT_TOLERANCE,
             "signatures": {name: _plain(about) for name, about in found.signatures.items()},
+            "finite": report.finite,
             "problems": found.problems,
             "notes": list(report.notes),
         },

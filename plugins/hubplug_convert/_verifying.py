@@ -47,10 +47,12 @@ class Verification:
     Attributes:
         signatures: By name.
         problems: Why the result is not kept, in sentences; none: it is the same.
+        extreme_problems: How many of them are of extreme inputs alone.
     """
 
     signatures: dict[str, SignatureReport] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    extreme_problems: int = 0
 
 
 def verify(workshop: Workshop, result: Path, cases: Sequence[Case]) -> Verification:
@@ -69,7 +71,9 @@ def verify(workshop: Workshop, result: Path, cases: Sequence[Case]) -> Verificat
     found = Verification({name: SignatureReport() for name in workshop.request.signatures})
     found.problems += _find_ways_back(workshop.request.source, result)
     for number, case in enumerate(cases):
+        before = len(found.problems)
         _compare_case(found, case, source.by_case[number], made.by_case[number])
+        found.extreme_problems += case.is_extreme * (len(found.problems) - before)
     for name, about in found.signatures.items():
         _judge(found, name, about, [source.by_case[n] for n, case in enumerate(cases) if case.signature == name])
         if source.no_gradients is not None and made.no_gradients is not None:

@@ -54,6 +54,20 @@ def test_one_that_is_not_the_same_is_not_kept(
         assert report["signatures"]["default"]["outputs"]["default"] not in (0, 0.0)
 
 
+def test_what_differs_for_extreme_numbers_only_can_be_had_for_finite_ones(
+    convert: Convert, module: Path, tmp_path: Path
+) -> None:
+    status, said = convert(module, tmp_path / "out", "--to", "WrongForLargeOnes")
+    assert status == 1
+    assert "--finite leaves them out" in said.splitlines()[-1]
+    status, report = convert(module, tmp_path / "out", "--to", "WrongForLargeOnes", "--finite", "--json")
+    assert (status, report["written"], report["finite"], report["problems"]) == (0, True, True, [])
+    status, said = convert(module, tmp_path / "other", "--to", "WrongByLittle", "--finite")
+    assert status == 1
+    assert "not compared (--finite)" in said
+    assert "leaves them out" not in said
+
+
 def test_people_read_which_output_differs_by_how_much_and_on_what(
     convert: Convert, module: Path, tmp_path: Path
 ) -> None:

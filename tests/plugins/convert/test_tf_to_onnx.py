@@ -267,6 +267,28 @@ def test_names_and_open_dimensions_are_described(convert: Convert, module: Path,
         np.testing.assert_array_equal(output, np.full(rows, 0.5, np.float32))
 
 
+def test_a_convolutional_network_is_the_same_for_finite_images(convert: Convert, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+
+    def features() -> None:
+        images = v1.placeholder(tf.float32, [None, 16, 16, 3])
+        kernel = v1.get_variable("kernel", initializer=random.normal(size=(3, 3, 3, 8)).astype(np.float32) / 5)
+        hidden = tf.nn.conv2d(2.0 * images - 1.0, kernel, strides=2, padding="SAME")
+        one, zero = np.ones(8, np.float32), np.zeros(8, np.float32)
+        hidden, *_ = v1.nn.fused_batch_norm(hidden, one, zero, mean=zero, variance=one, is_training=False)
+        pooled = tf.reduce_mean(tf.nn.max_pool2d(tf.nn.relu(hidden), 2, 2, "VALID"), [1, 2])
+        hubplug.add_signature(inputs={"images": images}, outputs={"default": pooled, "p": tf.nn.softmax(pooled)})
+
+    spec = hubplug.create_module_spec(features)
+    with tf.Graph().as_default(), v1.Session() as session:
+        module = hubplug.Module(spec)
+        session.run(v1.global_variables_initializer())
+        module.export(str(tmp_path / "module"), session)
+    status, said = convert(tmp_path / "module", tmp_path / "out", "--to", "onnx", "--finite")
+    assert status == 0, said
+    assert (tmp_path / "out" / "default.onnx").is_file()
+
+
 def test_saved_models_and_frozen_graphs_are_converted_too(convert: Convert, tmp_path: Path) -> None:
     with tf.Graph().as_default() as graph, v1.Session() as session:
         x = v1.placeholder(tf.float32, [None, 2], name="x")
