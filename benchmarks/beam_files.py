@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import resource
 import shutil
 import statistics
@@ -103,6 +102,14 @@ def plain_call(module: str, way: str, threads: int) -> Callable[[dict[str, Any]]
         def call(values: dict[str, Any]) -> Any:
             return applied(values, as_dict=True)[wanted].numpy()
 
+    elif way == "tensorflow_hub":
+        import tensorflow_hub
+
+        function = tensorflow_hub.eval_function_for_module(module).__enter__()  # until the process ends
+
+        def call(values: dict[str, Any]) -> Any:
+            return function(values, as_dict=True)[wanted]
+
     else:
         graph = tf.Graph()
         v1 = tf.compat.v1
@@ -171,7 +178,7 @@ def in_beam(module: str, source: Path, output: Path, unit: str, threads: int) ->
     if unit == "files":
         step = ApplyToFiles(module, str(output / "*.parquet"), select=select, batch_size=BATCH, threads=threads)
         function = step._function
-        kept = loaded(function._config, function._handle, function._call.tags, threads)  # so that the module is there
+        kept = loaded(function._shipment)  # so that the module is there
         _ = pipeline | beam.Create(files) | step
     else:
         (key,) = info.inputs
@@ -224,37 +231,30 @@ def in_turns(module: str, folder: Path, kinds: list[str], turns: int, threads: i
 
 
 def by_command(module: str, folder: Path, workers: int) -> dict[str, float]:
-    """``hubplug apply``: seconds from when the first worker is ready, seconds to start, memory of the largest process in MiB."""
+    """``hubplug apply``: rows per second from when the first worker is ready, seconds to start, memory of the largest process in MiB."""
     import hubplug
 
     info = hubplug.load_module_spec(module).signatures()["default"]
     select = [] if "default" in info.outputs else ["--select", next(iter(info.outputs))]
     output = folder / "applied"
     shutil.rmtree(output, ignore_errors=True)
-    command = [
-        sys.executable,
-        "-m",
-        "hubplug",
-        "apply",
-        module,
-        "--input",
-        f"{folder / 'in'}/*",
-        "--output",
-        f"{output}/*.parquet",
-    ]
+    command = [sys.executable, "-m", "hubplug", "apply", module]
+    command += ["--input", f"{folder / 'in'}/*", "--output", f"{output}/*.parquet"]
     process = subprocess.Popen(
-        [*command, "--workers", str(workers), "--batch-size", str(BATCH), *select], stderr=subprocess.PIPE, text=True
+        [*command, "--workers", str(workers), "--batch-size", str(BATCH), *select, "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     most = 0.0
     while process.poll() is None:
         most = max(most, _largest_below(process.pid))
         time.sleep(0.2)
-    assert process.stderr is not None
-    said = process.stderr.read()
-    figures = re.search(r"rows in .*: ([\d.]+) s, of which ([\d.]+) s to start", said)
-    if figures is None:
-        raise SystemExit(said)
-    return {"seconds": float(figures[1]) - float(figures[2]), "start": float(figures[2]), "mib": most}
+    assert process.stdout is not None
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    done = json.loads(process.stdout.read())
+    start = done["seconds_to_start"]
+    return {"rows/s": done["rows"] / max(done["seconds"] - start, 1e-3), "start": start, "mib": most}
 
 
 def _largest_below(pid: int) -> float:
@@ -295,8 +295,7 @@ def main() -> None:
             for kind, turns in found.items()
         }
         for workers in arguments.workers:
-            figures = by_command(module, folder, workers)
-            report[f"{workers} workers"] = {"rows/s": total / figures["seconds"], **figures}
+            report[f"{workers} workers"] = by_command(module, folder, workers)
     load = " ".join(f"{one:.1f}" for one in os.getloadavg())
     print(f"{total:,} rows in {arguments.files} files, batches of {BATCH}, load {load}")
     for kind, values in report.items():

@@ -63,6 +63,7 @@ _HOMES = {
     "HubplugError": "hubplug.errors",
     **dict.fromkeys(
         [
+            "EvalFunction",
             "ExportExistsError",
             "ImageModuleInfo",
             "LatestModuleExporter",

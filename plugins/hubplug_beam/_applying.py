@@ -120,8 +120,11 @@ def is_fault_of_row(error: Exception) -> bool:
 
 def reason_of(error: Exception) -> str:
     """The first lines of what was said, as they may be shown."""
-    said = getattr(error, "message", None) or str(error) or type(error).__name__
-    return redact(" ".join(str(said).split()))[:_LONGEST_REASON]
+    # A session raises TensorFlow's error again, with pages on where in Python the op was made.
+    again = hasattr(error, "node_def") and type(error.__context__) is type(error)
+    told = error.__context__ if again else error
+    said = str(getattr(told, "message", None) or told or type(error).__name__).partition("\n\t [[")[0]
+    return redact(" ".join(said.split()))[:_LONGEST_REASON]
 
 
 class _Work:

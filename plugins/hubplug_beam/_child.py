@@ -7,6 +7,7 @@ import pickle
 import signal
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -50,7 +51,7 @@ def main() -> None:
 def _run(assignment: Assignment) -> Answer:
     job = assignment.job
     transform = ApplyToFiles.planned(
-        job.config, job.handle, job.call, job.form, job.output, assignment.threads, assignment.watched
+        replace(job.shipment, threads=assignment.threads), job.form, job.output, assignment.watched
     )
     pipeline = beam.Pipeline(options=_options(assignment))
     _ = pipeline | beam.Create(list(job.missing)) | beam.Reshuffle() | transform

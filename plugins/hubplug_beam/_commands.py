@@ -154,5 +154,6 @@ def apply(
         say(f"warning: {done.failed:,} rows failed; *.failed.jsonl beside the shards says which, and why", err=True)
     if as_json:
         shards_now = {"shards": len(job.parts) - len(left), "there_before": there, "missing": len(left)}
-        print_json({"rows": done.rows, "failed": done.failed, **shards_now, "seconds": round(done.seconds, 3)})
+        times = {"seconds": round(done.seconds, 3), "seconds_to_start": round(done.waited, 3)}
+        print_json({"rows": done.rows, "failed": done.failed, **shards_now, **times})
     ctx.exit(1 if left or done.failed else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
@@ -12,7 +12,6 @@ from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, Predi
 
 from hubplug.errors import ConfigError, InputError
 from hubplug.hub import Hub
-from hubplug.in_effect import current_hub
 from hubplug.urls import redact
 from hubplug_beam import _shipping, _writing
 from hubplug_beam._applying import is_fault_of_row, reason_of
@@ -72,9 +71,7 @@ class _Handler(ModelHandler[Any, PredictionResult, Model]):
             HubplugError: The handle cannot be resolved.
         """
         super().__init__()
-        _shipping.demand_no_secret(handle)
-        hub = hub or current_hub()
-        self._plan: dict[str, Any] = {
+        self._wanted: dict[str, Any] = {
             "signature": signature,
             "columns": dict(columns or {}),
             "as_dict": as_dict,
@@ -83,11 +80,8 @@ class _Handler(ModelHandler[Any, PredictionResult, Model]):
             "batch_size": batch_size,
             "padding": padding,
         }
-        self._call: Call = hub.use_spec(handle, lambda spec: plan_call(spec, **self._plan))
-        self._config = _shipping.as_text(hub)
-        self._handle = self._planned_handle = _shipping.shipped_handle(hub, handle)
-        self._threads = threads
-        self._only = None if as_dict or select else next(iter(self._call.outputs))
+        self._shipment = self._planned = _shipping.ship(hub, handle, threads, **self._wanted)
+        self._only = None if as_dict or select else next(iter(self._shipment.call.outputs))
 
     def load_model(self) -> Model:
         """The module of this worker process.
@@ -96,21 +90,24 @@ class _Handler(ModelHandler[Any, PredictionResult, Model]):
             InputError: What a side input named in its place takes or gives something else.
             HubplugError: It cannot be loaded.
         """
-        if self._handle != self._planned_handle:
-            call = _shipping.hub_of(self._config).use_spec(self._handle, lambda spec: plan_call(spec, **self._plan))
-            if (call.inputs, call.outputs) != (self._call.inputs, self._call.outputs):
+        if self._shipment != self._planned:
+            handle, planned = self._shipment.handle, self._planned.call
+            call = _shipping.hub_of(self._shipment.config).use_spec(
+                handle, lambda spec: plan_call(spec, **self._wanted)
+            )
+            if (call.inputs, call.outputs) != (planned.inputs, planned.outputs):
                 raise InputError(
-                    f"{redact(self._handle)} cannot take the place of {redact(self._planned_handle)}: "
+                    f"{redact(handle)} cannot take the place of {redact(self._planned.handle)}: "
                     f"its signature {call.signature!r} has other inputs or outputs",
                     hint="start a new pipeline with it",
                 )
-        return loaded(self._config, self._handle, self._call.tags, self._threads)
+        return loaded(self._shipment)
 
     def update_model_path(self, model_path: str | None = None) -> None:
         """Takes the handle that a side input of ``RunInference`` names, from the next batch on."""
         if model_path:
             _shipping.demand_no_secret(model_path)
-            self._handle = model_path
+            self._shipment = replace(self._planned, handle=model_path)
 
     def get_metrics_namespace(self) -> str:
         """Where Beam counts: ``hubplug``."""
@@ -152,7 +149,7 @@ class ModuleHandler(_Handler):
         """
         super().__init__(handle, **options)
         self._mark_failures = mark_failures
-        self._batching = {"max_batch_size": self._call.batch_size}
+        self._batching = {"max_batch_size": self._shipment.call.batch_size}
         if min_batch_size is not None:
             self._batching["min_batch_size"] = min_batch_size
 
@@ -187,20 +184,21 @@ class ModuleHandler(_Handler):
         except Exception as error:
             if not is_fault_of_row(error):
                 raise
-            yield PredictionResult(row, Failure(reason_of(error)), self._handle)
+            yield PredictionResult(row, Failure(reason_of(error)), self._shipment.handle)
 
     def _apply(self, batch: Sequence[Any], model: Model) -> list[PredictionResult]:
-        outputs = _outputs(self._call, self._block(batch), len(batch), model)
+        outputs = _outputs(self._shipment.call, self._block(batch), len(batch), model)
         if self._only is not None:
             inferences: Iterable[Any] = outputs[self._only]
         else:
             inferences = (dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True))
         return [
-            PredictionResult(row, inference, self._handle) for row, inference in zip(batch, inferences, strict=True)
+            PredictionResult(row, inference, self._shipment.handle)
+            for row, inference in zip(batch, inferences, strict=True)
         ]
 
     def _block(self, batch: Sequence[Any]) -> Block:
-        columns = list(self._call.columns.values())
+        columns = list(self._shipment.call.columns.values())
         rows = [row.as_dict() if isinstance(row, beam.Row) else row for row in batch]
         if len(columns) == 1:
             rows = [row if isinstance(row, Mapping) and columns[0] in row else {columns[0]: row} for row in rows]
@@ -230,7 +228,7 @@ class ArrowModuleHandler(_Handler):
             tf.errors.OpError: The module refuses a value.
         """
         for rows in batch:
-            yield PredictionResult(rows, self._apply(rows, model), self._handle)
+            yield PredictionResult(rows, self._apply(rows, model), self._shipment.handle)
 
     def get_num_bytes(self, batch: Sequence[pa.RecordBatch]) -> int:
         """How many bytes record batches have."""
@@ -238,14 +236,16 @@ class ArrowModuleHandler(_Handler):
 
     def _apply(self, rows: pa.RecordBatch, model: Model) -> pa.RecordBatch:
         pieces = []
-        for start in range(0, len(rows), self._call.batch_size):
-            piece = rows.slice(start, self._call.batch_size)
+        for start in range(0, len(rows), self._shipment.call.batch_size):
+            piece = rows.slice(start, self._shipment.call.batch_size)
             block = Block(range(len(piece)), dict(zip(piece.schema.names, piece.columns, strict=True)))
-            pieces.append(_writing.as_record_batch(self._call, _outputs(self._call, block, len(piece), model)))
+            pieces.append(
+                _writing.as_record_batch(self._shipment.call, _outputs(self._shipment.call, block, len(piece), model))
+            )
         return (
-            pa.Table.from_batches(pieces, _writing.schema_of(self._call)).combine_chunks().to_batches()[0]
+            pa.Table.from_batches(pieces, _writing.schema_of(self._shipment.call)).combine_chunks().to_batches()[0]
             if pieces
-            else (_writing.schema_of(self._call).empty_table().to_batches()[0])
+            else (_writing.schema_of(self._shipment.call).empty_table().to_batches()[0])
         )
 
 

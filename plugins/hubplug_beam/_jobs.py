@@ -15,14 +15,14 @@ from typing import Any
 
 from hubplug.errors import ConfigError, InputError, MissingError, OccupiedError
 from hubplug.hub import Hub
-from hubplug.spec import ModuleSpec
 from hubplug.types import LocalModule
 from hubplug.urls import redact
 from hubplug_beam import _files, _formats, _shipping, _writing
 from hubplug_beam._applying import FAILED_SUFFIX
-from hubplug_beam._calls import Call, as_plain, check_columns, find_block_error, plan_call
+from hubplug_beam._calls import Call, as_plain, check_columns, find_block_error
 from hubplug_beam._cutting import check_output, plan_parts
 from hubplug_beam._parts import Part, shard_path
+from hubplug_beam._shipping import Shipment
 
 _VERSION = 1
 _ROWS_TO_TRY = 20
@@ -53,9 +53,7 @@ class Job:
     """A job that may start.
 
     Attributes:
-        config: The configuration, as workers get it.
-        handle: The module, as workers get it.
-        call: What is applied to what.
+        shipment: What workers get.
         form: The format of the input.
         output: The pattern of the shards.
         parts: What becomes a shard each.
@@ -64,9 +62,7 @@ class Job:
         facts: What is written there.
     """
 
-    config: str
-    handle: str
-    call: Call
+    shipment: Shipment
     form: str
     output: str
     parts: Sequence[Part]
@@ -112,29 +108,26 @@ def plan_job(hub: Hub, wish: Wish) -> Job:
         _shipping.demand_no_secret(url)
     form, parts = plan_parts(wish.input, wish.form, wish.split_bytes)
 
-    def plan(spec: ModuleSpec) -> Call:
-        return plan_call(
-            spec,
-            wish.signature,
-            columns=wish.columns,
-            as_dict=wish.as_dict,
-            select=wish.select,
-            keep=wish.keep,
-            tags=wish.tags,
-            batch_size=wish.batch_size,
-            padding=wish.padding,
-        )
-
-    call = _checked(hub.use_spec(wish.handle, plan), form, parts)
-    if error := _writing.find_writing_error(wish.output, call):
-        raise ConfigError(error, hint="end the output in .jsonl or .tfrecord")
-    config, handle = _shipping.as_text(hub), _shipping.shipped_handle(hub, wish.handle)
+    shipment = _shipping.ship(
+        hub,
+        wish.handle,
+        signature=wish.signature,
+        columns=wish.columns,
+        as_dict=wish.as_dict,
+        select=wish.select,
+        keep=wish.keep,
+        tags=wish.tags,
+        batch_size=wish.batch_size,
+        padding=wish.padding,
+    )
+    shipment = replace(shipment, call=_checked(shipment.call, form, parts))
+    _writing.check_writing(wish.output, shipment.call)
     facts = {
         "version": _VERSION,
         "handle": redact(wish.handle),
         "module": _identity(hub.resolve(wish.handle)),
         "format": form,
-        **as_plain(call),
+        **as_plain(shipment.call),
         "shards": len(parts),
         "input": redact(wish.input),
         "input_sha256": _digest([[part.files, part.start, part.stop, part.size] for part in parts]),
@@ -142,7 +135,7 @@ def plan_job(hub: Hub, wish: Wish) -> Job:
     manifest = wish.output.replace("*", "job", 1)
     manifest = f"{os.path.splitext(manifest)[0]}.json"
     missing = _check_place(wish, manifest, facts, parts)
-    return Job(config, handle, call, form, wish.output, parts, missing, manifest, facts)
+    return Job(shipment, form, wish.output, parts, missing, manifest, facts)
 
 
 def _checked(call: Call, form: str, parts: Sequence[Part]) -> Call:
@@ -178,7 +171,7 @@ def _check_place(wish: Wish, manifest: str, facts: Mapping[str, Any], parts: Seq
             hint="choose another output",
         )
     if there:
-        said = json.loads(_files.read_whole(manifest))
+        said = _read_manifest(manifest)
         different = sorted(key for key in {*said, *facts} if said.get(key) != json.loads(json.dumps(facts.get(key))))
         if different:
             raise ConfigError(
@@ -186,6 +179,19 @@ def _check_place(wish: Wish, manifest: str, facts: Mapping[str, Any], parts: Seq
                 hint="resume with what the job was started with, or choose another output",
             )
     return _missing(wish.output, parts)
+
+
+def _read_manifest(manifest: str) -> dict[str, Any]:
+    try:
+        said = json.loads(_files.read_whole(manifest))
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise ConfigError(
+            f"{redact(manifest)} is damaged, so that nobody can tell what the shards beside it are of",
+            hint="choose another output, or remove it and the shards",
+        )
+    return said
 
 
 def _missing(output: str, parts: Sequence[Part]) -> list[Part]:

@@ -9,32 +9,27 @@ from apache_beam.utils.shared import Shared
 
 from hubplug.shown.logs import logger
 from hubplug.urls import redact
-from hubplug_beam import _shipping
 from hubplug_beam._model import Model
+from hubplug_beam._shipping import Shipment, hub_of
 
 _LOG = logger(__name__)
 _lock = threading.Lock()
 _shared: dict[tuple[Any, ...], Shared] = {}
 
 
-def loaded(config: str, handle: str, tags: tuple[str, ...], threads: int | None = None) -> Model:
+def loaded(shipment: Shipment) -> Model:
     """The model of this process; it stays while someone has it, and a while longer.
-
-    Args:
-        config: The configuration, as it was shipped.
-        handle: The module.
-        tags: The graph variant.
-        threads: How many threads an op of TensorFlow may use; None: as many as there are cores.
 
     Raises:
         HubplugError: It cannot be loaded.
     """
+    handle, tags = shipment.handle, shipment.call.tags
     with _lock:
-        shared = _shared.setdefault((config, handle, tags), Shared())
+        shared = _shared.setdefault((shipment.config, handle, tags), Shared())
 
     def load() -> Model:
-        limit_threads(threads)
-        model = Model(_shipping.hub_of(config), handle, tags)
+        limit_threads(shipment.threads)
+        model = Model(hub_of(shipment.config), handle, tags, shipment.threads)
         _LOG.info("loaded %s in %.1f s", redact(handle), model.load_seconds)
         return model
 

@@ -1,18 +1,20 @@
 """A module in this process: values of a batch in, values for each row out.
 
-It is applied under eager execution, not by a session: a call takes 0.78 to 0.84 of the time of one by a session callable
-(docs/performance.md), several threads may call it, and no graph grows.
+A session applies it, not eager execution: for batches of 256 rows the session is faster (docs/performance.md), above all where each process
+has one thread, since the session then runs in the thread that calls it. Several threads may share one copy.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+
+import hubplug
 from hubplug.errors import FormatError, HubplugError, InputError, needs
 from hubplug.hub import Hub
-from hubplug.module import Module
 from hubplug.spec import ModuleSpec
 from hubplug.types import TensorInfo
 from hubplug_beam import _values
@@ -31,27 +33,20 @@ class Model:
         bytes: The size of its variables in memory.
     """
 
-    def __init__(self, hub: Hub, handle: str, tags: tuple[str, ...] = ()) -> None:
+    def __init__(self, hub: Hub, handle: str, tags: tuple[str, ...] = (), threads: int | None = None) -> None:
         """Resolves a handle and loads the module.
 
         Raises:
-            HubplugError: As ``hubplug.Module``; or eager execution is switched off in this process.
+            HubplugError: As ``hubplug.Module``; or it is a SavedModel, and eager execution is switched off in this process.
         """
         with needs("tensorflow", "tensorflow"):
             import tensorflow as tf
-        if not tf.compat.v2.executing_eagerly():
-            raise HubplugError(
-                "Modules are applied to files under eager execution, which this program has switched off",
-                hint="take out tf.compat.v1.disable_eager_execution() or disable_v2_behavior(), or use another process",
-            )
         started = time.monotonic()
         self._tf = tf
         with hub.activate():
-            self._loaded = hub.use_spec(handle, lambda spec: _load(spec, tags))
+            self._loaded = hub.use_spec(handle, lambda spec: _load(spec, tags, threads))
         self.load_seconds = time.monotonic() - started
-        self.bytes = sum(
-            variable.dtype.size * variable.shape.num_elements() for variable in getattr(self._loaded, "variables", ())
-        )
+        self.bytes = sum(variable.dtype.size * variable.shape.num_elements() for variable in self._loaded.variables)
 
     def apply(self, call: Call, values: Mapping[str, _values.Value], rows: int) -> dict[str, Any]:
         """Applies a signature.
@@ -67,28 +62,26 @@ class Model:
         Raises:
             NotForEachRow: An output does not have a value for each row.
             tf.errors.OpError: The module refuses the values.
+            ValueError: A value has a shape that the module does not take.
         """
-        fed = {key: self._tensor(value, call.inputs[key]) for key, value in values.items()}
-        outputs = self._loaded(fed, call.signature)
-        return {key: self._rows(key, outputs[key], rows, next(iter(values.values()))) for key in call.outputs}
+        fed = {key: self._fed(value, call.inputs[key]) for key, value in values.items()}
+        outputs = self._loaded(fed, call.signature, call.outputs)
+        return {key: _rows(key, outputs[key], rows, next(iter(values.values()))) for key in call.outputs}
 
-    def _tensor(self, value: _values.Value, info: TensorInfo) -> Any:
-        tf = self._tf
-        dtype = tf.as_dtype(info.dtype)
+    def _fed(self, value: _values.Value, info: TensorInfo) -> Any:
+        v1 = self._tf.compat.v1
+        dtype = self._tf.as_dtype(info.dtype)
         if isinstance(value, _values.Images):
             return self._pictures(value, info, dtype)
         if isinstance(value, _values.Sparse):
-            return tf.sparse.SparseTensor(value.indices, tf.compat.v2.constant(value.values, dtype), value.shape)
+            return v1.SparseTensorValue(value.indices, value.values.astype(dtype.as_numpy_dtype), value.shape)
         if isinstance(value, _values.Ragged):
-            return tf.ragged.constant(value.rows, dtype)
-        return (
-            tf.compat.v2.constant(value, None if dtype == tf.string else value.dtype)
-            if dtype != tf.bfloat16
-            else tf.cast(value, dtype)
-        )
+            return v1.ragged.constant_value(value.rows, dtype.as_numpy_dtype)
+        return value
 
     def _pictures(self, value: _values.Images, info: TensorInfo, dtype: Any) -> Any:
         """Pictures decoded to [0, 1] for floats, and resized where the input says to what."""
+        _demand_eager(self._tf, "Images are decoded")
         tf = self._tf
         _, height, width, channels = info.shape or (None, None, None, None)
         found = []
@@ -97,54 +90,83 @@ class Model:
             if height and width and picture.shape[:2] != (height, width):
                 picture = tf.cast(tf.compat.v2.image.resize(picture, [height, width], antialias=True), dtype)
             found.append(picture)
-        return tf.stack(found)
-
-    def _rows(self, key: str, output: Any, rows: int, fed: _values.Value) -> Any:
-        tf = self._tf
-        if isinstance(output, tf.RaggedTensor):
-            found: Any = output.to_list()
-        elif isinstance(output, tf.SparseTensor):
-            found = _sparse_rows(output)
-        else:
-            found = output.numpy()
-        filled = _length(fed)
-        if getattr(found, "ndim", 1) == 0 or len(found) != filled:
-            shape = list(getattr(output, "shape", ()))
-            raise NotForEachRow(
-                f"The output {key!r} has shape {shape} for {filled} rows: it is not one value for each row",
-                hint="choose other outputs with --select (select=)",
-            )
-        return found[:rows]
+        return tf.stack(found).numpy()
 
 
-def _load(spec: ModuleSpec, tags: tuple[str, ...]) -> Any:
+def _load(spec: ModuleSpec, tags: tuple[str, ...], threads: int | None) -> _InSession | _Signatures:
     try:
         spec.check_instantiable()
     except FormatError:
-        return _Signatures(spec.load_object(list(tags) or None))
-    return _Applied(Module(spec, tags=tags))
+        return _Signatures(spec, tags)
+    return _InSession(spec, tags, threads)
 
 
-class _Applied:
+class _InSession:
     """A module in TF1 Hub format, to be called with a signature."""
 
-    def __init__(self, module: Module) -> None:
-        self._module = module
-        self.variables = module.variables
+    def __init__(self, spec: ModuleSpec, tags: tuple[str, ...], threads: int | None) -> None:
+        import tensorflow as tf
 
-    def __call__(self, inputs: dict[str, Any], signature: str) -> Any:
-        return self._module(inputs, signature=signature, as_dict=True)
+        config = None
+        if threads is not None:
+            # -1: in the thread that calls.
+            between = -1 if threads == 1 else threads
+            config = tf.compat.v1.ConfigProto(
+                intra_op_parallelism_threads=threads, inter_op_parallelism_threads=between
+            )
+        self._function = hubplug.EvalFunction(spec, tags, config=config)
+        self.variables = self._function.module.variables
+
+    def __call__(self, inputs: dict[str, Any], signature: str, outputs: Collection[str]) -> Any:
+        return self._function(inputs, signature=signature, as_dict=True, select=outputs)
 
 
 class _Signatures:
     """A SavedModel, to be called with a signature."""
 
-    def __init__(self, loaded: Any) -> None:
-        self._loaded = loaded
-        self.variables = list(getattr(loaded, "variables", ()))
+    def __init__(self, spec: ModuleSpec, tags: tuple[str, ...]) -> None:
+        import tensorflow as tf
 
-    def __call__(self, inputs: dict[str, Any], signature: str) -> Any:
-        return self._loaded.signatures[signature](**inputs)
+        _demand_eager(tf, "SavedModels are applied")
+        self._tf = tf
+        self._loaded = spec.load_object(list(tags) or None)
+        self.variables = list(getattr(self._loaded, "variables", ()))
+
+    def __call__(self, inputs: dict[str, Any], signature: str, outputs: Collection[str]) -> Any:
+        return self._loaded.signatures[signature](**{key: self._tensor(value) for key, value in inputs.items()})
+
+    def _tensor(self, value: Any) -> Any:
+        tf = self._tf
+        if isinstance(value, tf.compat.v1.SparseTensorValue):
+            return tf.SparseTensor.from_value(value)
+        if isinstance(value, tf.compat.v1.ragged.RaggedTensorValue):
+            return tf.RaggedTensor.from_nested_row_splits(value.flat_values, value.nested_row_splits)
+        return tf.convert_to_tensor(value)
+
+
+def _demand_eager(tf: Any, what: str) -> None:
+    if not tf.compat.v2.executing_eagerly():
+        raise HubplugError(
+            f"{what} under eager execution, which this program has switched off",
+            hint="take out tf.compat.v1.disable_eager_execution() or disable_v2_behavior(), or use another process",
+        )
+
+
+def _rows(key: str, output: Any, rows: int, fed: _values.Value) -> Any:
+    if hasattr(output, "to_list"):
+        found: Any = output.to_list()
+    elif hasattr(output, "dense_shape"):
+        found = _sparse_rows(output)
+    else:
+        found = np.asarray(output)
+    filled = _length(fed)
+    if getattr(found, "ndim", 1) == 0 or len(found) != filled:
+        shape = list(getattr(output, "shape", ()))
+        raise NotForEachRow(
+            f"The output {key!r} has shape {shape} for {filled} rows: it is not one value for each row",
+            hint="choose other outputs with --select (select=)",
+        )
+    return found[:rows]
 
 
 def _length(value: _values.Value) -> int:
@@ -158,7 +180,7 @@ def _length(value: _values.Value) -> int:
 def _sparse_rows(output: Any) -> list[dict[str, list[Any]]]:
     """Of each row the places of its values, and these: what a sparse input takes."""
     rows: list[dict[str, list[Any]]] = [{"indices": [], "values": []} for _ in range(int(output.dense_shape[0]))]
-    for place, value in zip(output.indices.numpy(), output.values.numpy().tolist(), strict=True):
+    for place, value in zip(np.asarray(output.indices), np.asarray(output.values).tolist(), strict=True):
         rest = place[1:].tolist()
         row = rows[int(place[0])]
         row["indices"].append(rest[0] if len(rest) == 1 else rest)

@@ -1,4 +1,4 @@
-"""The configuration of a Hub as text that a pipeline takes along: with references to secrets, and never with one.
+"""What a pipeline takes along: the configuration of a Hub as text, with references to secrets and never with one.
 
 Every worker makes a Hub of it, and resolves the handle through the same chain. What ``${NAME}`` stands for, it takes from an
 environment of its own.
@@ -9,17 +9,58 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hubplug.errors import ConfigError
 from hubplug.hub import Hub
+from hubplug.in_effect import current_hub
 from hubplug.settings.config import REFERENCE
 from hubplug.shown.redaction import HIDDEN, without_secrets
 from hubplug.types import Handle
 from hubplug.urls import redact
+from hubplug_beam._calls import Call, plan_call
 
 # Names of options that are not shown although what stands there opens nothing.
 _HIDDEN_AND_NO_SECRET = ("header", "client_auth", "username")
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What a worker needs to apply a module.
+
+    Attributes:
+        config: The configuration of the Hub to ask; ``hub_of`` makes one of it.
+        handle: The module.
+        call: What is applied to what.
+        threads: How many threads TensorFlow may use in a worker process; None: as many as there are cores.
+    """
+
+    config: str
+    handle: str
+    call: Call
+    threads: int | None = None
+
+
+def ship(hub: Hub | None, handle: str, threads: int | None = None, **wanted: Any) -> Shipment:
+    """Checks what is asked for, and resolves the module once, without TensorFlow.
+
+    Args:
+        hub: The Hub to ask; None: the one in effect.
+        handle: The module.
+        threads: How many threads TensorFlow may use in a worker process; None: as many as there are cores.
+        wanted: What ``plan_call`` takes.
+
+    Raises:
+        ConfigError: A secret would be stored with the pipeline.
+        UnknownSignatureError: There is no such signature.
+        InputError: Inputs or outputs do not fit.
+        HubplugError: The handle cannot be resolved.
+    """
+    demand_no_secret(handle)
+    hub = hub or current_hub()
+    call = hub.use_spec(handle, lambda spec: plan_call(spec, **wanted))
+    return Shipment(as_text(hub), shipped_handle(hub, handle), call, threads)
 
 
 def as_text(hub: Hub) -> str:

@@ -10,11 +10,10 @@ from apache_beam.pvalue import TaggedOutput
 
 from hubplug.errors import ConfigError, FormatError
 from hubplug.hub import Hub
-from hubplug.in_effect import current_hub
 from hubplug.urls import redact
 from hubplug_beam import _files, _formats, _shipping, _watched, _writing
 from hubplug_beam._applying import Batch, FailedRow, Shard, apply_part, keep_failures, reason_of
-from hubplug_beam._calls import BATCH_SIZE, Call, plan_call
+from hubplug_beam._calls import BATCH_SIZE
 from hubplug_beam._cutting import check_output
 from hubplug_beam._loaded import loaded
 from hubplug_beam._metrics import Counts
@@ -86,50 +85,32 @@ class ApplyToFiles(beam.PTransform):
         """
         super().__init__()
         check_output(output)
-        for url in (handle, output):
-            _shipping.demand_no_secret(url)
+        _shipping.demand_no_secret(output)
         if form is not None and form not in _formats.FORMATS:
             raise ConfigError(f"There is no format {form!r}", hint=f"one of {', '.join(_formats.FORMATS)}")
-        hub = hub or current_hub()
-        call = hub.use_spec(
+        shipment = _shipping.ship(
+            hub,
             handle,
-            lambda spec: plan_call(
-                spec,
-                signature,
-                columns=columns,
-                as_dict=as_dict,
-                select=select,
-                keep=keep,
-                tags=tags,
-                batch_size=batch_size,
-                padding=padding,
-            ),
+            threads,
+            signature=signature,
+            columns=columns,
+            as_dict=as_dict,
+            select=select,
+            keep=keep,
+            tags=tags,
+            batch_size=batch_size,
+            padding=padding,
         )
-        self._made_of(_shipping.as_text(hub), _shipping.shipped_handle(hub, handle), call, form, output, threads, None)
+        _writing.check_writing(output, shipment.call)
+        self._function = _ApplyPart(shipment, form, output)
 
     @classmethod
-    def planned(
-        cls, config: str, handle: str, call: Call, form: str, output: str, threads: int | None, watched: str | None
-    ) -> ApplyToFiles:
+    def planned(cls, shipment: _shipping.Shipment, form: str, output: str, watched: str | None) -> ApplyToFiles:
         """One of which everything has been checked; ``watched`` is a local file that is told of every batch."""
         made = cls.__new__(cls)
         beam.PTransform.__init__(made)
-        made._made_of(config, handle, call, form, output, threads, watched)
+        made._function = _ApplyPart(shipment, form, output, watched)
         return made
-
-    def _made_of(
-        self,
-        config: str,
-        handle: str,
-        call: Call,
-        form: str | None,
-        output: str,
-        threads: int | None,
-        watched: str | None,
-    ) -> None:
-        if error := _writing.find_writing_error(output, call):
-            raise ConfigError(error, hint="end the output in .jsonl or .tfrecord")
-        self._function = _ApplyPart(config, handle, call, form, output, threads, watched)
 
     def expand(self, parts: beam.PCollection) -> Any:
         """Adds the step to a pipeline."""
@@ -141,27 +122,15 @@ class ApplyToFiles(beam.PTransform):
 @beam.typehints.with_input_types(Union[str, Part])  # noqa: UP007  # which Beam reads on Python 3.10
 @beam.typehints.with_output_types(Shard)
 class _ApplyPart(beam.DoFn):
-    def __init__(
-        self,
-        config: str,
-        handle: str,
-        call: Call,
-        form: str | None,
-        output: str,
-        threads: int | None,
-        watched: str | None,
-    ) -> None:
-        self._config = config
-        self._handle = handle
-        self._call = call
+    def __init__(self, shipment: _shipping.Shipment, form: str | None, output: str, watched: str | None = None) -> None:
+        self._shipment = shipment
         self._form = form
         self._output = _files.absolute(output)
-        self._threads = threads
         self._watched = watched
 
     def setup(self) -> None:
         self._counts = Counts()
-        self._model = loaded(self._config, self._handle, self._call.tags, self._threads)
+        self._model = loaded(self._shipment)
         self._is_new = True
         self._tell(0, 0, 0)  # ready
 
@@ -172,7 +141,9 @@ class _ApplyPart(beam.DoFn):
         part = Part.of_file(element) if isinstance(element, str) else element
         form = self._form or _formats.input_form(part.files[0])
         try:
-            shard, failed = apply_part(self._model, self._call.over(form), part, form, self._output, self._note)
+            shard, failed = apply_part(
+                self._model, self._shipment.call.over(form), part, form, self._output, self._note
+            )
         except FormatError as error:  # a damaged file; one that cannot be reached is for the runner to try again
             failure = FailedRow(redact(part.files[0]), None, reason_of(error), part.start)
             keep_failures(self._output, part, [failure])

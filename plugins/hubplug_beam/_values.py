@@ -95,7 +95,7 @@ def _listed(column: Any) -> list[Any]:
 
 
 def _demand_values(rows: Sequence[Any]) -> None:
-    if any(row is None for row in rows):
+    if type(None) in set(map(type, rows)):
         raise ValueError("there is no value")
 
 
@@ -105,7 +105,7 @@ def _takes_images(info: TensorInfo) -> bool:
 
 def _texts(rows: list[Any]) -> Array:
     _demand_values(rows)
-    if all(isinstance(row, (str, bytes)) for row in rows):
+    if set(map(type, rows)) <= {str, bytes}:
         array = np.empty(len(rows), object)
         array[:] = rows
         return array

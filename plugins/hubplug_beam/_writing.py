@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from hubplug.errors import needs
+from hubplug.errors import ConfigError, needs
 from hubplug.types import TensorInfo
 from hubplug_beam._calls import Call
 from hubplug_beam._formats import output_form
@@ -32,18 +32,28 @@ class Writer(Protocol):
         """
 
 
-def find_writing_error(path: str, call: Call) -> str | None:
-    """Says so if an output cannot be written in the format of a file."""
+def check_writing(path: str, call: Call) -> None:
+    """
+    Raises:
+        ConfigError: An output cannot be written in the format of a file.
+    """
     form = output_form(path)
     if form == "parquet":
         for key, info in call.outputs.items():
             if info.kind == "composite" or info.shape is None:
-                return f"The output {key!r} does not say how deep its lists are, which Parquet has to know"
+                raise _cannot_be_written(
+                    f"The output {key!r} does not say how deep its lists are, which Parquet has to know"
+                )
     if form == "csv":
         for key, info in call.outputs.items():
             if info.kind != "dense" or (info.shape is not None and len(info.shape) > 1):
-                return f"The output {key!r} has more than one value in a row, and CSV has one in a column"
-    return None
+                raise _cannot_be_written(
+                    f"The output {key!r} has more than one value in a row, and CSV has one in a column"
+                )
+
+
+def _cannot_be_written(problem: str) -> ConfigError:
+    return ConfigError(problem, hint="end the output in .jsonl or .tfrecord")
 
 
 def schema_of(call: Call) -> Any:
@@ -154,13 +164,15 @@ class _Parquet:
                 name: _arrow(column, self._call.outputs[name]) if name in self._call.outputs else _kept(column)
                 for name, column in columns.items()
             }
-            table = pa.table(arrays)
+            batch = pa.RecordBatch.from_pydict(arrays)
             if self._made is None:
-                self._made = self._parquet.ParquetWriter(self._file, table.schema)
-            self._gathered.append(table.cast(self._made.schema))
+                self._made = self._writer(batch.schema)
+            if batch.schema != self._made.schema:
+                batch = batch.cast(self._made.schema)
         except pa.ArrowException as error:
             raise ValueError(f"Parquet: {error}") from error
-        self._bytes += table.nbytes
+        self._gathered.append(batch)
+        self._bytes += batch.nbytes
         if self._bytes >= _ROW_GROUP_BYTES:
             self._flush()
 
@@ -168,7 +180,7 @@ class _Parquet:
         import pyarrow as pa
 
         if self._gathered:
-            self._made.write_table(pa.concat_tables(self._gathered))
+            self._made.write_table(pa.Table.from_batches(self._gathered))
             self._gathered, self._bytes = [], 0
 
     def close(self) -> None:
@@ -177,9 +189,18 @@ class _Parquet:
         if self._made is None:
             fields = [(name, pa.string()) for name in self._call.keep]
             fields += [(name, _arrow_type(info)) for name, info in self._call.outputs.items()]
-            self._made = self._parquet.ParquetWriter(self._file, pa.schema(fields))
+            self._made = self._writer(pa.schema(fields))
         self._flush()
         self._made.close()
+
+    def _writer(self, schema: Any) -> Any:
+        from pyarrow import types
+
+        # A dictionary of floats has each of them once, and making it takes more time than all the rest.
+        repeated = [
+            field.name for field in schema if not (types.is_floating(field.type) or types.is_nested(field.type))
+        ]
+        return self._parquet.ParquetWriter(self._file, schema, use_dictionary=repeated)
 
 
 class _TFRecord:
@@ -287,7 +308,7 @@ def _arrow_type(info: TensorInfo) -> Any:
         for _ in range(1 if depth > 0 else 0):
             place = pa.list_(place)
         return pa.struct([("indices", pa.list_(place)), ("values", pa.list_(kind))])
-    assert info.shape is not None  # see find_writing_error
+    assert info.shape is not None  # see check_writing
     for length in reversed(info.shape[1:]):
         kind = pa.list_(kind) if length is None else pa.list_(kind, length)
     return kind

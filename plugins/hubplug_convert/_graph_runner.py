@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -36,8 +35,7 @@ class ModuleRunner:
     def __init__(self, request: Request) -> None:
         self._spec = module_spec(request)
         self._tags = request.tags
-        self._open = ExitStack()
-        self._function = self._open.enter_context(hubplug.eval_function_for_module(self._spec, self._tags))
+        self._function = hubplug.EvalFunction(self._spec, self._tags)
 
     def run(self, signature: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         fed = {key: as_tensorflow_value(value) for key, value in inputs.items()}

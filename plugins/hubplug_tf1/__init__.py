@@ -15,7 +15,7 @@ from hubplug.spec import ExportRequest, ModuleSpec
 from hubplug.types import Declined, LocalModule, Plan
 
 if TYPE_CHECKING:
-    from hubplug_tf1._application.eval_function import eval_function_for_module  # noqa: F401
+    from hubplug_tf1._application.eval_function import EvalFunction, eval_function_for_module  # noqa: F401
     from hubplug_tf1._columns.feature_columns import (  # noqa: F401
         image_embedding_column,
         sparse_text_embedding_column,
@@ -39,6 +39,7 @@ _HOMES = {
     "_ImageEmbeddingColumn": "_columns.feature_columns",
     "_SparseTextEmbeddingColumn": "_columns.feature_columns",
     "_TextEmbeddingColumn": "_columns.feature_columns",
+    "EvalFunction": "_application.eval_function",
     "ImageModuleInfo": "_defining.image_info",
     "ExportExistsError": "_errors",
     "LatestModuleExporter": "_estimator.exporter",

@@ -31,7 +31,8 @@ def eval_function_for_module(spec: ModuleSpec | str, tags: Collection[str] | Non
             assert f([1.0]) == [2.5]
 
     The module lives in a graph and a session of its own, with its variables and tables initialized; what calls change in
-    them stays until the end of the block. Inside the block that graph is the default graph.
+    them stays until the end of the block. Inside the block the default graph is the one that it was before, and eager
+    execution is off.
 
     Args:
         spec: A ModuleSpec or a handle.
@@ -44,29 +45,57 @@ def eval_function_for_module(spec: ModuleSpec | str, tags: Collection[str] | Non
     Raises:
         ValueError: There is no such graph variant.
     """
-    with tf.Graph().as_default() as graph:
-        module = Module(spec, tags=tags)
-        initializers = [tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()]
-        with tf.compat.v1.Session(graph=graph) as session:
-            session.run(initializers)
-            function = EvalFunction(module, session)
-            try:
-                yield function
-            finally:
-                function.end()
+    function = EvalFunction(spec, tags)
+    try:
+        with tf.compat.v1.get_default_graph().as_default():
+            yield function
+    finally:
+        function.close()
 
 
 class EvalFunction:
-    """A module applied to numpy values. Each signature is put into the graph by the first call that asks for it."""
+    """A module applied to numpy values, by any number of threads, until it is closed.
 
-    def __init__(self, module: Module, session: tf.compat.v1.Session) -> None:
-        self._module = module
-        self._session: tf.compat.v1.Session | None = session
+    Each signature is put into the graph by the first call that asks for it.
+
+    Attributes:
+        module: The Module, in a graph of its own.
+    """
+
+    def __init__(
+        self,
+        spec: ModuleSpec | str,
+        tags: Collection[str] | None = None,
+        *,
+        config: tf.compat.v1.ConfigProto | None = None,
+    ) -> None:
+        """Makes a graph and a session of a module, and initializes its variables and tables.
+
+        Args:
+            spec: A ModuleSpec or a handle.
+            tags: The graph variant; None stands for the one without tags.
+            config: Of the session, for instance its threads.
+
+        Raises:
+            ValueError: There is no such graph variant.
+        """
+        graph = tf.Graph()
+        with graph.as_default():
+            self.module = Module(spec, tags=tags)
+            initializers = [tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()]
+        self._session: tf.compat.v1.Session | None = tf.compat.v1.Session(graph=graph, config=config)
+        self._session.run(initializers)
         self._applied: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._lock = Lock()
 
     def __call__(
-        self, inputs: Any = None, _sentinel: Any = None, signature: str | None = None, as_dict: bool | None = None
+        self,
+        inputs: Any = None,
+        _sentinel: Any = None,
+        signature: str | None = None,
+        as_dict: bool | None = None,
+        *,
+        select: Collection[str] | None = None,
     ) -> Any:
         """Evaluates a signature.
 
@@ -76,33 +105,36 @@ class EvalFunction:
             _sentinel: Not used; the arguments after it are given by name.
             signature: Its name; None stands for ``default``.
             as_dict: Whether to return all outputs.
+            select: With ``as_dict``, the outputs to return; what only others need is not computed.
 
         Returns:
-            A dict of all outputs with ``as_dict``; otherwise the output named ``default``.
+            A dict of outputs with ``as_dict``; otherwise the output named ``default``.
 
         Raises:
             TypeError: Inputs or outputs do not fit the signature.
             ValueError: A value has another shape or dtype; or there is no such signature, which is a KeyError too.
-            RuntimeError: The ``with`` block has ended.
+            RuntimeError: It is closed.
         """
         session = self._session
         if session is None:
             raise EvaluationEndedError(
-                "The function of eval_function_for_module was called after its with block",
-                hint="call it inside the block",
+                "The function of a module was called after it was closed, or after its with block",
+                hint="call it before",
             )
         name = signature or "default"
-        infos = self._module.get_input_info_dict(name)
+        infos = self.module.get_input_info_dict(name)
         values = values_by_key(name, infos, inputs)
-        if not as_dict and (error := find_default_output_error(name, self._module.get_output_info_dict(name))):
+        if not as_dict and (error := find_default_output_error(name, self.module.get_output_info_dict(name))):
             raise InputError(error, hint="pass as_dict=True")
         fed, outputs = self._apply(session, name, infos)
-        wanted = outputs if as_dict else outputs["default"]
+        wanted = {key: outputs[key] for key in select or outputs} if as_dict else outputs["default"]
         return session.run(wanted, {fed[key]: _fed_value(value) for key, value in values.items()})
 
-    def end(self) -> None:
-        """Lets go of the session."""
-        self._session = None
+    def close(self) -> None:
+        """Ends the session."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     def _apply(
         self, session: tf.compat.v1.Session, name: str, infos: dict[str, ParsedTensorInfo]
@@ -110,7 +142,7 @@ class EvalFunction:
         with self._lock, session.graph.as_default():
             if name not in self._applied:
                 fed = {key: _placeholder(info.type_spec, f"{name}/{key}") for key, info in infos.items()}
-                self._applied[name] = fed, self._module(fed, signature=name, as_dict=True)
+                self._applied[name] = fed, self.module(fed, signature=name, as_dict=True)
             return self._applied[name]
 
 

@@ -17,7 +17,7 @@ from hubplug_beam import _shipping
 from hubplug_beam._calls import Call, check_columns, find_block_error, plan_call
 from hubplug_beam._formats import Block
 from hubplug_beam._values import Images, Ragged, Sparse, convert, rows_of
-from hubplug_beam._writing import find_writing_error
+from hubplug_beam._writing import check_writing
 from hubplug_format import ModuleBuilder, write_module
 
 VECTORS = TensorInfo("float32", (None, 2))
@@ -169,8 +169,9 @@ def test_batches_are_filled_up_to_few_sizes(padding: str, sizes: list[int], spec
 
 def test_csv_is_refused_for_vectors_before_anything_starts() -> None:
     call = Call("default", {}, {"default": VECTORS})
-    assert "more than one value in a row" in str(find_writing_error("a-*.csv", call))
-    assert find_writing_error("a-*.jsonl", call) is None
+    with pytest.raises(ConfigError, match="more than one value in a row"):
+        check_writing("a-*.csv", call)
+    check_writing("a-*.jsonl", call)
 
 
 # What is shipped

@@ -140,9 +140,35 @@ def test_a_handle_and_tags_will_do(tmp_path: Path, export_module: Any) -> None:
 
 def test_each_signature_enters_the_graph_once(f: Any) -> None:
     f([1.0])
-    size = len(v1.get_default_graph().get_operations())
+    graph = f.module.variables[0].graph
+    size = len(graph.get_operations())
     f([1.0])
-    assert len(v1.get_default_graph().get_operations()) == size
+    assert len(graph.get_operations()) == size
+
+
+def test_inside_of_the_block_the_default_graph_and_session_are_those_of_before(spec: hubplug.ModuleSpec) -> None:
+    with tf.Graph().as_default() as graph, v1.Session() as session, hubplug.eval_function_for_module(spec) as f:
+        assert v1.get_default_graph() is graph
+        assert v1.get_default_session() is session
+        assert session.run(tf.constant(1.0) + f([1.0])).tolist() == [3.0]
+
+
+def test_without_a_block_nothing_around_changes_until_it_is_closed(spec: hubplug.ModuleSpec) -> None:
+    before = tf.executing_eagerly()
+    f = hubplug.EvalFunction(spec, config=v1.ConfigProto(inter_op_parallelism_threads=-1))
+    assert tf.executing_eagerly() == before
+    np.testing.assert_array_equal(f([1.0]), [2.0])
+    f.close()
+    f.close()
+    with pytest.raises(RuntimeError, match="after it was closed"):
+        f([1.0])
+
+
+def test_only_what_is_selected_is_computed(spec: hubplug.ModuleSpec) -> None:
+    f = hubplug.EvalFunction(spec)
+    assert f([1.0], as_dict=True, select=["input"]).keys() == {"input"}
+    np.testing.assert_array_equal(f([1.0]), [2.0])  # what counts the calls was not run before
+    f.close()
 
 
 def test_other_threads_may_call_it(f: Any) -> None:
