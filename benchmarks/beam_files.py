@@ -67,9 +67,9 @@ def write_inputs(folder: Path, module: str | None, files: int, rows: int) -> Non
     random = np.random.default_rng(0)
     folder.mkdir()
     if module is None:
+        sentences = [" ".join(random.choice(WORDS, 12)) for _ in range(10_000)]
         for number in range(files):
-            lines = (" ".join(random.choice(WORDS, 12)) for _ in range(rows))
-            (folder / f"{number:03}.txt").write_text("\n".join(lines))
+            (folder / f"{number:03}.txt").write_text("\n".join(random.choice(sentences, rows)))
         return
     import pyarrow as pa
     from pyarrow import parquet
@@ -105,9 +105,10 @@ def plain_call(module: str, way: str, threads: int) -> Callable[[dict[str, Any]]
     elif way == "tensorflow_hub":
         import tensorflow_hub
 
-        function = tensorflow_hub.eval_function_for_module(module).__enter__()  # until the process ends
+        opened = tensorflow_hub.eval_function_for_module(module)
+        function = opened.__enter__()
 
-        def call(values: dict[str, Any]) -> Any:
+        def call(values: dict[str, Any], opened: Any = opened) -> Any:  # which keeps it open
             return function(values, as_dict=True)[wanted]
 
     else:

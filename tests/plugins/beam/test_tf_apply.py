@@ -155,6 +155,14 @@ def test_a_job_that_was_killed_in_every_way_and_resumed_is_the_same(
     assert status == 2
     assert "is of another job: padding was 'none' and is 'full'" in said
 
+    for damaged in ('{"version": 1, "han', "[]", "[" * 100_000, "\udcff"):
+        (place / "job.json").write_text(damaged, errors="surrogateescape")
+        status, said = run(*arguments, "--resume", cwd=folder)
+        assert status == 2
+        assert "job.json is damaged" in said
+        assert "Traceback" not in said
+        assert shards(place) == undisturbed
+
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
