@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hubplug.errors import ConfigError, MissingError
 from hubplug.urls import redact, scheme_of
-from hubplug_beam import _files, _formats
+from hubplug_beam import _files, _formats, _names
 from hubplug_beam._parts import Part
 
 SPLIT_BYTES = 256 << 20
@@ -70,11 +70,11 @@ def check_output(pattern: str) -> None:
         raise ConfigError(f"{redact(pattern)} chains file systems with '::'", hint="give the place itself")
     if "*" in os.path.dirname(pattern) or (scheme_of(pattern) and "/" not in pattern.partition("://")[2]):
         raise ConfigError(f"{redact(pattern)}: the '*' is not in the name of a file", hint="write it after the last /")
-    _formats.output_form(pattern)
+    _names.output_form(pattern)
 
 
 def _form_of(paths: Sequence[str]) -> str:
-    forms = {_formats.input_form(path) for path in paths}
+    forms = {_names.input_form(path) for path in paths}
     if len(forms) > 1:
         raise ConfigError(
             f"The input has files of several formats: {', '.join(sorted(forms))}",

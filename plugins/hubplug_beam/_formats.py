@@ -9,31 +9,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from hubplug.errors import ConfigError, FormatError, needs
+from hubplug.errors import FormatError, needs
 from hubplug.urls import redact
 from hubplug_beam import _files
+from hubplug_beam._names import COMPRESSED
 from hubplug_beam._parts import Part
 
 TEXT_COLUMN = "text"
 IMAGE_COLUMNS = ("path", "image")
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
-_INPUTS: Mapping[str, tuple[str, ...]] = {
-    "jsonl": (".jsonl", ".ndjson", ".json"),
-    "csv": (".csv",),
-    "parquet": (".parquet", ".pq"),
-    "tfrecord": (".tfrecord", ".tfrecords", ".tfr"),
-    "text": (".txt", ".text"),
-    "images": (".jpg", ".jpeg", ".png", ".gif", ".bmp"),
-}
-_OUTPUTS = ("jsonl", "csv", "parquet", "tfrecord")
-FORMATS = tuple(_INPUTS)
 Bad = tuple[int, str]
 
 
@@ -54,33 +43,6 @@ class Block:
     bad: Sequence[Bad] = field(default=())
     size: int = 0
     flat: bool = False
-
-
-def input_form(path: str) -> str:
-    """The format of a file, by its name.
-
-    Raises:
-        ConfigError: The name does not tell.
-    """
-    form = _form_by_name(path, _INPUTS)
-    if form is None:
-        raise ConfigError(f"The name of {redact(path)} does not tell its format", hint=f"--format {'|'.join(FORMATS)}")
-    return form
-
-
-def output_form(path: str) -> str:
-    """The format in which rows are written to a file, by its name.
-
-    Raises:
-        ConfigError: The name does not tell, or nothing is written in that format.
-    """
-    form = _form_by_name(path, {name: _INPUTS[name] for name in _OUTPUTS})
-    if form is None or path.lower().endswith(_COMPRESSED):
-        endings = ", ".join(_INPUTS[name][0] for name in _OUTPUTS)
-        raise ConfigError(
-            f"The name {redact(path)} does not tell in which format to write", hint=f"end it in one of {endings}"
-        )
-    return form
 
 
 def read_blocks(part: Part, form: str, rows: int, wanted: Sequence[str] | None = None) -> Iterator[Block]:
@@ -121,7 +83,7 @@ def columns_of(part: Part, form: str) -> list[str]:
 
 def cuts(path: str, form: str, size: int, split_bytes: int) -> list[int]:
     """Where the ranges begin into which a large file is cut; a file that has no places to cut is one range."""
-    if form in ("jsonl", "text") and not path.lower().endswith(_COMPRESSED):
+    if form in ("jsonl", "text") and not path.lower().endswith(COMPRESSED):
         return list(range(0, size, split_bytes))
     if form == "parquet":
         with _parquet(path) as file:
@@ -221,13 +183,6 @@ _READERS: Mapping[str, Callable[[Part, int, Sequence[str] | None], Iterator[Bloc
     "text": _read_text,
     "images": _read_images,
 }
-
-
-def _form_by_name(path: str, forms: Mapping[str, Sequence[str]]) -> str | None:
-    name = path.lower()
-    if name.endswith(_COMPRESSED):
-        name = os.path.splitext(name)[0]
-    return next((form for form, endings in forms.items() if name.endswith(tuple(endings))), None)
 
 
 def _lines(part: Part) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, Predi
 from hubplug.errors import ConfigError, InputError
 from hubplug.hub import Hub
 from hubplug.urls import redact
-from hubplug_beam import _shipping, _writing
+from hubplug_beam import _arrow, _shipping
 from hubplug_beam._applying import is_fault_of_row, reason_of
 from hubplug_beam._calls import BATCH_SIZE, Call, plan_call
 from hubplug_beam._formats import Block
@@ -240,12 +240,12 @@ class ArrowModuleHandler(_Handler):
             piece = rows.slice(start, self._shipment.call.batch_size)
             block = Block(range(len(piece)), dict(zip(piece.schema.names, piece.columns, strict=True)))
             pieces.append(
-                _writing.as_record_batch(self._shipment.call, _outputs(self._shipment.call, block, len(piece), model))
+                _arrow.as_record_batch(self._shipment.call, _outputs(self._shipment.call, block, len(piece), model))
             )
         return (
-            pa.Table.from_batches(pieces, _writing.schema_of(self._shipment.call)).combine_chunks().to_batches()[0]
+            pa.Table.from_batches(pieces, _arrow.schema_of(self._shipment.call)).combine_chunks().to_batches()[0]
             if pieces
-            else (_writing.schema_of(self._shipment.call).empty_table().to_batches()[0])
+            else (_arrow.schema_of(self._shipment.call).empty_table().to_batches()[0])
         )
 
 

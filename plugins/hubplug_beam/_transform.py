@@ -11,7 +11,7 @@ from apache_beam.pvalue import TaggedOutput
 from hubplug.errors import ConfigError, FormatError
 from hubplug.hub import Hub
 from hubplug.urls import redact
-from hubplug_beam import _files, _formats, _shipping, _watched, _writing
+from hubplug_beam import _files, _names, _shipping, _watched, _writing
 from hubplug_beam._applying import Batch, FailedRow, Shard, apply_part, keep_failures, reason_of
 from hubplug_beam._calls import BATCH_SIZE
 from hubplug_beam._cutting import check_output
@@ -86,8 +86,8 @@ class ApplyToFiles(beam.PTransform):
         super().__init__()
         check_output(output)
         _shipping.demand_no_secret(output)
-        if form is not None and form not in _formats.FORMATS:
-            raise ConfigError(f"There is no format {form!r}", hint=f"one of {', '.join(_formats.FORMATS)}")
+        if form is not None and form not in _names.FORMATS:
+            raise ConfigError(f"There is no format {form!r}", hint=f"one of {', '.join(_names.FORMATS)}")
         shipment = _shipping.ship(
             hub,
             handle,
@@ -139,7 +139,7 @@ class _ApplyPart(beam.DoFn):
             self._counts.loaded(self._model)
             self._is_new = False
         part = Part.of_file(element) if isinstance(element, str) else element
-        form = self._form or _formats.input_form(part.files[0])
+        form = self._form or _names.input_form(part.files[0])
         try:
             shard, failed = apply_part(
                 self._model, self._shipment.call.over(form), part, form, self._output, self._note

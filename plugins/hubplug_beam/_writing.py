@@ -14,9 +14,9 @@ from typing import IO, Any, Protocol
 import numpy as np
 
 from hubplug.errors import ConfigError, needs
-from hubplug.types import TensorInfo
+from hubplug_beam._arrow import arrow_type, as_arrow, kept_column
 from hubplug_beam._calls import Call
-from hubplug_beam._formats import output_form
+from hubplug_beam._names import output_form
 
 _ROW_GROUP_BYTES = 64 << 20
 _NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
@@ -54,21 +54,6 @@ def check_writing(path: str, call: Call) -> None:
 
 def _cannot_be_written(problem: str) -> ConfigError:
     return ConfigError(problem, hint="end the output in .jsonl or .tfrecord")
-
-
-def schema_of(call: Call) -> Any:
-    """The Arrow schema of the outputs of a call."""
-    import pyarrow as pa
-
-    return pa.schema([(name, _arrow_type(info)) for name, info in call.outputs.items()])
-
-
-def as_record_batch(call: Call, outputs: Mapping[str, Any]) -> Any:
-    """The outputs of a batch as Arrow has them."""
-    import pyarrow as pa
-
-    arrays = [_arrow(outputs[name], info) for name, info in call.outputs.items()]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema_of(call))
 
 
 @contextmanager
@@ -161,7 +146,7 @@ class _Parquet:
 
         try:
             arrays = {
-                name: _arrow(column, self._call.outputs[name]) if name in self._call.outputs else _kept(column)
+                name: as_arrow(column, self._call.outputs[name]) if name in self._call.outputs else kept_column(column)
                 for name, column in columns.items()
             }
             batch = pa.RecordBatch.from_pydict(arrays)
@@ -188,7 +173,7 @@ class _Parquet:
 
         if self._made is None:
             fields = [(name, pa.string()) for name in self._call.keep]
-            fields += [(name, _arrow_type(info)) for name, info in self._call.outputs.items()]
+            fields += [(name, arrow_type(info)) for name, info in self._call.outputs.items()]
             self._made = self._writer(pa.schema(fields))
         self._flush()
         self._made.close()
@@ -264,51 +249,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, np.ndarray)):
         return [_plain(inner) for inner in value]
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _kept(column: Any) -> Any:
-    import pyarrow as pa
-
-    if hasattr(column, "to_pylist"):
-        return column
-    if all(isinstance(value, (str, bytes)) for value in column):
-        texts = [value.encode() if isinstance(value, str) else value for value in column]
-        try:
-            return pa.array(texts, pa.binary()).cast(pa.string())
-        except pa.ArrowInvalid:
-            raise ValueError("a text that is kept is not UTF-8") from None
-    return pa.array(column)
-
-
-def _arrow(column: Any, info: TensorInfo) -> Any:
-    """An output as an Arrow array; a matrix becomes a list for each row, which costs no Python object for each number."""
-    import pyarrow as pa
-
-    if isinstance(column, np.ndarray) and column.dtype.kind != "O":
-        if column.dtype.name == "bfloat16":
-            column = column.astype("float32")
-        array = pa.array(column.reshape(-1))
-        for length in reversed(column.shape[1:]):
-            if not length:
-                return pa.array(column.tolist(), _arrow_type(info))
-            array = pa.FixedSizeListArray.from_arrays(array, length)
-        wanted = _arrow_type(info)
-        return array if array.type == wanted else array.cast(wanted)
-    return pa.array(column.tolist() if hasattr(column, "tolist") else column, _arrow_type(info))
-
-
-def _arrow_type(info: TensorInfo) -> Any:
-    import pyarrow as pa
-
-    names = {"string": "binary", "bool": "bool_", "bfloat16": "float32"}
-    kind = getattr(pa, names.get(info.dtype, info.dtype))()
-    if info.kind == "sparse":
-        depth = len(info.shape or (None, None)) - 2
-        place: Any = pa.int64()
-        for _ in range(1 if depth > 0 else 0):
-            place = pa.list_(place)
-        return pa.struct([("indices", pa.list_(place)), ("values", pa.list_(kind))])
-    assert info.shape is not None  # see check_writing
-    for length in reversed(info.shape[1:]):
-        kind = pa.list_(kind) if length is None else pa.list_(kind, length)
-    return kind
