@@ -105,7 +105,7 @@ def config_check(form: str) -> None:
         print_json({"read_from": hub.config.where, "chain": names, "warnings": warnings})
         return
     say(*(f"warning: {warning}" for warning in warnings), err=True)
-    say(f"{hub.config.where}: fine; chain: {', '.join(names)}")
+    say(f"{hub.config.where}: {'valid, with warnings' if warnings else 'fine'}; chain: {', '.join(names)}")
 
 
 @config.command("schema", epilog=example("hubplug config schema > hubplug.schema.json"))

@@ -17,7 +17,7 @@ from typing import Any, TypedDict, cast
 from hubplug.errors import ConfigError
 from hubplug.settings.shapes import Shape
 from hubplug.shown.words import nearest
-from hubplug.urls import find_url_error, redact, scheme_of
+from hubplug.urls import find_prefix_error, redact, scheme_of
 
 VERSION = 1
 EVERY_OTHER = "*"
@@ -388,10 +388,10 @@ def _schemes(value: Sequence[str], where: str) -> tuple[str, ...]:
 
 
 def _prefix(prefix: str, where: str) -> str:
-    if not scheme_of(prefix) or find_url_error(prefix):
+    if problem := find_prefix_error(prefix):
         # Nothing would ever lie under it, and a module that has to be validated would not be.
         raise ConfigError(
-            f"{where}: validate: {redact(prefix)!r} is not a URL prefix",
+            f"{where}: validate: {redact(prefix)!r} is not a URL prefix: {problem}",
             hint="write it with its scheme: https://hub.example.com/team/",
         )
     return prefix

@@ -16,7 +16,7 @@ from hubplug.urls.redaction import redact, redact_all
 from hubplug.urls.syntax import DEFAULT_PORTS, UNRESERVED, is_place, scheme_of, split_authority
 
 __all__ = [
-    "covering", "find_url_error", "normal_form", "normal_host", "origin_of", "redact", "redact_all", "scheme_of", "under_prefix",
+    "covering", "find_prefix_error", "find_url_error", "normal_form", "normal_host", "origin_of", "redact", "redact_all", "scheme_of", "under_prefix",
 ]  # fmt: skip
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -82,6 +82,23 @@ def find_url_error(url: str) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def find_prefix_error(prefix: str) -> str | None:
+    """Why nothing, or not what it seems to say, would lie under a prefix of URLs; or None.
+
+    ``under_prefix`` compares scheme, host, port and path: what else a prefix holds would be of no effect.
+    """
+    if not scheme_of(prefix):
+        return "it has no scheme"
+    if problem := find_url_error(prefix):
+        return problem
+    parts = _split(prefix)
+    if parts.scheme in DEFAULT_PORTS and " " in prefix:
+        return "it has a space"
+    if parts.userinfo is not None:
+        return "it has a user name or password"
+    return "it has a query or fragment" if parts.query is not None or "#" in prefix else None
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from hubplug.errors import ConfigError
 from hubplug.shown.words import nearest
-from hubplug.urls import find_url_error, normal_form, redact, scheme_of
+from hubplug.urls import find_prefix_error, find_url_error, normal_form, redact, scheme_of
 from hubplug_auth._secret import SOURCES, Secret, command_words
 from hubplug_auth._signers import Basic, Bearer, CredentialHelper, Header, Netrc, Signer
 
@@ -51,7 +51,8 @@ def read_rule(rule: Mapping[str, Any], key_path: str) -> Rule:
         problem = f"this is for another way to sign than {kind}"
         raise ConfigError(f"{key_path}.{foreign[0]}: {problem}", hint=nearest(foreign[0], sorted(keys)))
     prefix = rule.get("prefix", GOOGLE_STORAGE if kind == "google" else "")
-    if not _is_prefix(prefix):
+    if not _is_http(prefix) or find_prefix_error(prefix):
+        # Nothing would lie under it, and requests would go out unsigned.
         raise ConfigError(
             f"{key_path}.prefix: expected the beginning of an http(s) URL, got {repr(redact(prefix)) if prefix else 'none'}",
             hint="write it with its scheme and host: https://hub.example.com/",
@@ -91,7 +92,7 @@ def _header(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
 def _oauth2(rule: Mapping[str, Any], prefix: str, key_path: str) -> Signer:
     from hubplug_auth._oauth2 import ClientCredentials
 
-    if not _is_prefix(rule["token_url"]):
+    if not _is_address(rule["token_url"]):
         raise ConfigError(f"{key_path}.token_url: expected an http(s) URL")
     extra = {name: _text(rule, name, key_path) for name in ("scope", "audience") if name in rule}
     return ClientCredentials(
@@ -131,8 +132,11 @@ def _text(rule: Mapping[str, Any], key: str, key_path: str) -> str:
     return value
 
 
-def _is_prefix(value: str) -> bool:
-    if scheme_of(value).lower() not in ("http", "https"):
+def _is_http(value: str) -> bool:
+    return scheme_of(value).lower() in ("http", "https")
+
+
+def _is_address(value: str) -> bool:
+    if not _is_http(value) or " " in value or find_url_error(value):
         return False
-    # Nothing would lie under it, and requests would go out unsigned.
-    return " " not in value and not find_url_error(value) and "@" not in urlsplit(normal_form(value)).netloc
+    return "@" not in urlsplit(normal_form(value)).netloc

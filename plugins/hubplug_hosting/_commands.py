@@ -137,7 +137,10 @@ def _signing_key(
             return str(click.prompt(f"Password of {key}", hide_input=True, err=True))
         value = environment_value(password_env)
         if value is None:
-            raise ConfigError(f"{key} has a password, and the environment variable {password_env} is not set")
+            raise ConfigError(
+                f"{key} has a password, and the environment variable {password_env} is not set, or empty",
+                hint="set it, or leave out --password-env to be asked",
+            )
         return value
 
     return SigningKey(key, certificate, password) if keyless or key is not None else None

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
 from hubplug.errors import ConfigError
-from hubplug.urls import covering, normal_form, origin_of, redact
-from hubplug_http._urls import find_address_error, is_http
+from hubplug.urls import covering, find_prefix_error, normal_form, origin_of, redact
+from hubplug_http._urls import is_http
 
 _POSITIVE = ("connect_timeout", "read_timeout", "min_rate_window")
 _NOT_NEGATIVE = ("min_rate", "retries", "max_retry_wait")
@@ -171,7 +171,7 @@ def server_options(base: ServerOptions, given: ServerSettings, key_path: str) ->
 
 def check_prefix(prefix: str, key_path: str) -> None:
     """Raises ConfigError unless ``prefix`` can be the beginning of an http(s) URL."""
-    if not is_http(prefix) or find_address_error(prefix):
+    if not is_http(prefix) or find_prefix_error(prefix):
         raise ConfigError(
             f"{key_path}: {redact(prefix)!r} is not the beginning of an http(s) URL",
             hint="write it with its scheme and host: https://hub.example.com/",

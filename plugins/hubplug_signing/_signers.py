@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubplug.errors import ConfigError
 from hubplug.shown.words import nearest, printable
-from hubplug.urls import find_url_error, redact, scheme_of
+from hubplug.urls import find_prefix_error, redact
 from hubplug_signing._bundle import Bundle, Kind
 from hubplug_signing._errors import SignatureFault
 
@@ -176,9 +176,9 @@ def read_signer(rule: Mapping[str, Any], key_path: str) -> Signer:
             what = ': who of them; "*" stands for whoever has a certificate' if key == "name" else ""
             raise ConfigError(f"{key_path}.{key}: expected a non-empty string{what}")
     prefix = rule["prefix"]
-    if not scheme_of(prefix) or find_url_error(prefix):
+    if problem := find_prefix_error(prefix):
         raise ConfigError(
-            f"{key_path}.prefix: expected the beginning of a URL, got {redact(prefix)!r}",
+            f"{key_path}.prefix: expected the beginning of a URL, got {redact(prefix)!r}: {problem}",
             hint="write it with its scheme: https://hub.example.com/, file:///srv/models/",
         )
     if kind == "key":

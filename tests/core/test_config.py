@@ -123,8 +123,9 @@ def test_an_unknown_section_is_an_error_with_the_nearest_name() -> None:
         ({"version": 1, "plugins": {"p": {"use": 3}}}, "f.yaml: plugins.p.use: expected a string, got 3"),
         ({"version": 1, "plugins": {"p": {"option": {}}}}, "f.yaml: plugins.p.option: there is no such key"),
         ({"version": 1, "validate": {"https://h/": "safe"}}, "f.yaml: validate['https://h/']: expected a list, each item a string, got a string"),
-        ({"version": 1, "validate": {"h.example/": ["safe"]}}, "f.yaml: validate: 'h.example/' is not a URL prefix"),
-        ({"version": 1, "validate": {"/models": ["safe"]}}, "f.yaml: validate: '/models' is not a URL prefix"),
+        ({"version": 1, "validate": {"h.example/": ["safe"]}}, "f.yaml: validate: 'h.example/' is not a URL prefix: it has no scheme"),
+        ({"version": 1, "validate": {"/models": ["safe"]}}, "f.yaml: validate: '/models' is not a URL prefix: it has no scheme"),
+        ({"version": 1, "validate": {"https://h/?canary": ["safe"]}}, "f.yaml: validate: 'https://h/?***' is not a URL prefix: it has a query or fragment"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_an_error_with_file_and_key_path(data: Any, message: str) -> None:

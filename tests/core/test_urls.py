@@ -6,7 +6,16 @@ import pytest
 
 from hubplug.errors import HandleError
 from hubplug.types import Handle
-from hubplug.urls import covering, find_url_error, normal_form, origin_of, redact, redact_all, under_prefix
+from hubplug.urls import (
+    covering,
+    find_prefix_error,
+    find_url_error,
+    normal_form,
+    origin_of,
+    redact,
+    redact_all,
+    under_prefix,
+)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +173,37 @@ def test_a_url_lies_under_a_prefix_of_its_origin_and_leading_components(url: str
 )
 def test_a_url_does_not_lie_under_a_prefix_that_only_looks_alike(url: str, prefix: str) -> None:
     assert not under_prefix(url, prefix)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["https://h/", "https://h:8443/a%20b", "gs://", "gs://bucket/a b", "file:///srv/models/"]
+)
+def test_a_prefix_is_scheme_host_port_and_path(prefix: str) -> None:
+    assert find_prefix_error(prefix) is None
+
+
+@pytest.mark.parametrize(
+    ("prefix", "problem"),
+    [
+        ("h.example/", "no scheme"),
+        ("/models", "no scheme"),
+        ("https://", "host"),
+        ("https:///models", "host"),
+        ("https://h/a b", "space"),
+        ("https://h\\@g/", "backslash"),
+        ("https://me@h/", "user name or password"),
+        ("https://me:canary@h/", "user name or password"),
+        ("gs://me@bucket/", "user name or password"),
+        ("https://h/?x=1", "query or fragment"),
+        ("https://h/team#x", "query or fragment"),
+        ("hf://team?x", "query or fragment"),
+    ],
+)
+def test_what_would_be_of_no_effect_in_a_prefix_is_an_error(prefix: str, problem: str) -> None:
+    said = find_prefix_error(prefix)
+    assert said is not None
+    assert problem in said
+    assert "canary" not in said
 
 
 def test_an_origin_is_scheme_host_and_port_in_their_normal_form() -> None:

@@ -83,6 +83,7 @@ def test_a_redirect_to_a_signed_url_is_left_alone(query: str) -> None:
         ({"prefix": HUB, "token_url": "x", "client_id": "a", "client_secret": "b"}, "token_url: expected an http"),
         ({"prefix": HUB, "token_url": HUB, "client_secret": "b"}, "client_id: expected a non-empty string"),
         ({"prefix": "hub.example.com", "token": "a"}, "prefix: expected the beginning of an http"),
+        ({"prefix": "https://hub.example.com/#x", "token": "a"}, "prefix: expected the beginning of an http"),
         ({"prefix": "https://me:canary@hub.example.com/", "token": "a"}, "prefix: expected the beginning of an http"),
         ({"prefix": "https://hub.example.com/team\n", "token": "a"}, "prefix: expected the beginning of an http"),
         ({"prefix": "https://hub.example.com/team ", "token": "a"}, "prefix: expected the beginning of an http"),

@@ -323,6 +323,7 @@ def test_without_the_library_nothing_is_signed(signed, demanding, monkeypatch):
         ({"certificates": "a"}, "name: expected"),
         ({"identity": "a"}, "issuer: expected"),
         ({"key": "a", "prefix": "hub.example.com/"}, "prefix: expected the beginning of a URL"),
+        ({"key": "a", "prefix": "https://hub.example.com/?x"}, "prefix: expected the beginning of a URL"),
     ],
 )
 def test_a_rule_that_names_nobody_is_an_error(rule, said, demanding):
