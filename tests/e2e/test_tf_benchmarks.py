@@ -16,6 +16,7 @@ RUN = Path(__file__).resolve().parents[2] / "benchmarks" / "run.py"
 SMALL = ["--workloads", "graph", "--layers", "2", "--calls", "2", "--many-layers", "2", "--many-calls", "10"]
 
 
+@pytest.mark.any_tensorflow
 def test_the_graph_side_benchmark_prints_a_table_and_writes_every_figure(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(RUN), *SMALL, "--only-hubplug", "--json", str(tmp_path / "figures.json")],
@@ -47,6 +48,7 @@ def test_both_libraries_compute_the_same_with_the_reference_module(tmp_path: Pat
     assert len(hashes - {None}) == 1
 
 
+@pytest.mark.any_tensorflow
 def test_the_benchmark_of_eager_execution_prints_ratios() -> None:
     command = [sys.executable, str(RUN.with_name("eager.py")), "--turns", "2", "--calls", "2"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -54,6 +56,7 @@ def test_the_benchmark_of_eager_execution_prints_ratios() -> None:
     assert "signature of tf.saved_model.load" in done.stdout
 
 
+@pytest.mark.any_tensorflow
 def test_the_benchmark_of_fit_prints_the_ratio_of_two_models_that_learn_alike() -> None:
     command = [sys.executable, str(RUN.with_name("keras_fit.py")), "--turns", "1", "--epochs", "1"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -217,6 +217,7 @@ def test_every_op_that_this_tensorflow_registers_has_a_class(tf: Any) -> None:
     assert listed.read_bytes() == before, "the file names the releases that it was reviewed with"
 
 
+@pytest.mark.any_tensorflow
 @pytest.mark.usefixtures("programs_of_tensorflow_2")
 def test_an_op_without_a_class_is_shown_with_what_to_review(tf: Any, tmp_path: Path) -> None:
     program = Path(__file__).parents[3] / "tools" / "review_ops.py"
