@@ -6,6 +6,7 @@ A block that fails is tried again row by row, so that a row that cannot be compu
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +24,10 @@ FAILED_SUFFIX = ".failed.jsonl"
 # What is the machine's fault, and not that of a row.
 _OF_THE_MACHINE = ("ResourceExhaustedError", "AbortedError", "CancelledError", "UnavailableError", "InternalError")
 _LONGEST_REASON = 500
+# What a function of TensorFlow 2 says before the reason: where in Python the op was made.
+_WHERE = re.compile(
+    r"Graph execution error:\n+Detected at node .*\n(?:[ \t]+.*\n|\n|<stack traces unavailable>\n|Node: .*\n)*"
+)
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ def reason_of(error: Exception) -> str:
     again = hasattr(error, "node_def") and type(error.__context__) is type(error)
     told = error.__context__ if again else error
     said = str(getattr(told, "message", None) or told or type(error).__name__).partition("\n\t [[")[0]
+    said = _WHERE.sub("", said)
     return redact(" ".join(said.split()))[:_LONGEST_REASON]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hubplug.errors import InputError, UnknownSignatureError
+from hubplug.errors import FormatError, InputError, UnknownSignatureError
 from hubplug.shown.words import nearest
 from hubplug.spec import ModuleSpec
 from hubplug.types import SignatureInfo, TensorInfo
@@ -15,6 +15,8 @@ from hubplug_beam._formats import IMAGE_COLUMNS, TEXT_COLUMN, Block
 
 BATCH_SIZE = 256
 _OUTPUT = "default"
+# What these are called in SavedModels.
+_SERVING = "serving_default"
 _PADDINGS = ("none", "powers", "full")
 
 
@@ -100,12 +102,12 @@ def plan_call(
 
     Args:
         spec: The module.
-        signature: None stands for ``default``.
+        signature: None stands for ``default``, or ``serving_default`` where there is no such.
         columns: By key of an input the column that it takes; of those that are not in it, the column of their name.
-        as_dict: Whether to keep all outputs, and not ``default`` alone.
+        as_dict: Whether to keep all outputs, and not ``default`` alone, or the only one.
         select: The outputs to keep, in the place of ``as_dict``.
         keep: Columns that are written beside the outputs.
-        tags: The graph variant.
+        tags: The graph variant; None stands for the one without tags, or the only one.
         batch_size: The most rows in a batch.
         padding: ``none``, ``powers`` or ``full``; see ``Call``.
 
@@ -114,8 +116,11 @@ def plan_call(
         UnknownSignatureError: There is no such signature.
         InputError: Inputs or outputs do not fit.
     """
+    variants = spec.get_tags()
+    if not tags and frozenset() not in variants and len(variants) == 1:
+        (tags,) = variants
     signatures = spec.signatures(tags)
-    name = signature or _OUTPUT
+    name = signature or (_SERVING if _SERVING in signatures and _OUTPUT not in signatures else _OUTPUT)
     if name not in signatures:
         raise UnknownSignatureError(f"There is no signature {name!r}", hint=nearest(name, signatures))
     info = signatures[name]
@@ -126,6 +131,7 @@ def plan_call(
         raise InputError(
             f"batch_size={batch_size}, padding={padding!r}", hint=f"padding is one of {', '.join(_PADDINGS)}"
         )
+    _refuse_parts(spec, info)
     fixed = _fixed_batch(name, info)
     if fixed is not None:
         batch_size, padding = fixed, "full"
@@ -180,12 +186,12 @@ def _outputs(name: str, info: SignatureInfo, as_dict: bool, select: Collection[s
         if key not in info.outputs:
             raise InputError(f"The signature {name!r} has no output {key!r}", hint=nearest(key, info.outputs))
     if not select and not as_dict:
-        if _OUTPUT not in info.outputs:
+        if _OUTPUT not in info.outputs and len(info.outputs) != 1:
             raise InputError(
                 f"The signature {name!r} has no output named 'default'",
                 hint=f"choose with --select (select=), or take all with --as-dict: {', '.join(info.outputs)}",
             )
-        select = [_OUTPUT]
+        select = [_OUTPUT] if _OUTPUT in info.outputs else list(info.outputs)
     chosen = {key: tensor for key, tensor in info.outputs.items() if not select or key in select}
     per_row = [key for key, tensor in info.outputs.items() if _is_per_row(tensor)]
     for key, tensor in chosen.items():
@@ -199,6 +205,39 @@ def _outputs(name: str, info: SignatureInfo, as_dict: bool, select: Collection[s
 
 def _is_per_row(info: TensorInfo) -> bool:
     return info.shape is None or bool(info.shape and info.shape[0] is None)
+
+
+def _refuse_parts(spec: ModuleSpec, info: SignatureInfo) -> None:
+    """
+    Raises:
+        InputError: It is a SavedModel with a sparse input, which TensorFlow 2 takes apart: the parts are not for each row.
+    """
+    try:
+        spec.check_instantiable()
+    except FormatError:
+        for key, tensor in info.inputs.items():
+            if tensor.kind != "dense":
+                raise InputError(
+                    f"The input {key!r} is sparse or ragged, which TensorFlow 2 does not feed to a SavedModel of TensorFlow 1",
+                    hint="make it a module: hubplug.create_module_spec_from_saved_model, then export",
+                ) from None
+            if _is_sparse_in_parts([info.inputs.get(f"{key}{end}") for end in ("", "_1", "_2")]):
+                raise InputError(
+                    f"The inputs {key!r}, '{key}_1' and '{key}_2' are the parts of a sparse tensor, which are not for each row",
+                    hint="export the SavedModel with a signature that takes dense values, or text",
+                ) from None
+
+
+def _is_sparse_in_parts(parts: Sequence[TensorInfo | None]) -> bool:
+    """Whether these are places, values and shape."""
+    places, values, shape = ((part.dtype, part.shape) if part else None for part in parts)
+    return (
+        places is not None
+        and values is not None
+        and shape is not None
+        and (shape[0], values[1]) == ("int64", (None,))
+        and places == ("int64", (None, *(shape[1] or ())))
+    )
 
 
 def _fixed_batch(name: str, info: SignatureInfo) -> int | None:

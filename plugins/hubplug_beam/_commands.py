@@ -38,7 +38,7 @@ class _Pair(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
     metavar="PATTERN",
     help="Files to write: * becomes the number; *.jsonl, csv, parquet or tfrecord.",
 )
-@click.option("--signature", metavar="NAME", help="The signature to apply; default if not given.")
+@click.option("--signature", metavar="NAME", help="The signature to apply; default, or serving_default, if not given.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the graph variant; may be repeated.")
 @click.option(
     "--column",

@@ -54,11 +54,11 @@ class _Handler(ModelHandler[Any, PredictionResult, Model]):
 
         Args:
             handle: The module: a URL, a path that workers have too, or a name that a plugin understands.
-            signature: The signature to apply; None stands for ``default``.
+            signature: The signature to apply; None stands for ``default``, or ``serving_default`` where there is none.
             columns: By key of an input the name that its values have in a row, where that is another one.
-            as_dict: Whether an inference is a dict of all outputs, and not the output ``default``.
+            as_dict: Whether an inference is a dict of all outputs, and not the output ``default``, or the only one.
             select: The outputs of that dict, in the place of ``as_dict``.
-            tags: The graph variant.
+            tags: The graph variant; None stands for the one without tags, or the only one.
             batch_size: The most rows in a batch.
             padding: ``none``; ``powers``: batches are filled up to powers of two; ``full``: to ``batch_size``.
             threads: How many threads TensorFlow may use in a worker process; None: as many as there are cores.

@@ -46,7 +46,9 @@ class Model:
         with hub.activate():
             self._loaded = hub.use_spec(handle, lambda spec: _load(spec, tags, threads))
         self.load_seconds = time.monotonic() - started
-        self.bytes = sum(variable.dtype.size * variable.shape.num_elements() for variable in self._loaded.variables)
+        self.bytes = sum(
+            variable.dtype.size * (variable.shape.num_elements() or 0) for variable in self._loaded.variables
+        )
 
     def apply(self, call: Call, values: Mapping[str, _values.Value], rows: int) -> dict[str, Any]:
         """Applies a signature.
@@ -130,7 +132,9 @@ class _Signatures:
         _demand_eager(tf, "SavedModels are applied")
         self._tf = tf
         self._loaded = spec.load_object(list(tags) or None)
-        self.variables = list(getattr(self._loaded, "variables", ()))
+        # The attribute `variables` is whatever the exporter made it; Keras 2 has tables in it, too.
+        signatures = self._loaded.signatures.values()
+        self.variables = list({id(one): one for signature in signatures for one in signature.variables}.values())
 
     def __call__(self, inputs: dict[str, Any], signature: str, outputs: Collection[str]) -> Any:
         return self._loaded.signatures[signature](**{key: self._tensor(value) for key, value in inputs.items()})

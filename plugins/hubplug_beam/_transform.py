@@ -64,13 +64,13 @@ class ApplyToFiles(beam.PTransform):
         Args:
             handle: The module: a URL, a path that workers have too, or a name that a plugin understands.
             output: Path or URL of the shards, with a ``*`` for the name of each; its end tells the format.
-            signature: The signature to apply; None stands for ``default``.
+            signature: The signature to apply; None stands for ``default``, or ``serving_default`` where there is none.
             columns: By key of an input the column that it takes, where that has another name.
             form: The format of the files; None: by their names.
-            as_dict: Whether to write all outputs of the signature, and not ``default`` alone.
+            as_dict: Whether to write all outputs of the signature, and not ``default`` alone, or the only one.
             select: The outputs to write, in the place of ``as_dict``.
             keep: Columns of the input that are written beside the outputs.
-            tags: The graph variant.
+            tags: The graph variant; None stands for the one without tags, or the only one.
             batch_size: The most rows in a batch.
             padding: ``none``; ``powers``: batches are filled up to powers of two, so that there are few shapes; ``full``: to
                 ``batch_size``, so that there is one.
