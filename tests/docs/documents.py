@@ -30,7 +30,7 @@ RUN = ("python", "console", "yaml", "toml")
 # Output, trees and signatures; and what is for programs that are not here: steps of a CI (``yml``), images, servers.
 NOT_RUN = ("text", "yml", "dockerfile", "nginx", "r")
 # They change the installation, or run all tests; both would ask the network.
-_COMMANDS_NOT_RUN = ("pip install ", "tox run")
+_COMMANDS_NOT_RUN = ("pip install ", "tox ")
 # Where an environment shares its packages with another one, the script on PATH may be the wrong one's.
 _OURS = 'pytest() { python -m pytest "$@"; }'
 
