@@ -37,6 +37,9 @@ _OURS = 'pytest() { python -m pytest "$@"; }'
 # A server that the pages ask: it is there while such a session lasts, and serves the tree `models`.
 _MODELS_SERVER = "https://models.example/"
 
+_SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
+# A program whose first line is this is a file that others import.
+_FILE = re.compile(r"# (\w+\.py)\n")
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NEEDS_TENSORFLOW = re.compile(r"\btensorflow|\.Module\(|\.export\(|quickstart\.py|hubplug apply")
 _SECONDS = 600
@@ -50,11 +53,13 @@ class Block:
         kind: The word after the fence.
         code: What stands in it.
         line: That of its first line in the page, from 1.
+        section: The heading of the part of the page that it is in; empty before the first.
     """
 
     kind: str
     code: str
     line: int
+    section: str
 
 
 def text_of(page: Path) -> str:
@@ -64,7 +69,15 @@ def text_of(page: Path) -> str:
 
 def blocks(page: Path) -> list[Block]:
     text = text_of(page)
-    return [Block(found[1], found[2], text.count("\n", 0, found.start()) + 2) for found in _FENCED.finditer(text)]
+    return [
+        Block(
+            found[1],
+            found[2],
+            text.count("\n", 0, found.start()) + 2,
+            ["", *_SECTION.findall(text, 0, found.start())][-1],
+        )
+        for found in _FENCED.finditer(text)
+    ]
 
 
 def prose(page: Path) -> str:
@@ -87,8 +100,13 @@ def needs_tensorflow(page: Path) -> bool:
     return any(_NEEDS_TENSORFLOW.search(block.code) for block in blocks(page) if block.kind in ("python", "console"))
 
 
-def run(page: Path, folder: Path) -> None:
+def run(page: Path, folder: Path, section: str | None = None) -> None:
     """Plays a page in a folder that has what the pages speak of: modules, an old program, the examples.
+
+    Args:
+        page: What to play.
+        folder: An empty one.
+        section: Only the blocks under this heading.
 
     Raises:
         AssertionError: A block failed; with what it printed.
@@ -104,7 +122,7 @@ def run(page: Path, folder: Path) -> None:
         str(folder / "certificates" / "me.pem")
     )
     done = subprocess.run(
-        [sys.executable, "-c", f"from tests.docs.documents import play; play({str(page)!r})"],
+        [sys.executable, "-c", f"from tests.docs.documents import play; play({str(page)!r}, {section!r})"],
         cwd=folder,
         env={
             **os.environ,
@@ -120,11 +138,15 @@ def run(page: Path, folder: Path) -> None:
     assert done.returncode == 0, f"{page.name}:\n{done.stdout}"
 
 
-def play(page: str) -> None:
-    """Runs every block of a page in the working directory; its Python blocks share their names."""
+def play(page: str, section: str | None = None) -> None:
+    """Runs every block of a page, or of a section, in the working directory; its Python blocks share their names."""
     names: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(Path(page)):
-        if block.kind == "python":
+        if section not in (None, block.section):
+            continue
+        if block.kind == "python" and (file := _FILE.match(block.code)):
+            Path(file[1]).write_text(block.code, encoding="utf-8")
+        elif block.kind == "python":
             # So that a traceback has the line of the page.
             exec(compile("\n" * (block.line - 1) + block.code, page, "exec"), names)
         elif block.kind == "console":
