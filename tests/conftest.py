@@ -48,6 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("TensorFlow is not installed")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where TensorFlow's tests alone are asked for, the other files are not imported: it takes as long as importing TensorFlow."""
+    words, name = str(config.option.markexpr).split(), collection_path.name
+    others = name.startswith("test_") and name.endswith(".py") and not name.startswith("test_tf_")
+    named = any(argument.partition("::")[0].endswith(name) for argument in config.args)
+    return True if others and not named and words[:1] == ["tensorflow"] and "or" not in words else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
