@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hubplug_format import ModuleBuilder, Type, Values, dtype_number, message_class, write_checkpoint, write_module
+from hubplug_hosting import pack_module
 
 
 def make_module(directory: Path, weight: float = 2.0, evil: str = "") -> Path:
@@ -42,3 +43,21 @@ def make_saved_model(directory: Path) -> Path:
     }
     write_checkpoint(directory / "variables/variables", tensors)
     return directory
+
+
+def make_tree(folder: Path) -> Path:
+    """Two versions as directories, one as an archive, one without versions, and what must not be served beside it."""
+    root = folder / "tree"
+    make_module(root / "publisher/model/1", 1.0)
+    make_module(root / "publisher/model/9", 9.0)
+    pack_module(make_module(folder / "ten", 10.0), root / "publisher/model/10.tar.gz")
+    make_module(root / "publisher/plain", 3.0)
+    (root / "publisher/model/notes").mkdir()
+    (root / "README.txt").write_text("not a module")
+    (root / ".hidden").mkdir()
+    make_module(root / ".hidden/secret/1")
+    make_module(folder / "outside/secret/1")
+    (folder / "outside/passwords.tar.gz").write_bytes(b"canary")
+    (root / "link").symlink_to(folder / "outside")
+    (root / "publisher/linked.tar.gz").symlink_to(folder / "outside/passwords.tar.gz")
+    return root
