@@ -10,12 +10,13 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.ml.inference.base import KeyedModelHandler, ModelHandler, PredictionResult
 
-from hubplug.errors import ConfigError, InputError
+from hubplug.errors import ConfigError, DigestMismatch, InputError
 from hubplug.hub import Hub
+from hubplug.types import Handle
 from hubplug.urls import redact
 from hubplug_beam import _arrow, _shipping
 from hubplug_beam._applying import is_fault_of_row, reason_of
-from hubplug_beam._calls import BATCH_SIZE, Call, plan_call
+from hubplug_beam._calls import BATCH_SIZE, Call
 from hubplug_beam._formats import Block
 from hubplug_beam._loaded import loaded
 from hubplug_beam._metrics import NAMESPACE
@@ -88,25 +89,39 @@ class _Handler(ModelHandler[Any, PredictionResult, Model]):
 
         Raises:
             InputError: What a side input named in its place takes or gives something else.
+            DigestMismatch: It is not what it was when the pipeline was made.
             HubplugError: It cannot be loaded.
         """
         if self._shipment != self._planned:
-            handle, planned = self._shipment.handle, self._planned.call
-            call = _shipping.hub_of(self._shipment.config).use_spec(
-                handle, lambda spec: plan_call(spec, **self._wanted)
-            )
-            if (call.inputs, call.outputs) != (planned.inputs, planned.outputs):
+            planned, handle = self._planned, self._shipment.handle
+            found = _shipping.ship(_shipping.hub_of(planned.config), handle, planned.threads, **self._wanted)
+            if _kinds(found.call) != _kinds(planned.call):
                 raise InputError(
-                    f"{redact(handle)} cannot take the place of {redact(self._planned.handle)}: "
-                    f"its signature {call.signature!r} has other inputs or outputs",
+                    f"{redact(handle)} cannot take the place of {redact(planned.handle)}: "
+                    f"its signature {found.call.signature!r} has other inputs or outputs",
                     hint="start a new pipeline with it",
                 )
+            return loaded(found)
         return loaded(self._shipment)
 
     def update_model_path(self, model_path: str | None = None) -> None:
-        """Takes the handle that a side input of ``RunInference`` names, from the next batch on."""
+        """Takes the handle that a side input of ``RunInference`` names, from the next batch on.
+
+        Each worker process resolves it for itself, and with no ``hubplug.lock``: name a version that stays what it is, or the
+        archive by ``#sha256=<hex>``. What means the latest of something may be something else for the next worker.
+
+        Raises:
+            ConfigError: There is a secret in it.
+            DigestMismatch: It has no ``#sha256=<hex>``, and the configuration of the pipeline says ``locked``.
+        """
         if model_path:
             _shipping.demand_no_secret(model_path)
+            handle = Handle.parse(model_path)
+            if self._planned.locked and handle.scheme and not handle.sha256:
+                raise DigestMismatch(
+                    f"{handle} is not pinned, and the configuration of the pipeline says locked: true",
+                    hint="name updates with #sha256=<digest of the archive>",
+                )
             self._shipment = replace(self._planned, handle=model_path)
 
     def get_metrics_namespace(self) -> str:
@@ -252,6 +267,12 @@ class ArrowModuleHandler(_Handler):
 def keyed(handler: ModelHandler[Any, PredictionResult, Model]) -> KeyedModelHandler:
     """The same over pairs of a key and a row, for ``RunInference``: keys come back beside the predictions."""
     return KeyedModelHandler(handler)
+
+
+def _kinds(call: Call) -> list[Any]:
+    """What rows have to be, and become; tensors may have other names."""
+    tensors = (sorted(call.inputs.items()), sorted(call.outputs.items()))
+    return [[(key, info.dtype, info.shape, info.kind) for key, info in named] for named in tensors]
 
 
 def _outputs(call: Call, block: Block, rows: int, model: Model) -> dict[str, Any]:

@@ -10,12 +10,10 @@ import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from hubplug.errors import ConfigError, InputError, MissingError, OccupiedError
 from hubplug.hub import Hub
-from hubplug.types import LocalModule
 from hubplug.urls import redact
 from hubplug_beam import _files, _formats, _shipping, _writing
 from hubplug_beam._applying import FAILED_SUFFIX
@@ -125,7 +123,7 @@ def plan_job(hub: Hub, wish: Wish) -> Job:
     facts = {
         "version": _VERSION,
         "handle": redact(wish.handle),
-        "module": _identity(hub.resolve(wish.handle)),
+        "module": shipment.content,
         "format": form,
         **as_plain(shipment.call),
         "shards": len(parts),
@@ -203,15 +201,6 @@ def _difference(key: str, said: Mapping[str, Any], facts: Mapping[str, Any]) -> 
     if key.endswith("sha256") or key == "module":
         return f"{'the files of the input' if key == 'input_sha256' else 'the module'} changed"
     return f"{key} was {said.get(key)!r} and is {facts.get(key)!r}"
-
-
-def _identity(module: LocalModule) -> str:
-    """Tells the content of a module apart, without reading all of it."""
-    if module.provenance and module.provenance.archive_sha256:
-        return f"archive {module.provenance.archive_sha256}"
-    root = Path(module.path)
-    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return f"files {_digest([[str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns] for path in files])}"
 
 
 def _digest(value: Any) -> str:

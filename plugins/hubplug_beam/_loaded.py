@@ -10,7 +10,7 @@ from apache_beam.utils.shared import Shared
 from hubplug.shown.logs import logger
 from hubplug.urls import redact
 from hubplug_beam._model import Model
-from hubplug_beam._shipping import Shipment, hub_of
+from hubplug_beam._shipping import Shipment
 
 _LOG = logger(__name__)
 _lock = threading.Lock()
@@ -21,16 +21,17 @@ def loaded(shipment: Shipment) -> Model:
     """The model of this process; it stays while someone has it, and a while longer.
 
     Raises:
+        DigestMismatch: It is not what it was when the pipeline was made.
         HubplugError: It cannot be loaded.
     """
-    handle, tags = shipment.handle, shipment.call.tags
+    key = shipment.config, shipment.handle, shipment.content, shipment.call.tags
     with _lock:
-        shared = _shared.setdefault((shipment.config, handle, tags), Shared())
+        shared = _shared.setdefault(key, Shared())
 
     def load() -> Model:
         limit_threads(shipment.threads)
-        model = Model(hub_of(shipment.config), handle, tags, shipment.threads)
-        _LOG.info("loaded %s in %.1f s", redact(handle), model.load_seconds)
+        model = Model(shipment)
+        _LOG.info("loaded %s in %.1f s", redact(shipment.handle), model.load_seconds)
         return model
 
     model: Model = shared.acquire(load)

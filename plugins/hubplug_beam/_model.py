@@ -14,11 +14,12 @@ import numpy as np
 
 import hubplug
 from hubplug.errors import FormatError, HubplugError, InputError, needs
-from hubplug.hub import Hub
 from hubplug.spec import ModuleSpec
 from hubplug.types import TensorInfo
 from hubplug_beam import _values
 from hubplug_beam._calls import Call
+from hubplug_beam._content import demand_content
+from hubplug_beam._shipping import Shipment, hub_of
 
 
 class NotForEachRow(InputError):
@@ -33,18 +34,20 @@ class Model:
         bytes: The size of its variables in memory.
     """
 
-    def __init__(self, hub: Hub, handle: str, tags: tuple[str, ...] = (), threads: int | None = None) -> None:
-        """Resolves a handle and loads the module.
+    def __init__(self, shipment: Shipment) -> None:
+        """Resolves the handle and loads the module.
 
         Raises:
+            DigestMismatch: It is not what it was when the pipeline was made.
             HubplugError: As ``hubplug.Module``; or it is a SavedModel, and eager execution is switched off in this process.
         """
         with needs("tensorflow", "tensorflow"):
             import tensorflow as tf
         started = time.monotonic()
         self._tf = tf
+        hub = hub_of(shipment.config)
         with hub.activate():
-            self._loaded = hub.use_spec(handle, lambda spec: _load(spec, tags, threads))
+            self._loaded = hub.use_spec(shipment.handle, lambda spec: _load(spec, shipment))
         self.load_seconds = time.monotonic() - started
         self.bytes = sum(
             variable.dtype.size * (variable.shape.num_elements() or 0) for variable in self._loaded.variables
@@ -95,12 +98,15 @@ class Model:
         return tf.stack(found).numpy()
 
 
-def _load(spec: ModuleSpec, tags: tuple[str, ...], threads: int | None) -> _InSession | _Signatures:
+def _load(spec: ModuleSpec, shipment: Shipment) -> _InSession | _Signatures:
+    assert spec.module is not None  # a Hub read it
+    demand_content(spec.module, shipment.content)
+    tags = shipment.call.tags
     try:
         spec.check_instantiable()
     except FormatError:
         return _Signatures(spec, tags)
-    return _InSession(spec, tags, threads)
+    return _InSession(spec, tags, shipment.threads)
 
 
 class _InSession:

@@ -1,6 +1,7 @@
 """What a pipeline takes along: the configuration of a Hub as text, with references to secrets and never with one.
 
-Every worker makes a Hub of it, and resolves the handle through the same chain. What ``${NAME}`` stands for, it takes from an
+Every worker makes a Hub of it, and resolves the handle through the same chain; what it gets must be what was found when the
+pipeline was made, which is how pins of hubplug.lock hold for workers that do not have that file. What ``${NAME}`` stands for, it takes from an
 environment of its own.
 """
 
@@ -17,9 +18,11 @@ from hubplug.hub import Hub
 from hubplug.in_effect import current_hub
 from hubplug.settings.config import REFERENCE
 from hubplug.shown.redaction import HIDDEN, without_secrets
-from hubplug.types import Handle
+from hubplug.spec import ModuleSpec
+from hubplug.types import Handle, LocalModule
 from hubplug.urls import redact
 from hubplug_beam._calls import Call, plan_call
+from hubplug_beam._content import content_of
 
 # Names of options that are not shown although what stands there opens nothing.
 _HIDDEN_AND_NO_SECRET = ("header", "client_auth", "username")
@@ -33,13 +36,17 @@ class Shipment:
         config: The configuration of the Hub to ask; ``hub_of`` makes one of it.
         handle: The module.
         call: What is applied to what.
+        content: The digest that the module must have.
         threads: How many threads TensorFlow may use in a worker process; None: as many as there are cores.
+        locked: Whether the configuration refuses modules that are not pinned.
     """
 
     config: str
     handle: str
     call: Call
+    content: str
     threads: int | None = None
+    locked: bool = False
 
 
 def ship(hub: Hub | None, handle: str, threads: int | None = None, **wanted: Any) -> Shipment:
@@ -55,12 +62,19 @@ def ship(hub: Hub | None, handle: str, threads: int | None = None, **wanted: Any
         ConfigError: A secret would be stored with the pipeline.
         UnknownSignatureError: There is no such signature.
         InputError: Inputs or outputs do not fit.
+        DigestMismatch: The lock file says otherwise, or does not list the handle and the configuration says ``locked``.
         HubplugError: The handle cannot be resolved.
     """
     demand_no_secret(handle)
     hub = hub or current_hub()
-    call = hub.use_spec(handle, lambda spec: plan_call(spec, **wanted))
-    return Shipment(as_text(hub), shipped_handle(hub, handle), call, threads)
+    config = as_text(hub)
+
+    def read(spec: ModuleSpec) -> Shipment:
+        assert spec.module is not None  # a Hub read it
+        call, content = plan_call(spec, **wanted), content_of(spec.module)
+        return Shipment(config, shipped_handle(handle, spec.module), call, content, threads, hub.config.locked)
+
+    return hub.use_spec(handle, read)
 
 
 def as_text(hub: Hub) -> str:
@@ -103,20 +117,22 @@ def hub_of(text: str) -> Hub:
     return Hub(json.loads(text))
 
 
-def shipped_handle(hub: Hub, handle: str) -> str:
-    """The handle for workers: with the digest of what it is now, so that all of them apply the same module.
+def shipped_handle(handle: str, module: LocalModule) -> str:
+    """The handle for workers: what it means now, with the digest of the archive.
 
-    Raises:
-        ConfigError: There is a secret in it.
-        HubplugError: It cannot be resolved.
+    Args:
+        handle: As typed.
+        module: What it was resolved to.
     """
-    demand_no_secret(handle)
-    module = hub.resolve(handle)
-    if os.path.exists(handle):
-        return os.path.abspath(handle)  # workers may stand in another directory
-    parsed = Handle.parse(handle)
-    archive = module.provenance.archive_sha256 if module.provenance else None
-    return handle if parsed.sha256 or not archive or not parsed.scheme else f"{parsed.text}#sha256={archive}"
+    typed = Handle.parse(handle)
+    if not typed.scheme:
+        text = os.path.abspath(typed.text) if os.path.exists(typed.text) else typed.text
+        return f"{text}#sha256={typed.sha256}" if typed.sha256 else text  # workers may stand in another directory
+    # One that means the latest of something would mean something else to a worker that starts later.
+    named = (step.text for step in module.handle.trail if step.answered and str(step) == step.text)
+    text = next(named, typed.text)
+    sha256 = typed.sha256 or (module.provenance.archive_sha256 if module.provenance else None)
+    return f"{text}#sha256={sha256}" if sha256 else text
 
 
 def demand_no_secret(url: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ import pytest
 import hubplug
 from hubplug import TensorInfo
 from hubplug.errors import ConfigError, InputError, UnknownSignatureError
-from hubplug.testing import write_tiny_module
-from hubplug_beam import _shipping
 from hubplug_beam._calls import Call, check_columns, find_block_error, plan_call
 from hubplug_beam._formats import Block
 from hubplug_beam._values import Images, Ragged, Sparse, convert, rows_of
@@ -172,57 +169,3 @@ def test_csv_is_refused_for_vectors_before_anything_starts() -> None:
     with pytest.raises(ConfigError, match="more than one value in a row"):
         check_writing("a-*.csv", call)
     check_writing("a-*.jsonl", call)
-
-
-# What is shipped
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [
-        {"prefix": "https://m.example/", "token": "s3cr3t-token"},
-        {"prefix": "https://m.example/", "username": "me", "password": "s3cr3t-token"},
-    ],
-)
-def test_a_configuration_with_a_secret_in_it_is_not_shipped(rule: dict[str, str], monkeypatch: Any) -> None:
-    monkeypatch.setenv("TOKEN", "s3cr3t-token")
-    options = {"rules": [rule]}
-    with pytest.raises(ConfigError, match="would be stored with the pipeline") as caught:
-        _shipping.as_text(hubplug.Hub({"chain": ["auth", "file", "tf1"], "plugins": {"auth": {"options": options}}}))
-    assert "s3cr3t" not in str(caught.value)
-
-
-def test_references_are_shipped_as_references(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKEN", "s3cr3t-token")
-    rules = [
-        {"prefix": "https://a.example/", "token": "${TOKEN}"},
-        {"prefix": "https://b.example/", "header": "X-Key", "value_env": "TOKEN"},
-    ]
-    hub = hubplug.Hub({"chain": ["auth", "http", "file", "tf1"], "plugins": {"auth": {"options": {"rules": rules}}}})
-    text = _shipping.as_text(hub)
-    assert "s3cr3t" not in text
-    assert json.loads(text)["plugins"]["auth"]["options"]["rules"] == rules
-    assert [member.name for member in _shipping.hub_of(text).chain.members] == ["auth", "http", "file", "tf1"]
-
-
-def test_a_handle_with_a_secret_is_refused_and_a_path_made_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_tiny_module(tmp_path / "module")
-    monkeypatch.chdir(tmp_path)
-    hub = hubplug.Hub({"chain": ["file", "tf1"]})
-    assert _shipping.shipped_handle(hub, "module") == str(tmp_path / "module")
-    for handle in ("https://me:s3cr3t@m.example/1", "https://m.example/1?sig=s3cr3t"):
-        with pytest.raises(ConfigError, match="would be stored") as caught:
-            _shipping.shipped_handle(hub, handle)
-        assert "s3cr3t" not in str(caught.value)
-
-
-def test_plugin_objects_are_not_shipped() -> None:
-    class Mine:
-        @hubplug.hookimpl
-        def hubplug_resolve(self, handle: hubplug.Handle) -> None:
-            return None
-
-    with pytest.raises(ConfigError, match="plugin objects"):
-        _shipping.as_text(hubplug.Hub({"chain": ["file"]}, plugins=[Mine()]))

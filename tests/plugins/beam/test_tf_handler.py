@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that
 
 import hubplug
-from hubplug.errors import ConfigError, InputError
+from hubplug.errors import ConfigError, DigestMismatch, InputError
 from hubplug.testing import write_tiny_module
 from hubplug_beam import ArrowModuleHandler, Failure, ModuleHandler, keyed
 
@@ -99,6 +100,22 @@ def test_an_update_with_other_inputs_is_refused(module: str, shared_modules: Pat
     handler.update_model_path(str(shared_modules / "DM21m"))
     with pytest.raises((InputError, hubplug.HubplugError)):
         handler.load_model()
+
+
+def test_a_module_that_changed_since_is_refused_by_workers(module: str) -> None:
+    handler = ModuleHandler(module)
+    shutil.rmtree(module)
+    write_tiny_module(module, scale=3.0)
+    with pytest.raises(DigestMismatch, match="not what it was when the pipeline was made"):
+        handler.load_model()
+
+
+def test_updates_have_to_be_pinned_where_the_configuration_says_locked(module: str) -> None:
+    handler = ModuleHandler(module, hub=hubplug.Hub({"chain": ["file", "tf1"], "locked": True}))
+    with pytest.raises(DigestMismatch, match="not pinned"):
+        handler.update_model_path("https://models.example/m/2")
+    handler.update_model_path(f"https://models.example/m/2#sha256={'0' * 64}")
+    handler.update_model_path(module)
 
 
 def test_the_model_can_be_weakly_referenced_and_says_how_large_it_is(module: str) -> None:
