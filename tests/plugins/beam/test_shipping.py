@@ -16,7 +16,6 @@ from hubplug.errors import ConfigError, DigestMismatch
 from hubplug.testing import archive_of, write_tiny_module
 from hubplug_beam import _shipping
 from hubplug_beam._content import demand_content
-from hubplug_beam._jobs import Wish, plan_job
 from tests.servers import Reply, ScriptedServer
 
 
@@ -138,14 +137,3 @@ def test_a_handle_that_means_the_latest_travels_as_what_it_meant(tmp_path: Path)
     named = replace(asked.instead("hf://org/repo@0123456789012345678901234567890123456789"), answered=True)
     module = hubplug.LocalModule(tmp_path, named.instead("https://store.example/repo"))
     assert _shipping.shipped_handle("hf://org/repo", module) == named.text
-
-
-def test_a_module_is_resolved_once_for_a_job(tmp_path: Path) -> None:
-    (tmp_path / "in.jsonl").write_text('{"x": 1}\n')
-    wish = Wish("", str(tmp_path / "in.jsonl"), str(tmp_path / "*.csv"))
-    with ScriptedServer() as server:
-        server.on("/m/1", Reply(body=archive_of(write_tiny_module(tmp_path / "module"))))
-        hub = hubplug.Hub({"chain": ["http", "archive", "tf1"]})  # which keeps nothing
-        job = plan_job(hub, replace(wish, handle=server.url("/m/1")))
-        assert len(server.requests) == 1
-    assert job.facts["module"] == job.shipment.content
