@@ -102,7 +102,8 @@ def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(certific
     file, context = certificate
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
-    with ModuleServer(tree, certificate=file) as server, connected(server) as connection:
+    # The idle connection lasts as long as the server is patient.
+    with ModuleServer(tree, certificate=file, header_timeout=3) as server, connected(server) as connection:
         while True:
             try:
                 client.do_handshake()
