@@ -11,6 +11,7 @@ import sys
 import textwrap
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -181,6 +182,7 @@ def layer_of(module: str) -> int:
     return layer
 
 
+@cache
 def all_imports() -> dict[str, set[str]]:
     """Which module of hubplug imports which; imports for type checkers and inside of functions are imports too."""
     paths = {
