@@ -73,7 +73,9 @@ def _kind(event: str, arguments: tuple[Any, ...]) -> str | None:
     if event in _PROCESSES:
         return "process"
     if event == "open":
-        _, mode, flags = arguments
+        file, mode, flags = arguments
+        if isinstance(file, int):  # it is open already, and was heard of by its name
+            return None
         writes = isinstance(flags, int) and flags & _WRITING
         return "write" if writes or (mode and set(mode) & set("wax+")) else None
     return None

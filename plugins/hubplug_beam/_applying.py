@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from hubplug.errors import InputError
@@ -28,6 +29,9 @@ _LONGEST_REASON = 500
 _WHERE = re.compile(
     r"Graph execution error:\n+Detected at node .*\n(?:[ \t]+.*\n|\n|<stack traces unavailable>\n|Node: .*\n)*"
 )
+
+
+_FUNCTION = re.compile(r"\{\{function_node [^}]*\}\}\s*")
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def apply_part(
     path = shard_path(output, part)
     work = _Work(model, call, part, watch)
     with _files.writing(path) as file:
-        with _writing.writer(path, file, call) as writer:
+        with _writing.writer(path, file, call, partial(_formats.types_of, part, form)) as writer:
             for block in _formats.read_blocks(part, form, call.batch_size, call.wanted):
                 work.block(block, writer)
         keep_failures(output, part, work.failed)
@@ -110,7 +114,11 @@ def keep_failures(output: str, part: Part, failed: Sequence[FailedRow]) -> None:
         _files.delete(path)
         return
     with _files.writing(path) as file:
-        file.write("".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in failed).encode())
+        file.write(
+            "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in failed).encode(
+                errors="backslashreplace"
+            )
+        )
 
 
 def is_fault_of_row(error: Exception) -> bool:
@@ -129,7 +137,7 @@ def reason_of(error: Exception) -> str:
     again = hasattr(error, "node_def") and type(error.__context__) is type(error)
     told = error.__context__ if again else error
     said = str(getattr(told, "message", None) or told or type(error).__name__).partition("\n\t [[")[0]
-    said = _WHERE.sub("", said)
+    said = _FUNCTION.sub("", _WHERE.sub("", said))
     return redact(" ".join(said.split()))[:_LONGEST_REASON]
 
 

@@ -10,6 +10,12 @@ import numpy as np
 from hubplug.types import TensorInfo
 from hubplug_beam._calls import Call
 
+# The dtypes that Arrow, JSON and tf.train.Example have, under the names of TensorFlow.
+WRITABLE = (
+    *("bool", "string", "bfloat16", "float16", "float32", "float64"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+
 
 def schema_of(call: Call) -> Any:
     """The Arrow schema of the outputs of a call."""

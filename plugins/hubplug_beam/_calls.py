@@ -135,11 +135,20 @@ def plan_call(
     fixed = _fixed_batch(name, info)
     if fixed is not None:
         batch_size, padding = fixed, "full"
-    outputs = _outputs(name, info, as_dict, select)
+    outputs = _outputs(name, info, as_dict, select, fixed)
     if twice := sorted(set(outputs) & set(keep)):
         raise InputError(f"{twice[0]!r} is an output of the module and a column to keep", hint="leave one of them out")
     mapping = {key: (columns or {}).get(key, key) for key in info.inputs}
-    return Call(name, dict(info.inputs), outputs, mapping, tuple(keep), tuple(sorted(tags or ())), batch_size, padding)
+    return Call(
+        name,
+        dict(info.inputs),
+        outputs,
+        mapping,
+        tuple(dict.fromkeys(keep)),
+        tuple(sorted(tags or ())),
+        batch_size,
+        padding,
+    )
 
 
 def check_columns(call: Call, form: str, available: Sequence[str]) -> Call:
@@ -181,7 +190,9 @@ def find_block_error(call: Call, block: Block) -> str | None:
     return first
 
 
-def _outputs(name: str, info: SignatureInfo, as_dict: bool, select: Collection[str]) -> dict[str, TensorInfo]:
+def _outputs(
+    name: str, info: SignatureInfo, as_dict: bool, select: Collection[str], fixed: int | None
+) -> dict[str, TensorInfo]:
     for key in select:
         if key not in info.outputs:
             raise InputError(f"The signature {name!r} has no output {key!r}", hint=nearest(key, info.outputs))
@@ -193,9 +204,9 @@ def _outputs(name: str, info: SignatureInfo, as_dict: bool, select: Collection[s
             )
         select = [_OUTPUT] if _OUTPUT in info.outputs else list(info.outputs)
     chosen = {key: tensor for key, tensor in info.outputs.items() if not select or key in select}
-    per_row = [key for key, tensor in info.outputs.items() if _is_per_row(tensor)]
+    per_row = [key for key, tensor in info.outputs.items() if _is_per_row(tensor, fixed)]
     for key, tensor in chosen.items():
-        if not _is_per_row(tensor):
+        if not _is_per_row(tensor, fixed):
             raise InputError(
                 f"The output {key!r} has shape {list(tensor.shape or ())}: one value for a batch, not one for each row",
                 hint=f"choose with --select (select=) among: {', '.join(per_row) or 'none is one for each row'}",
@@ -203,8 +214,9 @@ def _outputs(name: str, info: SignatureInfo, as_dict: bool, select: Collection[s
     return chosen
 
 
-def _is_per_row(info: TensorInfo) -> bool:
-    return info.shape is None or bool(info.shape and info.shape[0] is None)
+def _is_per_row(info: TensorInfo, fixed: int | None) -> bool:
+    """Whether there is a value for each row, where batches have a fixed number of rows or any."""
+    return info.shape is None or bool(info.shape and info.shape[0] in (None, fixed))
 
 
 def _refuse_parts(spec: ModuleSpec, info: SignatureInfo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ def find(pattern: str) -> list[tuple[str, int]]:
     Raises:
         HubplugError: The place cannot be reached.
     """
+    if not scheme_of(pattern):  # where this process stands is no pattern
+        pattern = os.path.join(glob.escape(str(Path.cwd())), pattern)
     filesystem, path = _place(pattern)
     with _fetching(pattern):
         # Others may have added files since it was listed last.
@@ -44,6 +47,11 @@ def find(pattern: str) -> list[tuple[str, int]]:
         for name, info in found.items()
         if info.get("type") == "file"
     )
+
+
+def find_numbered(pattern: str) -> list[tuple[str, int]]:
+    """As ``find``, of a pattern in which ``*`` alone stands for others."""
+    return find("".join(f"[{char}]" if char in "[?" else char for char in pattern))
 
 
 def is_directory(path: str) -> bool:

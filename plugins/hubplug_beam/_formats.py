@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from hubplug.errors import FormatError, needs
-from hubplug.urls import redact
+from hubplug.errors import FetchError, FormatError, HubplugError, needs
+from hubplug.urls import redact, scheme_of
 from hubplug_beam import _files
 from hubplug_beam._names import COMPRESSED
 from hubplug_beam._parts import Part
@@ -58,7 +58,20 @@ def read_blocks(part: Part, form: str, rows: int, wanted: Sequence[str] | None =
         FormatError: The file is damaged, or not of that format.
         HubplugError: It cannot be opened.
     """
-    return _READERS[form](part, rows, wanted)
+    try:
+        yield from _READERS[form](part, rows, wanted)
+    except (HubplugError, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno is not None or scheme_of(part.files[0]):
+            raise FetchError(f"{part} cannot be read: {error.strerror or redact(str(error))}") from error
+        raise _damaged(part, form, error) from error
+    except Exception as error:  # of gzip, of Arrow, ...: each has classes of its own
+        raise _damaged(part, form, error) from error
+
+
+def _damaged(part: Part, form: str, error: Exception) -> FormatError:
+    return FormatError(f"{part} is damaged, or not {form}: {redact(str(error)) or type(error).__name__}")
 
 
 def columns_of(part: Part, form: str) -> list[str]:
@@ -79,6 +92,14 @@ def columns_of(part: Part, form: str) -> list[str]:
         if block.bad:
             raise FormatError(f"{part} cannot be read as {form}: row {block.bad[0][0]}: {block.bad[0][1]}")
     return []
+
+
+def types_of(part: Part, form: str) -> dict[str, Any]:
+    """The Arrow types of the columns of a part, where its format has such."""
+    if form != "parquet":
+        return {}
+    with _parquet(part.files[0]) as file:
+        return {field.name: field.type for field in file.schema_arrow}
 
 
 def cuts(path: str, form: str, size: int, split_bytes: int) -> list[int]:
@@ -250,9 +271,12 @@ def _json_object(line: bytes) -> dict[str, Any]:
     import msgspec
 
     try:
-        value = msgspec.json.decode(line)
-    except msgspec.DecodeError:
-        value = json.loads(line)  # which reads NaN and Infinity, too
+        try:
+            value = msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            value = json.loads(line)  # which reads NaN and Infinity, too
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError(f"a {type(value).__name__} where an object is expected")
     return value

@@ -257,11 +257,10 @@ class ArrowModuleHandler(_Handler):
             pieces.append(
                 _arrow.as_record_batch(self._shipment.call, _outputs(self._shipment.call, block, len(piece), model))
             )
-        return (
-            pa.Table.from_batches(pieces, _arrow.schema_of(self._shipment.call)).combine_chunks().to_batches()[0]
-            if pieces
-            else (_arrow.schema_of(self._shipment.call).empty_table().to_batches()[0])
-        )
+        schema = _arrow.schema_of(self._shipment.call)
+        if not pieces:
+            return pa.RecordBatch.from_pylist([], schema)
+        return pa.Table.from_batches(pieces, schema).combine_chunks().to_batches()[0]
 
 
 def keyed(handler: ModelHandler[Any, PredictionResult, Model]) -> KeyedModelHandler:

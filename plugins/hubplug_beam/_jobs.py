@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hubplug.errors import ConfigError, InputError, MissingError, OccupiedError
+from hubplug.errors import ConfigError, FormatError, InputError, MissingError, OccupiedError
 from hubplug.hub import Hub
 from hubplug.urls import redact
 from hubplug_beam import _files, _formats, _shipping, _writing
@@ -138,8 +138,14 @@ def plan_job(hub: Hub, wish: Wish) -> Job:
 
 def _checked(call: Call, form: str, parts: Sequence[Part]) -> Call:
     """The call over the columns of the input, of which the first rows were tried."""
+    damaged = None
     for part in parts:
-        if available := _formats.columns_of(part, form):
+        try:
+            available = _formats.columns_of(part, form)
+        except FormatError as problem:  # which the job will say of this part, if another one can be read
+            damaged = damaged or problem
+            continue
+        if available:
             call = check_columns(call, form, available)
             block = next((block for block in _formats.read_blocks(part, form, _ROWS_TO_TRY, call.wanted)), None)
             if block is not None and block.numbers and (error := find_block_error(call, block)):
@@ -148,13 +154,13 @@ def _checked(call: Call, form: str, parts: Sequence[Part]) -> Call:
                     hint="choose columns with --column INPUT=COLUMN; `hubplug show` lists what inputs take",
                 )
             return call
-    raise MissingError("There is no row in the input", hint="check the pattern, and --format")
+    raise damaged or MissingError("There is no row in the input", hint="check the pattern, and --format")
 
 
 def _check_place(wish: Wish, manifest: str, facts: Mapping[str, Any], parts: Sequence[Part]) -> list[Part]:
     shown = redact(manifest)
-    there = bool(_files.find(manifest))
-    shards = [path for path, _ in _files.find(wish.output)]
+    there = bool(_files.find_numbered(manifest))
+    shards = [path for path, _ in _files.find_numbered(wish.output)]
     if not wish.resume:
         if there or shards:
             count = f"{len(shards)} files match {redact(wish.output)}" if shards else f"{shown} is there"
@@ -193,7 +199,7 @@ def _read_manifest(manifest: str) -> dict[str, Any]:
 
 
 def _missing(output: str, parts: Sequence[Part]) -> list[Part]:
-    names = {os.path.basename(path) for path, _ in _files.find(output)}
+    names = {os.path.basename(path) for path, _ in _files.find_numbered(output)}
     return [part for part in parts if os.path.basename(shard_path(output, part)) not in names]
 
 

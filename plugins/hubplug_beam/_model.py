@@ -69,11 +69,11 @@ class Model:
             tf.errors.OpError: The module refuses the values.
             ValueError: A value has a shape that the module does not take.
         """
-        fed = {key: self._fed(value, call.inputs[key]) for key, value in values.items()}
+        fed = {key: self._fed(value, call.inputs[key], call.signature, key) for key, value in values.items()}
         outputs = self._loaded(fed, call.signature, call.outputs)
         return {key: _rows(key, outputs[key], rows, next(iter(values.values()))) for key in call.outputs}
 
-    def _fed(self, value: _values.Value, info: TensorInfo) -> Any:
+    def _fed(self, value: _values.Value, info: TensorInfo, signature: str, key: str) -> Any:
         v1 = self._tf.compat.v1
         dtype = self._tf.as_dtype(info.dtype)
         if isinstance(value, _values.Images):
@@ -81,8 +81,9 @@ class Model:
         if isinstance(value, _values.Sparse):
             return v1.SparseTensorValue(value.indices, value.values.astype(dtype.as_numpy_dtype), value.shape)
         if isinstance(value, _values.Ragged):
-            return v1.ragged.constant_value(value.rows, dtype.as_numpy_dtype)
-        return value
+            rank, inner = self._loaded.depth(signature, key)
+            return v1.ragged.constant_value(value.rows, dtype.as_numpy_dtype, rank, inner)
+        return value.astype(dtype.as_numpy_dtype) if info.dtype == "bfloat16" else value
 
     def _pictures(self, value: _values.Images, info: TensorInfo, dtype: Any) -> Any:
         """Pictures decoded to [0, 1] for floats, and resized where the input says to what."""
@@ -128,6 +129,12 @@ class _InSession:
     def __call__(self, inputs: dict[str, Any], signature: str, outputs: Collection[str]) -> Any:
         return self._function(inputs, signature=signature, as_dict=True, select=outputs)
 
+    def depth(self, signature: str, key: str) -> tuple[int | None, tuple[int, ...] | None]:
+        """Of a ragged input how many dimensions are ragged, and the shape of what is within, where that is known."""
+        spec = self._function.module.get_input_info_dict(signature)[key].type_spec
+        inner = spec.shape[spec.ragged_rank + 1 :]
+        return spec.ragged_rank, tuple(inner) if inner.is_fully_defined() else None
+
 
 class _Signatures:
     """A SavedModel, to be called with a signature."""
@@ -144,6 +151,10 @@ class _Signatures:
 
     def __call__(self, inputs: dict[str, Any], signature: str, outputs: Collection[str]) -> Any:
         return self._loaded.signatures[signature](**{key: self._tensor(value) for key, value in inputs.items()})
+
+    def depth(self, signature: str, key: str) -> tuple[int | None, tuple[int, ...] | None]:
+        """Not known."""
+        return None, None
 
     def _tensor(self, value: Any) -> Any:
         tf = self._tf

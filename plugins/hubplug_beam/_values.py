@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -57,11 +58,7 @@ def convert(column: Any, info: TensorInfo, *, flat: bool = False) -> Value:
     if info.kind == "sparse":
         return _sparse(_listed(column), info)
     if info.kind == "composite":
-        rows = _listed(column)
-        _demand_values(rows)
-        if not all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
-            raise ValueError("expected a list in each row, for a ragged input")
-        return Ragged([row.tolist() if isinstance(row, np.ndarray) else list(row) for row in rows])
+        return _ragged(_listed(column), info)
     if info.dtype == "string":
         return _shaped(_texts(_listed(column)), info, flat)
     if _takes_images(info):
@@ -105,27 +102,74 @@ def _takes_images(info: TensorInfo) -> bool:
 
 def _texts(rows: list[Any]) -> Array:
     _demand_values(rows)
-    if set(map(type, rows)) <= {str, bytes}:
-        array = np.empty(len(rows), object)
-        array[:] = rows
+    array = np.array(rows, object) if set(map(type, rows)) - {str, bytes} else _of_objects(rows)
+    kinds = set(map(type, array.flat))
+    if wrong := kinds - {str, bytes}:
+        raise ValueError(f"expected a text, got {min(kind.__name__ for kind in wrong)}")
+    if str not in kinds:
         return array
-    array = np.array(rows, object)
-    for text in array.flat:
-        if not isinstance(text, (str, bytes)):
-            raise ValueError(f"expected a text, got {type(text).__name__}")
+    try:
+        return _of_objects([text.encode() if isinstance(text, str) else text for text in array.flat]).reshape(
+            array.shape
+        )
+    except UnicodeEncodeError:
+        raise ValueError("a text has half a surrogate pair, which UTF-8 does not have") from None
+
+
+def _of_objects(values: Sequence[Any]) -> Array:
+    array = np.empty(len(values), object)
+    array[:] = values
     return array
 
 
 def _numbers(column: Any, dtype: str) -> Array:
     array = _arrow_numbers(column)
     if array is None:
-        rows = _listed(column)
-        _demand_values(rows)
-        try:
-            array = np.array(rows)
-        except ValueError:
-            raise ValueError("the rows have values of different shapes") from None
+        array = _listed_numbers(_listed(column), dtype)
     return _cast(array, dtype)
+
+
+def _listed_numbers(rows: list[Any], dtype: str) -> Array:
+    """An array of numbers in lists; each is what it would be alone, whatever the others are."""
+    kinds = _kinds(rows)
+    if type(None) in kinds:
+        raise ValueError("there is no value")
+    if bool in kinds and dtype != "bool":
+        raise ValueError(f"expected {dtype}, got true or false")
+    try:
+        array = np.array(rows)
+    except ValueError:
+        raise ValueError("the rows have values of different shapes") from None
+    if array.dtype.kind not in "fO" or not kinds <= {int, float}:
+        return array
+    # Among others, whole numbers become floats, which do not have all of them; and what is larger than any integer an object.
+    exact = np.array(rows, object)
+    return (
+        np.array([_whole(one, dtype) for one in exact.flat], dtype).reshape(exact.shape)
+        if _is_whole(dtype)
+        else exact.astype(np.float64)
+    )
+
+
+def _is_whole(dtype: str) -> bool:
+    return np.dtype("float32" if dtype == "bfloat16" else dtype).kind in "iu"
+
+
+def _whole(number: float, dtype: str) -> int:
+    if isinstance(number, float) and not number.is_integer():
+        raise ValueError(f"expected {dtype}, got a number that is not whole")
+    limits = np.iinfo(dtype)
+    if not limits.min <= number <= limits.max:
+        raise ValueError(f"expected {dtype}, got a number that is too large for it")
+    return int(number)
+
+
+def _kinds(rows: Sequence[Any]) -> set[type]:
+    """The types of what nested lists hold."""
+    kinds = set(map(type, rows))
+    if list in kinds:
+        kinds = (kinds - {list}) | _kinds([*chain.from_iterable(row for row in rows if type(row) is list)])
+    return kinds
 
 
 def _arrow_numbers(column: Any) -> Array | None:
@@ -201,6 +245,21 @@ def _in_words(shape: Sequence[Any]) -> str:
     return f"[{', '.join(map(str, shape))}]" if shape else "[] (single values)"
 
 
+def _ragged(rows: list[Any], info: TensorInfo) -> Ragged:
+    """Rows of lists; how deep they have to be is for whoever knows the input."""
+    _demand_values(rows)
+    if not all(isinstance(row, (list, tuple, np.ndarray)) for row in rows):
+        raise ValueError("expected a list in each row, for a ragged input")
+    listed = [row.tolist() if isinstance(row, np.ndarray) else list(row) for row in rows]
+    leaves = listed
+    while list in set(map(type, leaves)):
+        if not set(map(type, leaves)) <= {list}:
+            raise ValueError("expected lists of one depth, for a ragged input")
+        leaves = [*chain.from_iterable(leaves)]
+    _ = _texts(leaves) if info.dtype == "string" else _numbers(leaves or np.empty(0, "int8"), info.dtype)
+    return Ragged(listed)
+
+
 def _sparse(rows: list[Any], info: TensorInfo) -> Sparse:
     """A matrix: of each row a list of values, or ``{"indices": [...], "values": [...]}``."""
     _demand_values(rows)
@@ -212,19 +271,22 @@ def _sparse(rows: list[Any], info: TensorInfo) -> Sparse:
         if isinstance(row, dict):
             if set(row) != {"indices", "values"} or len(row["indices"]) != len(row["values"]):
                 raise ValueError("expected 'indices' and as many 'values', for a sparse input")
-            pairs = sorted(zip(row["indices"], row["values"], strict=True), key=lambda pair: int(pair[0]))
+            whole = [_whole(place, "int64") for place in row["indices"]]
+            pairs = sorted(zip(whole, row["values"], strict=True), key=lambda pair: pair[0])
         elif isinstance(row, (list, tuple, np.ndarray)):
             pairs = list(enumerate(row))
         else:
             raise ValueError(f"expected a list in each row, for a sparse input, got {type(row).__name__}")
-        places.extend([number, int(place)] for place, _ in pairs)
+        if len({place for place, _ in pairs}) < len(pairs):
+            raise ValueError("expected each of 'indices' once, for a sparse input")
+        places.extend([number, place] for place, _ in pairs)
         values.extend(value for _, value in pairs)
     indices = np.array(places, np.int64).reshape(-1, 2)
     width = info.shape[1] if info.shape is not None else None
     used = int(indices[:, 1].max()) + 1 if len(indices) else 0
     if (width is not None and used > width) or (len(indices) and indices.min() < 0):
-        raise ValueError(f"expected indices from 0 to {(width or used) - 1}")
-    array = _texts(values) if info.dtype == "string" else _cast(np.array(values or np.empty(0, "int8")), info.dtype)
+        raise ValueError(f"expected indices from 0{f' to {width - 1}' if width else ''}")
+    array = _texts(values) if info.dtype == "string" else _numbers(values or np.empty(0, "int8"), info.dtype)
     if array.ndim != 1:
         raise ValueError("expected single values in the list of a sparse input")
     return Sparse(indices, array, (len(rows), used if width is None else width))

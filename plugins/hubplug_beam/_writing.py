@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import base64
 import csv
+import datetime
+import decimal
 import io
 import json
 import math
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
 
 import numpy as np
 
 from hubplug.errors import ConfigError, needs
-from hubplug_beam._arrow import arrow_type, as_arrow, kept_column
+from hubplug_beam._arrow import WRITABLE, arrow_type, as_arrow, kept_column
 from hubplug_beam._calls import Call
 from hubplug_beam._names import output_form
 
 _ROW_GROUP_BYTES = 64 << 20
+Types = Callable[[], Mapping[str, Any]]
 _NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -38,6 +42,12 @@ def check_writing(path: str, call: Call) -> None:
         ConfigError: An output cannot be written in the format of a file.
     """
     form = output_form(path)
+    for key, info in call.outputs.items():
+        if info.dtype not in WRITABLE:
+            raise ConfigError(
+                f"The output {key!r} has dtype {info.dtype}, which no format of files has",
+                hint="choose other outputs with --select (select=)",
+            )
     if form == "parquet":
         for key, info in call.outputs.items():
             if info.kind == "composite" or info.shape is None:
@@ -57,37 +67,46 @@ def _cannot_be_written(problem: str) -> ConfigError:
 
 
 @contextmanager
-def writer(path: str, file: IO[bytes], call: Call) -> Iterator[Writer]:
-    """A writer of a shard to a file that is open; the file is complete when the block ends without an error."""
-    with _WRITERS[output_form(path)](file, call) as made:
+def writer(path: str, file: IO[bytes], call: Call, types: Types = dict) -> Iterator[Writer]:
+    """A writer of a shard to a file that is open; the file is complete when the block ends without an error.
+
+    Args:
+        path: Where the shard will be; its name tells the format.
+        file: Where it is written.
+        call: Whose outputs.
+        types: Tells the Arrow types of columns that are kept, where the input has them; for a shard without rows.
+    """
+    with _WRITERS[output_form(path)](file, call, types) as made:
         yield made
 
 
 @contextmanager
-def _jsonl(file: IO[bytes], call: Call) -> Iterator[Writer]:
+def _jsonl(file: IO[bytes], call: Call, types: Types) -> Iterator[Writer]:
     yield _Jsonl(file)
 
 
 @contextmanager
-def _csv(file: IO[bytes], call: Call) -> Iterator[Writer]:
+def _csv(file: IO[bytes], call: Call, types: Types) -> Iterator[Writer]:
     made = _Csv(file)
     made.row([*call.keep, *call.outputs])
     yield made
 
 
 @contextmanager
-def _parquet(file: IO[bytes], call: Call) -> Iterator[Writer]:
+def _parquet(file: IO[bytes], call: Call, types: Types) -> Iterator[Writer]:
     with needs("pyarrow", "beam"):
         from pyarrow import parquet
-    made = _Parquet(file, call, parquet)
+    made = _Parquet(file, call, types, parquet)
     try:
         yield made
-    finally:
-        made.close()
+    except BaseException:
+        made.drop()
+        raise
+    made.close()
 
 
 @contextmanager
-def _tfrecord(file: IO[bytes], call: Call) -> Iterator[Writer]:
+def _tfrecord(file: IO[bytes], call: Call, types: Types) -> Iterator[Writer]:
     with needs("tensorflow", "tensorflow"):
         import tensorflow as tf
     with tf.io.TFRecordWriter(file.name) as records:
@@ -95,7 +114,7 @@ def _tfrecord(file: IO[bytes], call: Call) -> Iterator[Writer]:
     file.seek(0, io.SEEK_END)
 
 
-_WRITERS: Mapping[str, Callable[[IO[bytes], Call], Any]] = {
+_WRITERS: Mapping[str, Callable[[IO[bytes], Call, Types], Any]] = {
     "jsonl": _jsonl,
     "csv": _csv,
     "parquet": _parquet,
@@ -133,11 +152,13 @@ class _Csv:
 class _Parquet:
     """Rows are gathered, since each table that is written is a row group of its own."""
 
-    def __init__(self, file: IO[bytes], call: Call, parquet: Any) -> None:
+    def __init__(self, file: IO[bytes], call: Call, types: Types, parquet: Any) -> None:
         self._file = file
         self._call = call
+        self._types = types
         self._parquet = parquet
         self._made: Any = None
+        self._schema: Any = None
         self._gathered: list[Any] = []
         self._bytes = 0
 
@@ -150,31 +171,53 @@ class _Parquet:
                 for name, column in columns.items()
             }
             batch = pa.RecordBatch.from_pydict(arrays)
-            if self._made is None:
-                self._made = self._writer(batch.schema)
-            if batch.schema != self._made.schema:
-                batch = batch.cast(self._made.schema)
-        except pa.ArrowException as error:
+            if batch.schema != self._schema:
+                self._schema = self._widened(batch.schema)
+        except (pa.ArrowException, OverflowError) as error:
             raise ValueError(f"Parquet: {error}") from error
         self._gathered.append(batch)
         self._bytes += batch.nbytes
         if self._bytes >= _ROW_GROUP_BYTES:
             self._flush()
 
+    def _widened(self, schema: Any) -> Any:
+        """What holds these rows and those before: a kept column of JSON may be null, or whole, in the first ones."""
+        import pyarrow as pa
+
+        if self._schema is None:
+            return schema
+        wider = pa.unify_schemas([self._schema, schema], promote_options="permissive")
+        if self._made is not None and wider != self._schema:
+            raise ValueError(
+                f"Parquet: the rows before, which are written, are {self._schema}, and this one is {schema}"
+            )
+        return wider
+
     def _flush(self) -> None:
         import pyarrow as pa
 
+        if self._made is None:
+            self._made = self._writer(self._schema)
         if self._gathered:
-            self._made.write_table(pa.Table.from_batches(self._gathered))
+            tables = [pa.Table.from_batches([batch]) for batch in self._gathered]
+            same = [table if table.schema == self._schema else table.cast(self._schema) for table in tables]
+            self._made.write_table(pa.concat_tables(same))
             self._gathered, self._bytes = [], 0
+
+    def drop(self) -> None:
+        """Lets go of the file, which is not to stay."""
+        if self._made is not None:
+            with suppress(Exception):
+                self._made.close()
 
     def close(self) -> None:
         import pyarrow as pa
 
-        if self._made is None:
-            fields = [(name, pa.string()) for name in self._call.keep]
+        if self._schema is None:
+            types = self._types()
+            fields = [(name, types.get(name, pa.string())) for name in self._call.keep]
             fields += [(name, arrow_type(info)) for name, info in self._call.outputs.items()]
-            self._made = self._writer(pa.schema(fields))
+            self._schema = pa.schema(fields)
         self._flush()
         self._made.close()
 
@@ -211,17 +254,26 @@ class _TFRecord:
 
     def _feature(self, value: Any) -> Any:
         train = self._tf.train
-        values = (
-            []
-            if value is None
-            else np.asarray(value, None if not isinstance(value, (str, bytes)) else object).ravel().tolist()
-        )
-        if values and isinstance(values[0], (str, bytes)):
+        values = [] if value is None else [_plain_scalar(one) for one in _flattened(value)]
+        kinds = set(map(type, values))
+        if kinds <= {str, bytes}:
             texts = [text.encode() if isinstance(text, str) else text for text in values]
-            return train.Feature(bytes_list=train.BytesList(value=texts))
-        if values and isinstance(values[0], float):
+            return train.Feature(bytes_list=train.BytesList(value=texts)) if texts else train.Feature()
+        if kinds <= {int, bool}:
+            return train.Feature(int64_list=train.Int64List(value=values))
+        if kinds <= {int, float}:
             return train.Feature(float_list=train.FloatList(value=values))
-        return train.Feature(int64_list=train.Int64List(value=[int(one) for one in values]))
+        raise ValueError(f"a tf.train.Example has no list of {' and '.join(sorted(kind.__name__ for kind in kinds))}")
+
+
+def _flattened(value: Any) -> Iterator[Any]:
+    if isinstance(value, np.ndarray):
+        yield from value.ravel().tolist()
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _flattened(inner)
+    else:
+        yield value
 
 
 def _as_list(column: Any) -> list[Any]:
@@ -248,4 +300,13 @@ def _plain(value: Any) -> Any:
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
         return [_plain(inner) for inner in value]
-    return value.item() if isinstance(value, np.generic) else value
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> Any:
+    """Of NumPy as of Python; dates, times and decimals of Arrow as texts."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    return str(value) if isinstance(value, (datetime.timedelta, decimal.Decimal, uuid.UUID)) else value

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -79,6 +81,19 @@ def test_sockets_processes_and_files_are_noticed_and_reading_is_not(tmp_path: Pa
     assert deeds == []
     (tmp_path / "after").write_text("x")
     assert deeds == []
+
+
+def test_byte_code_of_what_is_imported_is_no_deed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_module_of_this_test.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    with watching() as deeds:
+        import_module("a_module_of_this_test")
+    assert list(tmp_path.glob("__pycache__/*.pyc"))
+    assert deeds == []
+    with watching() as deeds, os.fdopen(os.open(tmp_path / "written", os.O_CREAT | os.O_WRONLY), "w") as file:
+        file.write("x")
+    assert [deed.kind for deed in deeds] == ["write"]
 
 
 @pytest.mark.parametrize(

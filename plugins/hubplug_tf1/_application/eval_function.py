@@ -105,7 +105,7 @@ class EvalFunction:
             _sentinel: Not used; the arguments after it are given by name.
             signature: Its name; None stands for ``default``.
             as_dict: Whether to return all outputs.
-            select: With ``as_dict``, the outputs to return; what only others need is not computed.
+            select: With ``as_dict``, the names of the outputs to return; what only others need is not computed.
 
         Returns:
             A dict of outputs with ``as_dict``; otherwise the output named ``default``.
@@ -124,11 +124,16 @@ class EvalFunction:
         name = signature or "default"
         infos = self.module.get_input_info_dict(name)
         values = values_by_key(name, infos, inputs)
-        if not as_dict and (error := find_default_output_error(name, self.module.get_output_info_dict(name))):
+        known = self.module.get_output_info_dict(name)
+        if unknown := sorted(set(select or ()) - set(known)):
+            raise InputError(f"The signature {name!r} has no output {unknown[0]!r}", hint=f"it has: {', '.join(known)}")
+        if not as_dict and (error := find_default_output_error(name, known)):
             raise InputError(error, hint="pass as_dict=True")
         fed, outputs = self._apply(session, name, infos)
-        wanted = {key: outputs[key] for key in select or outputs} if as_dict else outputs["default"]
-        return session.run(wanted, {fed[key]: _fed_value(value) for key, value in values.items()})
+        wanted = (
+            outputs["default"] if not as_dict else outputs if select is None else {key: outputs[key] for key in select}
+        )
+        return session.run(wanted, {fed[key]: _fed_value(key, value, fed[key]) for key, value in values.items()})
 
     def close(self) -> None:
         """Ends the session."""
@@ -158,6 +163,17 @@ def _placeholder(type_spec: tf.TypeSpec, what: str) -> Any:
     return tf.nest.pack_sequence_as(type_spec, components, expand_composites=True)
 
 
-def _fed_value(value: Any) -> Any:
-    """An eager tensor as numpy; everything else as it is."""
+def _fed_value(key: str, value: Any, fed: Any) -> Any:
+    """An eager tensor as numpy; everything else as it is.
+
+    Raises:
+        InputError: A ragged value is of another depth, of which TensorFlow would feed the wrong parts.
+    """
+    depth = getattr(value, "ragged_rank", 0)
+    wanted = fed.ragged_rank if isinstance(fed, tf.RaggedTensor) else 0
+    if depth != wanted and (depth or hasattr(value, "nested_row_splits")):
+        raise InputError(
+            f"Can't convert {key!r}: Got a ragged value of ragged rank {depth}. Expected {wanted}.",
+            hint="make it with tf.compat.v1.ragged.constant_value(..., ragged_rank=)",
+        )
     return value.numpy() if isinstance(value, tf.Tensor) and not tf.is_symbolic_tensor(value) else value

@@ -20,6 +20,8 @@ from hubplug_format import ModuleBuilder, write_module
 VECTORS = TensorInfo("float32", (None, 2))
 WHOLE = TensorInfo("int32", (None,))
 TEXTS = TensorInfo("string", (None,))
+RAGGED = TensorInfo("int32", (None, None), "composite")
+SPARSE = TensorInfo("int32", (None, 10), "sparse")
 
 
 def test_lists_become_arrays_of_the_dtype() -> None:
@@ -44,11 +46,41 @@ def test_lists_become_arrays_of_the_dtype() -> None:
         ([1], TEXTS, "expected a text, got int"),
         ([float("nan")], WHOLE, "not whole"),
         ([{"a": 1}], WHOLE, "no number"),
+        ([5, True], WHOLE, "got true or false"),
+        ([[1, None]], VECTORS, "there is no value"),
+        (["\ud800"], TEXTS, "surrogate"),
+        ([2**64], TensorInfo("uint64", (None,)), "too large"),
+        ([[1.5]], RAGGED, "not whole"),
+        ([[1], [2**40]], RAGGED, "too large"),
+        ([[True]], RAGGED, "got true or false"),
+        ([[1], [None]], RAGGED, "there is no value"),
+        ([[1, [2]]], RAGGED, "lists of one depth"),
+        ([["a", 1]], TensorInfo("string", (None, None), "composite"), "expected a text"),
+        ([{"indices": [1.5], "values": [1]}], SPARSE, "not whole"),
+        ([{"indices": [1, 1], "values": [1, 2]}], SPARSE, "each of 'indices' once"),
     ],
 )
 def test_what_does_not_fit_is_said(column: list[Any], info: TensorInfo, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         convert(column, info)
+
+
+@pytest.mark.parametrize(
+    ("column", "dtype"),
+    [
+        ([9007199254740993, 1.0], "int64"),
+        ([2**63 + 1, 1], "uint64"),
+        ([2**64 - 1, 0.0], "uint64"),
+        ([[9007199254740993, 1.0]], "int64"),
+    ],
+)
+def test_a_whole_number_is_the_same_whatever_stands_beside_it(column: list[Any], dtype: str) -> None:
+    shape = (None, *np.shape(column)[1:])
+    assert convert(column, TensorInfo(dtype, shape)).tolist() == column  # type: ignore[union-attr]
+
+
+def test_a_number_larger_than_any_integer_is_a_float() -> None:
+    assert convert([10**30, 1], TensorInfo("float64", (None,))).tolist() == [1e30, 1.0]  # type: ignore[union-attr]
 
 
 def test_numbers_in_csv_are_texts() -> None:
@@ -94,7 +126,7 @@ def test_arrow_arrays_are_taken_without_an_object_for_each_number() -> None:
         convert(pa.array([1, None]), WHOLE)
     with pytest.raises(ValueError, match="different shapes"):
         convert(pa.array([[1], [1, 2, 3]]), VECTORS)
-    assert convert(pa.array(["a", "b"]), TEXTS).tolist() == ["a", "b"]  # type: ignore[union-attr]
+    assert convert(pa.array(["a", "b"]), TEXTS).tolist() == [b"a", b"b"]  # type: ignore[union-attr]
 
 
 @pytest.fixture
@@ -169,3 +201,24 @@ def test_csv_is_refused_for_vectors_before_anything_starts() -> None:
     with pytest.raises(ConfigError, match="more than one value in a row"):
         check_writing("a-*.csv", call)
     check_writing("a-*.jsonl", call)
+
+
+def test_outputs_of_a_signature_of_so_many_rows_are_for_each_row(tmp_path: Path) -> None:
+    builder = ModuleBuilder()
+    seven = builder.placeholder("seven", "float32", [7, 2])
+    three = builder.placeholder("three", "float32", [3, 2])
+    builder.signature(inputs={"x": seven}, outputs={"default": seven, "other": three})
+    write_module(tmp_path / "fixed", builder)
+    with hubplug.Hub({"chain": ["file", "tf1"]}).activate():
+        fixed = hubplug.load_module_spec(str(tmp_path / "fixed"))
+        call = plan_call(fixed, keep=["id", "id"])
+        assert (call.batch_size, call.padding, call.keep) == (7, "full", ("id",))
+        with pytest.raises(InputError, match="one value for a batch"):
+            plan_call(fixed, select=["other"])
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "quint8", "resource"])
+@pytest.mark.parametrize("path", ["a-*.jsonl", "a-*.parquet", "a-*.tfrecord", "a-*.csv"])
+def test_a_dtype_that_no_file_has_is_refused_before_anything_starts(dtype: str, path: str) -> None:
+    with pytest.raises(ConfigError, match=f"dtype {dtype}"):
+        check_writing(path, Call("default", {}, {"default": TensorInfo(dtype, (None,))}))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from hubplug.errors import ConfigError, FormatError, MissingError
 from hubplug_beam._cutting import check_output, plan_parts
+from hubplug_beam._files import find, find_numbered
 from hubplug_beam._formats import Block, columns_of, read_blocks
 from hubplug_beam._parts import Part, shard_path
 
@@ -151,3 +154,56 @@ def test_json_of_numbers_beyond_the_finite_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps({"x": float("inf")}) + "\n")
     (block,) = read_blocks(whole(tmp_path / "a.jsonl"), "jsonl", 10)
     assert block.columns == {"x": [float("inf")]}
+
+
+def _cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+
+
+def _with_another_sum(data: bytes) -> bytes:
+    return data[:-8] + b"0000" + data[-4:]
+
+
+@pytest.mark.parametrize("damage", [_cut, _flipped, _with_another_sum, lambda data: b"this is not gzip at all"])
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.gz", "a.txt.gz"])
+def test_a_compressed_file_that_is_damaged_is_an_error_that_names_it(
+    name: str, damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    random = "".join(f'{{"id": "{hashlib.sha256(bytes([number])).hexdigest()}"}}\n' for number in range(250))
+    (tmp_path / name).write_bytes(damage(gzip.compress(random.encode())))
+    form = {"jsonl": "jsonl", "csv": "csv", "txt": "text"}[name.split(".")[1]]
+    with pytest.raises(FormatError, match=re.escape(name)):
+        list(read_blocks(whole(tmp_path / name), form, 10))
+
+
+def test_a_page_of_parquet_that_is_damaged_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"id": [hashlib.sha256(bytes([number])).hexdigest() for number in range(250)]}), path)
+    data = bytearray(path.read_bytes())
+    data[40:4000] = bytes(3960)
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=r"a\.parquet"):
+        list(read_blocks(whole(path), "parquet", 10))
+
+
+def test_a_line_that_is_nested_too_deeply_costs_that_row(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("[" * 200_000 + '\n{"id": 1}\n')
+    (block,) = read_blocks(whole(tmp_path / "a.jsonl"), "jsonl", 10)
+    assert block.bad == [(0, "is not JSON: it is nested too deeply")]
+    assert rows([block], "id") == [1]
+
+
+def test_brackets_in_the_name_of_a_folder_are_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "o[1]?"
+    folder.mkdir()
+    (folder / "v-1.jsonl").write_text(LINES)
+    assert [path for path, _ in find_numbered(f"{folder}/v-*.jsonl")] == [str(folder / "v-1.jsonl")]
+    monkeypatch.chdir(folder)
+    assert [path for path, _ in find("v-*.jsonl")] == [str(folder / "v-1.jsonl")]

@@ -310,3 +310,62 @@ def test_steps_of_one_process_share_one_module(
             _ = files | name >> ApplyToFiles(module, str(tmp_path / name / "*.jsonl"))
         pipeline.run().wait_until_finish()
     assert sum(record.getMessage().startswith(f"loaded {module}") for record in caplog.records) == 1
+
+
+def _ragged(depth: int, inner: tuple[int, ...] = ()) -> Callable[[], None]:
+    def build() -> None:
+        x = tf1.ragged.placeholder(tf.int32, depth, list(inner))
+        hubplug.add_signature(inputs={"x": x}, outputs={"default": x * 2})
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("depth", "inner", "rows", "failing"),
+    [
+        (1, (), [[1], [], [[1, 2], [7]], [1, 2]], [2]),
+        (2, (), [[[1]], [], [[], [2, 3]], [4]], [3]),
+        (2, (), [[], []], []),
+        (1, (3,), [[[1, 2, 3]], [], [[1, 2]]], [2]),
+    ],
+)
+def test_a_ragged_input_takes_rows_of_its_depth_alone(
+    depth: int, inner: tuple[int, ...], rows: list[Any], failing: list[int], tmp_path: Path, export: Export
+) -> None:
+    source = write_jsonl(tmp_path / "a.jsonl", [{"x": row} for row in rows])
+    (shard,), failed, _ = apply([source], export(_ragged(depth, inner)), str(tmp_path / "out" / "*.jsonl"))
+    assert [row.row for row in failed] == failing
+    doubled = [(np.array(row, object) * 2).tolist() if inner else _doubled(row) for row in rows]
+    assert [row["default"] for row in read_jsonl(shard.path)] == [
+        value for number, value in enumerate(doubled) if number not in failing
+    ]
+
+
+def _doubled(value: Any) -> Any:
+    return [_doubled(one) for one in value] if isinstance(value, list) else value * 2
+
+
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16, tf.uint64])
+def test_numbers_of_every_width_come_through(dtype: tf.DType, tmp_path: Path, export: Export) -> None:
+    def build() -> None:
+        x = tf1.placeholder(dtype, [None])
+        hubplug.add_signature(inputs=x, outputs=tf.identity(x))
+
+    source = write_jsonl(tmp_path / "a.jsonl", [{"default": 1}, {"default": 2.0}])
+    (shard,), failed, _ = apply([source], export(build), str(tmp_path / "out" / "*.parquet"))
+    assert failed == []
+    assert parquet.read_table(shard.path).column("default").to_pylist() == [1, 2]
+
+
+def test_kept_values_come_into_records_as_they_are(tmp_path: Path, export: Export) -> None:
+    table = pa.table({"text": ["1", "2", "3"], "kept": pa.array(["1.10", None, "7"]).cast(pa.decimal128(5, 2))})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    (shard,), failed, _ = apply(
+        [str(tmp_path / "a.parquet")], export(_numbers), str(tmp_path / "out" / "*.tfrecord"), keep=["kept"]
+    )
+    assert failed == []
+    kept = [
+        tf.train.Example.FromString(record).features.feature["kept"].bytes_list.value
+        for record in tf.compat.v2.data.TFRecordDataset(shard.path).as_numpy_iterator()
+    ]
+    assert [list(values) for values in kept] == [[b"1.10"], [], [b"7.00"]]

@@ -177,3 +177,17 @@ def test_other_threads_may_call_it(f: Any) -> None:
     thread.start()
     thread.join()
     assert results[0].tolist() == [1.0]
+
+
+def test_a_ragged_value_of_another_depth_is_refused(f: Any) -> None:
+    sparse = v1.SparseTensorValue([[0, 0]], [1.0], [1, 3])
+    deep = v1.ragged.constant_value([[[1.0, 2.0], [7.0]], [[9.0]]], np.float32)
+    with pytest.raises(TypeError, match=r"'r': Got a ragged value of ragged rank 2\. Expected 1"):
+        f({"s": sparse, "r": deep}, signature="kinds", as_dict=True)
+    with pytest.raises(TypeError, match=r"Got a ragged value of ragged rank 1\. Expected 0"):
+        f(v1.ragged.constant_value([[1.0], [2.0, 3.0]], np.float32))
+
+
+def test_an_output_that_is_not_there_cannot_be_selected(f: Any) -> None:
+    with pytest.raises(TypeError, match="has no output 'nope'"):
+        f([1.0], as_dict=True, select=["nope"])
