@@ -23,6 +23,7 @@ tf1 = tf.compat.v1
 
 DATA = Path(__file__).parent / "data"
 SIZE = 20
+STEPS = 70
 
 
 def read_digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -95,10 +96,13 @@ def train(spec: Any, images: np.ndarray, digits: np.ndarray, export_to: Path, ra
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=logits))
         loss += tf.add_n(tf1.get_collection(tf1.GraphKeys.REGULARIZATION_LOSSES))
         with tf.control_dependencies(tf1.get_collection(tf1.GraphKeys.UPDATE_OPS)):
-            step = tf1.train.AdamOptimizer(rate).minimize(loss)
+            taken = tf1.train.get_or_create_global_step()
+            # In the end the weights hardly move, so that the averages are those of the weights that are exported.
+            settling = tf1.train.polynomial_decay(rate, taken, STEPS)
+            step = tf1.train.AdamOptimizer(settling).minimize(loss, global_step=taken)
         session.run(tf1.global_variables_initializer())
         random = np.random.RandomState(1)
-        for _ in range(70):
+        for _ in range(STEPS):
             session.run(step, {batch: shifted(images, random), target: digits})
         module.export(str(export_to), session)
 

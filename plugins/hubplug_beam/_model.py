@@ -162,7 +162,7 @@ class _Signatures:
             return tf.SparseTensor.from_value(value)
         if isinstance(value, tf.compat.v1.ragged.RaggedTensorValue):
             return tf.RaggedTensor.from_nested_row_splits(value.flat_values, value.nested_row_splits)
-        return tf.convert_to_tensor(value)
+        return tf.compat.v2.convert_to_tensor(value)
 
 
 def _demand_eager(tf: Any, what: str) -> None:
