@@ -21,7 +21,8 @@ from hubplug_beam._formats import Block
 from hubplug_beam._model import Model, NotForEachRow
 from hubplug_beam._parts import Part, shard_path
 
-FAILED_SUFFIX = ".failed.jsonl"
+# JSON lines; under a name that no pattern of shards matches.
+FAILED_SUFFIX = ".failed"
 # What is the machine's fault, and not that of a row.
 _OF_THE_MACHINE = ("ResourceExhaustedError", "AbortedError", "CancelledError", "UnavailableError", "InternalError")
 _LONGEST_REASON = 500
@@ -90,7 +91,7 @@ def apply_part(
 ) -> tuple[Shard, list[FailedRow]]:
     """Reads, applies and writes a part.
 
-    Beside the shard, rows that failed are written to a file of its name and ``.failed.jsonl``; before the shard, so that
+    Beside the shard, rows that failed are written to a file of its name and ``.failed``; before the shard, so that
     where there is a shard nothing is missing.
 
     Raises:

@@ -82,5 +82,5 @@ def arrow_type(info: TensorInfo) -> Any:
         return pa.struct([("indices", pa.list_(place)), ("values", pa.list_(kind))])
     assert info.shape is not None  # see _writing.check_writing
     for length in reversed(info.shape[1:]):
-        kind = pa.list_(kind) if length is None else pa.list_(kind, length)
+        kind = pa.list_(kind, length) if length else pa.list_(kind)  # no reader takes a fixed length of 0
     return kind

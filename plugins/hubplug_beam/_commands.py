@@ -108,7 +108,7 @@ def apply(
 
     On this machine by default, in one process or several; on any runner of Beam by its own options, after --. A file of
     the output appears whole or not at all. Rows that fail are left out, and stand with the reason in a file of the same name and
-    .failed.jsonl; the exit status is then 1.
+    .failed; the exit status is then 1.
     """
     # Not at the top: `hubplug --help` loads this file.
     from hubplug_beam import _running
@@ -151,7 +151,7 @@ def apply(
     if left:
         say(f"hint: {len(left):,} shards are missing: mend these files, then --resume", err=True)
     if done.failed:
-        say(f"warning: {done.failed:,} rows failed; *.failed.jsonl beside the shards says which, and why", err=True)
+        say(f"warning: {done.failed:,} rows failed; *.failed beside the shards says which, and why", err=True)
     if as_json:
         shards_now = {"shards": len(job.parts) - len(left), "there_before": there, "missing": len(left)}
         times = {"seconds": round(done.seconds, 3), "seconds_to_start": round(done.waited, 3)}

@@ -58,20 +58,8 @@ def read_blocks(part: Part, form: str, rows: int, wanted: Sequence[str] | None =
         FormatError: The file is damaged, or not of that format.
         HubplugError: It cannot be opened.
     """
-    try:
+    with _damage_named(part, form):
         yield from _READERS[form](part, rows, wanted)
-    except (HubplugError, MemoryError):
-        raise
-    except OSError as error:
-        if error.errno is not None or scheme_of(part.files[0]):
-            raise FetchError(f"{part} cannot be read: {error.strerror or redact(str(error))}") from error
-        raise _damaged(part, form, error) from error
-    except Exception as error:  # of gzip, of Arrow, ...: each has classes of its own
-        raise _damaged(part, form, error) from error
-
-
-def _damaged(part: Part, form: str, error: Exception) -> FormatError:
-    return FormatError(f"{part} is damaged, or not {form}: {redact(str(error)) or type(error).__name__}")
 
 
 def columns_of(part: Part, form: str) -> list[str]:
@@ -81,10 +69,9 @@ def columns_of(part: Part, form: str) -> list[str]:
         FormatError: The file is damaged, or not of that format.
     """
     if form == "parquet":
-        with _parquet(part.files[0]) as file:
-            return list(file.schema_arrow.names)
+        return list(types_of(part, form))
     if form == "csv":
-        with _files.reading(part.files[0]) as file:
+        with _damage_named(part, form), _files.reading(part.files[0]) as file:
             return next(_csv_rows(part, file), [])
     for block in read_blocks(part, form, 100):
         if block.columns:
@@ -98,7 +85,7 @@ def types_of(part: Part, form: str) -> dict[str, Any]:
     """The Arrow types of the columns of a part, where its format has such."""
     if form != "parquet":
         return {}
-    with _parquet(part.files[0]) as file:
+    with _damage_named(part, form), _parquet(part.files[0]) as file:
         return {field.name: field.type for field in file.schema_arrow}
 
 
@@ -221,6 +208,25 @@ def _lines(part: Part) -> Iterator[bytes]:
         while at < part.stop and (line := file.readline()):
             at += len(line)
             yield line
+
+
+@contextmanager
+def _damage_named(part: Part, form: str) -> Iterator[None]:
+    """What a library says of a damaged file becomes an error that names the file."""
+    try:
+        yield
+    except (HubplugError, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno is not None or scheme_of(part.files[0]):
+            raise FetchError(f"{part} cannot be read: {error.strerror or redact(str(error))}") from error
+        raise _damaged(part, form, error) from error
+    except Exception as error:  # of gzip, of Arrow, ...: each has classes of its own
+        raise _damaged(part, form, error) from error
+
+
+def _damaged(part: Part, form: str, error: Exception) -> FormatError:
+    return FormatError(f"{part} is damaged, or not {form}: {redact(str(error)) or type(error).__name__}")
 
 
 def _csv_rows(part: Part, file: Any) -> Iterator[list[str]]:

@@ -142,18 +142,18 @@ def _checked(call: Call, form: str, parts: Sequence[Part]) -> Call:
     for part in parts:
         try:
             available = _formats.columns_of(part, form)
+            checked = check_columns(call, form, available) if available else call
+            block = next(_formats.read_blocks(part, form, _ROWS_TO_TRY, checked.wanted), None) if available else None
         except FormatError as problem:  # which the job will say of this part, if another one can be read
             damaged = damaged or problem
             continue
+        if block is not None and block.numbers and (error := find_block_error(checked, block)):
+            raise InputError(
+                f"No row of the first {len(block.numbers)} of {part} fits the signature {call.signature!r}: {error}",
+                hint="choose columns with --column INPUT=COLUMN; `hubplug show` lists what inputs take",
+            )
         if available:
-            call = check_columns(call, form, available)
-            block = next((block for block in _formats.read_blocks(part, form, _ROWS_TO_TRY, call.wanted)), None)
-            if block is not None and block.numbers and (error := find_block_error(call, block)):
-                raise InputError(
-                    f"No row of the first {len(block.numbers)} of {part} fits the signature {call.signature!r}: {error}",
-                    hint="choose columns with --column INPUT=COLUMN; `hubplug show` lists what inputs take",
-                )
-            return call
+            return checked
     raise damaged or MissingError("There is no row in the input", hint="check the pattern, and --format")
 
 

@@ -92,10 +92,11 @@ class Model:
         _, height, width, channels = info.shape or (None, None, None, None)
         found = []
         for content in value.contents:
-            picture = tf.io.decode_image(content, channels or 3, dtype=dtype, expand_animations=False)
+            kind = tf.uint8 if dtype == tf.uint8 else tf.float32
+            picture = tf.io.decode_image(content, channels or 3, dtype=kind, expand_animations=False)
             if height and width and picture.shape[:2] != (height, width):
-                picture = tf.cast(tf.compat.v2.image.resize(picture, [height, width], antialias=True), dtype)
-            found.append(picture)
+                picture = tf.compat.v2.image.resize(picture, [height, width], antialias=True)
+            found.append(tf.cast(picture, dtype))
         return tf.stack(found).numpy()
 
 

@@ -28,7 +28,7 @@ class ApplyToFiles(beam.PTransform):
 
     The input is a collection of paths and ``Part``s. The result has two collections: ``shards`` (of ``Shard``) and
     ``failed`` (of ``FailedRow``): rows that could not be read, computed or written, and why; the others of their file are in
-    its shard. Beside a shard, they are written to a file of its name and ``.failed.jsonl``, too::
+    its shard. Beside a shard, they are written to a file of its name and ``.failed``, too::
 
         with beam.Pipeline() as pipeline:
             done = (

@@ -97,7 +97,11 @@ def _demand_values(rows: Sequence[Any]) -> None:
 
 
 def _takes_images(info: TensorInfo) -> bool:
-    return info.shape is not None and len(info.shape) == 4 and info.dtype in ("float32", "uint8")
+    return (
+        info.shape is not None
+        and len(info.shape) == 4
+        and info.dtype in ("float16", "bfloat16", "float32", "float64", "uint8")
+    )
 
 
 def _texts(rows: list[Any]) -> Array:
@@ -204,9 +208,13 @@ def _cast(array: Array, dtype: str) -> Array:
         return array
     if array.dtype.kind == "O":
         raise ValueError(f"expected {dtype}, got something that is no number")
+    is_text = array.dtype.kind in "SU"
     if wanted.kind == "b":
-        raise ValueError(f"expected true or false, got {array.dtype.name}")
-    if array.dtype.kind in "SU":
+        lowered = np.char.lower(array.astype(str)) if is_text else array
+        if is_text and np.isin(lowered, ["true", "false"]).all():
+            return np.asarray(lowered == "true")
+        raise ValueError(f"expected true or false, got {'another text' if is_text else array.dtype.name}")
+    if is_text:
         try:
             array = array.astype(np.float64 if wanted.kind == "f" else wanted)
         except ValueError as error:
@@ -220,7 +228,10 @@ def _cast(array: Array, dtype: str) -> Array:
         if int(array.min()) < limits.min or int(array.max()) > limits.max:
             raise ValueError(f"expected {dtype}, got a number that is too large for it")
     with np.errstate(over="ignore"):
-        return array.astype(wanted)
+        cast = array.astype(wanted)
+    if wanted.kind == "f" and not np.array_equal(np.isinf(cast), np.isinf(array)):
+        raise ValueError(f"expected {dtype}, got a number that is too large for it")
+    return cast
 
 
 def _shaped(array: Array, info: TensorInfo, flat: bool) -> Array:

@@ -23,6 +23,7 @@ from hubplug_beam._names import output_form
 
 _ROW_GROUP_BYTES = 64 << 20
 Types = Callable[[], Mapping[str, Any]]
+_PARTS = ("indices", "values")
 _NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -48,6 +49,10 @@ def check_writing(path: str, call: Call) -> None:
                 f"The output {key!r} has dtype {info.dtype}, which no format of files has",
                 hint="choose other outputs with --select (select=)",
             )
+    if form == "tfrecord":
+        parts = {f"{key}_{part}" for key, info in call.outputs.items() if info.kind == "sparse" for part in _PARTS}
+        if taken := sorted(parts & {*call.keep, *call.outputs}):
+            raise _cannot_be_written(f"{taken[0]!r} is a part of a sparse output in records, and something else, too")
     if form == "parquet":
         for key, info in call.outputs.items():
             if info.kind == "composite" or info.shape is None:

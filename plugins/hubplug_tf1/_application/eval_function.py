@@ -117,10 +117,7 @@ class EvalFunction:
         """
         session = self._session
         if session is None:
-            raise EvaluationEndedError(
-                "The function of a module was called after it was closed, or after its with block",
-                hint="call it before",
-            )
+            raise _ended()
         name = signature or "default"
         infos = self.module.get_input_info_dict(name)
         values = values_by_key(name, infos, inputs)
@@ -133,7 +130,12 @@ class EvalFunction:
         wanted = (
             outputs["default"] if not as_dict else outputs if select is None else {key: outputs[key] for key in select}
         )
-        return session.run(wanted, {fed[key]: _fed_value(key, value, fed[key]) for key, value in values.items()})
+        try:
+            return session.run(wanted, {fed[key]: _fed_value(key, value, fed[key]) for key, value in values.items()})
+        except (RuntimeError, tf.errors.CancelledError) as error:
+            if self._session is not None:
+                raise
+            raise _ended() from error
 
     def close(self) -> None:
         """Ends the session."""
@@ -149,6 +151,12 @@ class EvalFunction:
                 fed = {key: _placeholder(info.type_spec, f"{name}/{key}") for key, info in infos.items()}
                 self._applied[name] = fed, self.module(fed, signature=name, as_dict=True)
             return self._applied[name]
+
+
+def _ended() -> EvaluationEndedError:
+    return EvaluationEndedError(
+        "The function of a module was called after it was closed, or after its with block", hint="call it before"
+    )
 
 
 def _placeholder(type_spec: tf.TypeSpec, what: str) -> Any:

@@ -46,6 +46,9 @@ def test_lists_become_arrays_of_the_dtype() -> None:
         ([1], TEXTS, "expected a text, got int"),
         ([float("nan")], WHOLE, "not whole"),
         ([{"a": 1}], WHOLE, "no number"),
+        ([1e39], TensorInfo("float32", (None,)), "too large"),
+        ([1e6], TensorInfo("float16", (None,)), "too large"),
+        (["yes"], TensorInfo("bool", (None,)), "expected true or false, got another text"),
         ([5, True], WHOLE, "got true or false"),
         ([[1, None]], VECTORS, "there is no value"),
         (["\ud800"], TEXTS, "surrogate"),
@@ -86,6 +89,19 @@ def test_a_number_larger_than_any_integer_is_a_float() -> None:
 def test_numbers_in_csv_are_texts() -> None:
     assert convert(["1", "-2"], WHOLE).tolist() == [1, -2]  # type: ignore[union-attr]
     assert convert(["1.5"], TensorInfo("float64", (None,))).tolist() == [1.5]  # type: ignore[union-attr]
+    assert convert(["true", "False"], TensorInfo("bool", (None,))).tolist() == [True, False]  # type: ignore[union-attr]
+
+
+def test_what_is_not_finite_stays_so() -> None:
+    numbers = convert([float("inf"), -float("inf"), float("nan")], TensorInfo("float16", (None,)))
+    assert np.array_equal(numbers, [np.inf, -np.inf, np.nan], equal_nan=True)  # type: ignore[arg-type]
+
+
+def test_a_part_of_a_sparse_output_has_its_name_for_itself_in_records() -> None:
+    call = Call("default", {}, {"default": SPARSE}, keep=("default_values",))
+    check_writing("a-*.jsonl", call)
+    with pytest.raises(ConfigError, match="'default_values' is a part of a sparse output"):
+        check_writing("a-*.tfrecord", call)
 
 
 def test_a_sparse_input_takes_lists_and_places() -> None:

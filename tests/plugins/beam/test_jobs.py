@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 import hubplug
+from hubplug.errors import FormatError
 from hubplug.testing import archive_of, write_tiny_module
 from hubplug_beam._jobs import Wish, plan_job
 from tests.left_over import left_over
@@ -31,3 +36,16 @@ def test_a_job_deletes_what_one_that_was_killed_left_in_the_folder(tmp_path: Pat
     plan_job(hub, Wish(module, str(tmp_path / "in.jsonl"), str(tmp_path / "out" / "*.csv"))).start()
     assert not left.exists()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["job.json"]
+
+
+@pytest.mark.parametrize("name", ["in-1.jsonl.gz", "in-1.csv.gz"])
+def test_a_damaged_file_is_for_the_job_to_report_where_another_can_be_read(
+    name: str, tmp_path: Path, hub: hubplug.Hub
+) -> None:
+    text = "x\n1\n2\n" if "csv" in name else '{"x": 1}\n{"x": 2}\n'
+    (tmp_path / name).write_bytes(gzip.compress(text.encode())[:-12])
+    wish = Wish(str(write_tiny_module(tmp_path / "module")), str(tmp_path / "in-*"), str(tmp_path / "*.parquet"))
+    with pytest.raises(FormatError, match=re.escape(name)):
+        plan_job(hub, wish)
+    (tmp_path / name.replace("1", "2")).write_bytes(gzip.compress(text.encode()))
+    assert len(plan_job(hub, wish).missing) == 2

@@ -161,7 +161,7 @@ def test_a_poisoned_row_costs_that_row_alone(export: Export, tmp_path: Path) -> 
     assert "not a number" in reasons[17]
     assert "column 'text'" in reasons[40]
     assert "JSON" in reasons[60]
-    assert {row["row"] for row in read_jsonl(f"{shard.path}.failed.jsonl")} == {17, 40, 60}
+    assert {row["row"] for row in read_jsonl(f"{shard.path}.failed")} == {17, 40, 60}
 
 
 def test_a_damaged_file_stops_no_other_one(export: Export, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_pictures_are_decoded_and_resized(export: Export, tmp_path: Path) -> Non
     pipeline.run().wait_until_finish()
     found = read_jsonl(str(tmp_path / "out" / "00000-of-00001.jsonl"))
     assert [row["default"] for row in found] == [pytest.approx([1, 1, 1]), [0, 0, 0]]
-    (failed,) = read_jsonl(str(tmp_path / "out" / "00000-of-00001.jsonl.failed.jsonl"))
+    (failed,) = read_jsonl(str(tmp_path / "out" / "00000-of-00001.jsonl.failed"))
     assert failed["file"].endswith("c.png")
 
 
@@ -272,7 +272,7 @@ def test_shards_are_objects_of_a_store(export: Export, tmp_path: Path) -> None:
     )
     pipeline.run().wait_until_finish()
     written = fsspec.filesystem("memory").find("/shards/out")
-    assert [Path(path).suffixes for path in sorted(written)] == [[".jsonl"], [".jsonl", ".failed", ".jsonl"]]
+    assert [Path(path).suffixes for path in sorted(written)] == [[".jsonl"], [".jsonl", ".failed"]]
     assert fsspec.filesystem("memory").cat(sorted(written)[0]) == b'{"default": 1.0}\n'
 
 

@@ -8,6 +8,7 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hubplug import TensorInfo
@@ -75,3 +76,12 @@ def test_dates_and_decimals_are_texts_in_json() -> None:
     values = [datetime.datetime(2026, 1, 2, 3), datetime.date(2026, 1, 2), decimal.Decimal("1.10"), [datetime.time(4)]]
     lines = written("a.jsonl", values).getvalue().splitlines()
     assert [json.loads(line)["kept"] for line in lines] == ["2026-01-02T03:00:00", "2026-01-02", "1.10", ["04:00:00"]]
+
+
+def test_a_vector_of_no_numbers_can_be_read_again() -> None:
+    call = Call("default", {}, {"default": TensorInfo("float32", (None, 0))})
+    file = io.BytesIO()
+    with _writing.writer("a.parquet", file, call) as writer:
+        for _ in range(2):
+            writer.write({"default": np.zeros((2, 0), "float32")})
+    assert parquet.read_table(file).column("default").to_pylist() == [[]] * 4
