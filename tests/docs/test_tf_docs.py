@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,4 +41,6 @@ def test_every_block_of_a_page_runs_as_it_is_printed(page: Path, section: str | 
     package = _NEEDS.get(f"{page.name}#{section}" if section else page.name)
     if package and find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
+    if package == "pyspark" and not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        pytest.skip("Spark needs Java, which pip does not install")
     run(page, tmp_path, section)
